@@ -1,0 +1,1 @@
+//! Who may call what: credentials, permissions, grants, and the layer that enforces them.

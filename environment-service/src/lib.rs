@@ -1,0 +1,1 @@
+//! Environments, their lifecycle, and the drivers that really run them.

@@ -1,0 +1,1 @@
+//! Signals, drain, tracked tasks, health, clock.

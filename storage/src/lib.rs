@@ -1,0 +1,1 @@
+//! A SQLite or PostgreSQL database behind one SQL text.

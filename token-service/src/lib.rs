@@ -1,0 +1,1 @@
+//! The authority: accounts, sessions, tokens, introspection.
