@@ -1,2 +1,2 @@
-//! TODO
+//! Placeholder.
 fn main() {}
