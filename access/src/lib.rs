@@ -1,1 +1,24 @@
-//! Who may call what: credentials, permissions, grants, and the layer that enforces them.
+//! Who may call what: credentials, permissions, grants, the decision, and the layer that enforces it in front of each
+//! handler. It knows neither HTTP parameters nor any storage, and no method by name.
+
+mod credential;
+mod decision;
+mod grant;
+mod handle;
+mod identity;
+mod layer;
+mod permission;
+mod permit;
+mod service_key;
+
+pub use credential::{Credential, CredentialError, CredentialHash, CredentialKind};
+pub use decision::{Denied, decide};
+pub use grant::{
+    Claims, GRANT_HEADER, GrantError, KeyError, KeyRing, MalformedClaims, SigningKey, SigningKeyError, VerifyingKey,
+};
+pub use handle::{Guarded, Handle};
+pub use identity::{AccountId, CredentialId, GrantedKind, Revision};
+pub use layer::{AccessLayer, AccessService};
+pub use permission::PermissionSet;
+pub use permit::{AccountPermit, AdministratorPermit, NoPermit, PublicPermit, ServicePermit, SessionPermit};
+pub use service_key::{ServiceKey, ServiceKeyError, ServiceKeys};

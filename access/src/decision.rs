@@ -1,0 +1,80 @@
+//! The one decision whether a caller may call a method, the same at the gateway and at the executing service.
+
+use proto::catalog::Access;
+use proto::{ErrorKind, Failure, Method};
+
+use crate::{Claims, GrantedKind};
+
+/// Why a call is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// The contract does not say who may call the method: nobody.
+    NoRule,
+    /// The method is for other services.
+    ServicesOnly,
+    /// There is no live credential.
+    NotAuthenticated,
+    /// A token was given where a session is needed.
+    SessionRequired,
+    /// The account is not an administrator.
+    AdministratorRequired,
+    /// The token does not list the method.
+    MissingPermission,
+}
+
+/// Whether the holder of `claims` — nobody, where there are none — may call the method. Calls between services are not
+/// decided here: no credential of an account opens them.
+///
+/// # Errors
+/// Where it may not.
+pub fn decide(method: &Method, claims: Option<&Claims>) -> Result<(), Denied> {
+    let access = method.access().ok_or(Denied::NoRule)?;
+    let kind = claims.map(|claims| claims.credential.kind);
+    match (access, kind) {
+        (Access::Service, _) => Err(Denied::ServicesOnly),
+        (Access::Public, _) => Ok(()),
+        (_, None) => Err(Denied::NotAuthenticated),
+        (Access::Authenticated, Some(_))
+        | (Access::Session | Access::SessionWithPassword | Access::Permission { .. }, Some(GrantedKind::Session)) => {
+            Ok(())
+        }
+        (Access::Administrator, Some(GrantedKind::Session)) => {
+            if claims.is_some_and(|claims| claims.administrator) { Ok(()) } else { Err(Denied::AdministratorRequired) }
+        }
+        (Access::Session | Access::SessionWithPassword | Access::Administrator, Some(GrantedKind::Token)) => {
+            Err(Denied::SessionRequired)
+        }
+        (Access::Permission { id, .. }, Some(GrantedKind::Token)) => {
+            if claims.is_some_and(|claims| claims.permissions.contains(*id)) {
+                Ok(())
+            } else {
+                Err(Denied::MissingPermission)
+            }
+        }
+    }
+}
+
+impl Denied {
+    /// What the caller is told.
+    #[must_use]
+    pub fn failure(self, method: &Method) -> Failure {
+        let name = method.name();
+        match self {
+            Self::NoRule => {
+                Failure::new(ErrorKind::PermissionDenied, format!("{name} declares no access rule, so nobody may call it"))
+            }
+            Self::ServicesOnly => Failure::new(ErrorKind::PermissionDenied, format!("{name} is for services only")),
+            Self::NotAuthenticated => Failure::new(ErrorKind::NotAuthenticated, "not authenticated"),
+            Self::SessionRequired => {
+                Failure::new(ErrorKind::PermissionDenied, format!("{name} needs a session: a token can't call it"))
+            }
+            Self::AdministratorRequired => {
+                Failure::new(ErrorKind::PermissionDenied, format!("{name} needs an administrator's session"))
+            }
+            Self::MissingPermission => {
+                Failure::new(ErrorKind::MissingPermission, format!("the token lacks the permission {name}"))
+                    .with("permission", name)
+            }
+        }
+    }
+}

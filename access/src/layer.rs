@@ -1,0 +1,151 @@
+//! The layer in front of a service's handlers: it decides each call by its path, before a byte of the request is read.
+
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::DecodePaddingMode;
+use futures::future::Either;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response};
+use lifecycle::Clock;
+use proto::catalog::Access;
+use proto::{Catalog, ErrorKind, Failure, Method};
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::permit::{AccountPermit, AdministratorPermit, PublicPermit, ServicePermit, SessionPermit};
+use crate::{Claims, Denied, GRANT_HEADER, GrantError, KeyRing, ServiceKeys, decide};
+
+/// Base 64 as gRPC has it in binary metadata: with padding or without.
+const BINARY_METADATA: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Decides each call of the gRPC services that it stands in front of.
+#[derive(Clone, Debug)]
+pub struct AccessLayer {
+    catalog: &'static Catalog,
+    audience: &'static str,
+    keys: KeyRing,
+    service_keys: ServiceKeys,
+    clock: Clock,
+}
+
+impl AccessLayer {
+    /// A layer for the service called `audience`, which verifies grants by `keys`. Other services can call it only
+    /// where it is told of their keys.
+    #[must_use]
+    pub fn new(audience: &'static str, keys: KeyRing, clock: Clock) -> Self {
+        Self { catalog: proto::catalog(), audience, keys, service_keys: ServiceKeys::default(), clock }
+    }
+
+    /// Lets these services call what is for services.
+    #[must_use]
+    pub fn with_service_keys(mut self, keys: ServiceKeys) -> Self {
+        self.service_keys = keys;
+        self
+    }
+
+    /// Leaves the permit for the handler in the request's extensions.
+    fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+        let path = request.uri().path();
+        let Some(method) = self.catalog.by_grpc_path(path) else {
+            return Err(Failure::new(ErrorKind::UnknownMethod, format!("no method {path}")));
+        };
+        match method.access() {
+            Some(Access::Service) => {
+                let service = self.service(method, request.headers())?;
+                request.extensions_mut().insert(service);
+            }
+            Some(Access::Public) => {
+                request.extensions_mut().insert(PublicPermit::new());
+            }
+            access => {
+                let claims = self.claims(method, request.headers())?;
+                decide(method, Some(&claims)).map_err(|denied| denied.failure(method))?;
+                match access {
+                    Some(Access::Session | Access::SessionWithPassword) => {
+                        request.extensions_mut().insert(SessionPermit::new(claims));
+                    }
+                    Some(Access::Administrator) => {
+                        request.extensions_mut().insert(AdministratorPermit::new(claims));
+                    }
+                    _ => {
+                        request.extensions_mut().insert(AccountPermit::new(claims));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the call's grant says.
+    fn claims(&self, method: &Method, headers: &HeaderMap) -> Result<Claims, Failure> {
+        let grant = grant(headers).ok_or(GrantError::Missing);
+        let verified = grant.and_then(|grant| self.keys.verify(&grant, self.audience, self.clock.now()));
+        verified.map_err(|error| {
+            tracing::debug!(rpc.method = method.name(), error = %error, "a grant was refused");
+            Denied::NotAuthenticated.failure(method).because(error)
+        })
+    }
+
+    /// The service whose key the call carries.
+    fn service(&self, method: &Method, headers: &HeaderMap) -> Result<ServicePermit, Failure> {
+        let key = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let key = key.and_then(|value| value.strip_prefix("Bearer "));
+        let key = key.ok_or_else(|| Failure::new(ErrorKind::NotAuthenticated, "a service key is needed"))?;
+        match self.service_keys.service(key) {
+            Ok(service) => Ok(ServicePermit::new(&service.name)),
+            Err(error) => {
+                tracing::warn!(rpc.method = method.name(), "an unknown service key was refused");
+                Err(Failure::new(ErrorKind::NotAuthenticated, "the service key is not known").because(error))
+            }
+        }
+    }
+}
+
+/// The one grant of a call, decoded. Two are as good as none: which one would count?
+fn grant(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let mut values = headers.get_all(GRANT_HEADER).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    BINARY_METADATA.decode(value.as_bytes()).ok()
+}
+
+impl<S> Layer<S> for AccessLayer {
+    type Service = AccessService<S>;
+
+    fn layer(&self, inner: S) -> AccessService<S> {
+        AccessService { layer: self.clone(), inner }
+    }
+}
+
+/// A gRPC service behind the [`AccessLayer`].
+#[derive(Clone, Debug)]
+pub struct AccessService<S> {
+    layer: AccessLayer,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for AccessService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<Response<Body>, S::Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        match self.layer.admit(&mut request) {
+            Ok(()) => Either::Left(self.inner.call(request)),
+            Err(failure) => Either::Right(ready(Ok(Status::from(failure).into_http()))),
+        }
+    }
+}

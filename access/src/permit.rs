@@ -1,0 +1,136 @@
+//! Evidence that a call is allowed. Only the access layer can make it, so a handler that has it need not ask.
+
+use proto::rule;
+
+use crate::{AccountId, Claims, CredentialId, Revision};
+
+/// A call that anyone may make.
+#[derive(Clone, Debug)]
+pub struct PublicPermit(());
+
+/// A call that an account may make with the credential that it showed.
+#[derive(Clone, Debug)]
+pub struct AccountPermit {
+    claims: Claims,
+}
+
+/// A call that an account may make, shown by a session.
+#[derive(Clone, Debug)]
+pub struct SessionPermit(AccountPermit);
+
+/// A call that an administrator may make, shown by a session.
+#[derive(Clone, Debug)]
+pub struct AdministratorPermit(SessionPermit);
+
+/// A call that a service of the installation may make.
+#[derive(Clone, Debug)]
+pub struct ServicePermit {
+    name: String,
+}
+
+/// A call that nobody may make: there is no value of it.
+#[derive(Clone, Debug)]
+pub enum NoPermit {}
+
+impl PublicPermit {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl AccountPermit {
+    pub(crate) fn new(claims: Claims) -> Self {
+        Self { claims }
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        self.claims.account
+    }
+
+    /// The credential that was shown.
+    #[must_use]
+    pub fn credential(&self) -> CredentialId {
+        self.claims.credential
+    }
+
+    /// The revision that the credential was read at.
+    #[must_use]
+    pub fn as_of(&self) -> Revision {
+        self.claims.as_of
+    }
+}
+
+impl SessionPermit {
+    pub(crate) fn new(claims: Claims) -> Self {
+        Self(AccountPermit::new(claims))
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        self.0.account()
+    }
+
+    /// The session's number.
+    #[must_use]
+    pub fn session(&self) -> i64 {
+        self.0.credential().number
+    }
+}
+
+impl AdministratorPermit {
+    pub(crate) fn new(claims: Claims) -> Self {
+        Self(SessionPermit::new(claims))
+    }
+
+    /// The session that the administrator is signed in with.
+    #[must_use]
+    pub fn session(&self) -> &SessionPermit {
+        &self.0
+    }
+}
+
+impl ServicePermit {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
+
+    /// The service's name, as the authority knows it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What an access rule gives to the handlers under it.
+pub trait Evidence {
+    /// The permit.
+    type Permit: Clone + Send + Sync + 'static;
+}
+
+impl Evidence for rule::Public {
+    type Permit = PublicPermit;
+}
+impl Evidence for rule::Authenticated {
+    type Permit = AccountPermit;
+}
+impl Evidence for rule::Permission {
+    type Permit = AccountPermit;
+}
+impl Evidence for rule::Session {
+    type Permit = SessionPermit;
+}
+impl Evidence for rule::SessionWithPassword {
+    type Permit = SessionPermit;
+}
+impl Evidence for rule::Administrator {
+    type Permit = AdministratorPermit;
+}
+impl Evidence for rule::Service {
+    type Permit = ServicePermit;
+}
+impl Evidence for rule::Undeclared {
+    type Permit = NoPermit;
+}

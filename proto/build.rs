@@ -1,0 +1,189 @@
+//! Compiles the `.proto` files: messages, clients and servers, and for each RPC a marker type that carries its types and
+//! its access rule, so that a handler which does not fit the contract does not compile.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use prost_build::{Config, Service, ServiceGenerator};
+use prost_reflect::{DescriptorPool, ExtensionDescriptor, Kind, MethodDescriptor, Value};
+
+const FILES: [&str; 6] = [
+    "portcullis/api/v1/error.proto",
+    "portcullis/api/v1/options.proto",
+    "portcullis/environment/v1/control.proto",
+    "portcullis/token/v1/account_administration.proto",
+    "portcullis/token/v1/introspection.proto",
+    "portcullis/token/v1/token_authority.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=portcullis");
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(FILES)?;
+
+    // The custom options survive only in the encoded set; the typed one has lost them.
+    let encoded = compiler.encode_file_descriptor_set();
+    let pool = DescriptorPool::decode(encoded.as_slice())?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("descriptor_set.bin"), &encoded)?;
+
+    let with_secrets = messages_with_secrets(&pool);
+    let mut config = Config::new();
+    config
+        .skip_debug(with_secrets.iter().map(|message| message.full_name().to_owned()))
+        .bytes([".portcullis.token.v1"])
+        .service_generator(Box::new(Generator {
+            tonic: tonic_prost_build::configure().service_generator(),
+            pool,
+            markers: HashMap::new(),
+        }));
+    config.compile_fds(compiler.file_descriptor_set())?;
+    std::fs::write(out.join("redacted.rs"), with_secrets.iter().map(redacted_debug).collect::<String>())?;
+    Ok(())
+}
+
+fn extension(pool: &DescriptorPool, name: &str) -> ExtensionDescriptor {
+    pool.get_extension_by_name(name).unwrap_or_else(|| panic!("options.proto declares {name}"))
+}
+
+fn messages_with_secrets(pool: &DescriptorPool) -> Vec<prost_reflect::MessageDescriptor> {
+    let rule = extension(pool, "portcullis.api.v1.field");
+    pool.all_messages().filter(|message| message.fields().any(|field| is_secret(&field, &rule))).collect()
+}
+
+fn is_secret(field: &prost_reflect::FieldDescriptor, rule: &ExtensionDescriptor) -> bool {
+    let options = field.options();
+    let Value::Message(rule) = options.get_extension(rule).into_owned() else { return false };
+    rule.get_field_by_name("secret").is_some_and(|secret| secret.as_bool() == Some(true))
+}
+
+/// A `Debug` that shows which secrets are there, and none of them.
+fn redacted_debug(message: &prost_reflect::MessageDescriptor) -> String {
+    let rule = extension(message.parent_pool(), "portcullis.api.v1.field");
+    let path = rust_path(message.full_name());
+    let fields: String = message
+        .fields()
+        .map(|field| {
+            let (name, secret) = (field.name(), is_secret(&field, &rule));
+            let absent = if field.supports_presence() { "is_none" } else { "is_empty" };
+            match (secret, field.kind()) {
+                (true, Kind::String | Kind::Bytes) => format!(
+                    ".field(\"{name}\", &crate::Redacted {{ absent: self.{name}.{absent}() }})"
+                ),
+                (true, kind) => panic!("{}: a secret of type {kind:?} is not thought of", field.full_name()),
+                (false, _) => format!(".field(\"{name}\", &self.{name})"),
+            }
+        })
+        .collect();
+    format!(
+        "impl std::fmt::Debug for {path} {{ fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {{ \
+         f.debug_struct(\"{}\"){fields}.finish() }} }}\n",
+        message.name()
+    )
+}
+
+/// `portcullis.token.v1.ApiToken` is `crate::token::v1::ApiToken`.
+fn rust_path(full_name: &str) -> String {
+    format!("crate::{}", full_name.trim_start_matches("portcullis.").replace('.', "::"))
+}
+
+struct Generator {
+    tonic: Box<dyn ServiceGenerator>,
+    pool: DescriptorPool,
+    /// The markers of each package's services.
+    markers: HashMap<String, String>,
+}
+
+impl Generator {
+    /// The name in `crate::rule` of the access rule that the RPC declares.
+    fn rule(&self, method: &MethodDescriptor) -> &'static str {
+        let options = method.options();
+        let rule = options.get_extension(&extension(&self.pool, "portcullis.api.v1.method")).into_owned();
+        let Value::Message(rule) = rule else { return "Undeclared" };
+        let names = [
+            ("public", "Public"),
+            ("authenticated", "Authenticated"),
+            ("session", "Session"),
+            ("session_with_password", "SessionWithPassword"),
+            ("permission", "Permission"),
+            ("administrator", "Administrator"),
+            ("service", "Service"),
+        ];
+        names.iter().find(|(field, _)| rule.has_field_by_name(field)).map_or("Undeclared", |(_, name)| name)
+    }
+
+    fn add_markers(&mut self, service: &Service) {
+        let full_name = format!("{}.{}", service.package, service.proto_name);
+        let descriptor = self.pool.get_service_by_name(&full_name).expect("the pool holds what is compiled");
+        for method in descriptor.methods() {
+            assert!(
+                !method.is_client_streaming() && !method.is_server_streaming(),
+                "{}: streams have no handlers yet",
+                method.full_name()
+            );
+            let name = method.name();
+            let marker = format!(
+                "/// The RPC `{full_name}/{name}`.\npub struct {name};\n\
+                 impl crate::Rpc for {name} {{ type Request = {}; type Response = {}; type Access = crate::rule::{}; \
+                 const PATH: &'static str = \"/{full_name}/{name}\"; }}\n",
+                rust_path(method.input().full_name()),
+                rust_path(method.output().full_name()),
+                self.rule(&method),
+            );
+            self.markers.entry(service.package.clone()).or_default().push_str(&marker);
+        }
+    }
+}
+
+/// Makes whatever handles each RPC of a service serve the service.
+fn delegation(service: &Service) -> String {
+    let server = snake(&service.name);
+    let bounds: Vec<String> =
+        service.methods.iter().map(|method| format!("crate::Handler<rpc::{}>", method.proto_name)).collect();
+    let methods: String = service
+        .methods
+        .iter()
+        .map(|method| {
+            format!(
+                "async fn {}(&self, request: tonic::Request<{}>) -> Result<tonic::Response<{}>, tonic::Status> {{ \
+                 crate::Handler::<rpc::{}>::call(self, request).await }}\n",
+                method.name, method.input_type, method.output_type, method.proto_name
+            )
+        })
+        .collect();
+    format!(
+        "#[tonic::async_trait] impl<H> {server}_server::{} for H where H: {} {{ {methods} }}\n",
+        service.name,
+        bounds.join(" + ")
+    )
+}
+
+fn snake(camel: &str) -> String {
+    camel.char_indices().fold(String::new(), |mut name, (at, letter)| {
+        if letter.is_uppercase() && at > 0 {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+        name
+    })
+}
+
+impl ServiceGenerator for Generator {
+    fn generate(&mut self, service: Service, buf: &mut String) {
+        self.add_markers(&service);
+        buf.push_str(&delegation(&service));
+        self.tonic.generate(service, buf);
+    }
+
+    fn finalize(&mut self, buf: &mut String) {
+        self.tonic.finalize(buf);
+    }
+
+    fn finalize_package(&mut self, package: &str, buf: &mut String) {
+        self.tonic.finalize_package(package, buf);
+        if let Some(markers) = self.markers.remove(package) {
+            buf.push_str(&format!("/// A marker for each RPC, with its types and its access rule.\npub mod rpc {{ {markers} }}\n"));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+use std::fmt;
+
+use http::uri::PathAndQuery;
+use prost_reflect::{ExtensionDescriptor, MethodDescriptor};
+
+use super::{CatalogError, Parameter, TokenTemplate, documentation};
+use crate::api::v1::{MethodRule, ServiceRule, method_rule};
+
+/// A permission's number: unique within the installation, and never given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PermissionId(pub u32);
+
+impl fmt::Display for PermissionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who may call a method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Public,
+    /// Any live credential.
+    Authenticated,
+    /// A session.
+    Session,
+    /// A session, and the account's password in the request.
+    SessionWithPassword,
+    /// A session, or a token that lists the method.
+    Permission {
+        /// The permission's number.
+        id: PermissionId,
+        /// The predefined sets that hold it, besides Extended Access.
+        templates: Vec<TokenTemplate>,
+    },
+    /// A session of an administrator.
+    Administrator,
+    /// Another service of the installation.
+    Service,
+}
+
+impl Access {
+    /// The rule's name in `options.proto`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Authenticated => "authenticated",
+            Self::Session => "session",
+            Self::SessionWithPassword => "session with password",
+            Self::Permission { .. } => "permission",
+            Self::Administrator => "administrator",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// A method of the API.
+#[derive(Debug)]
+pub struct Method {
+    name: String,
+    group: String,
+    audience: String,
+    grpc_path: PathAndQuery,
+    access: Option<Access>,
+    safe: bool,
+    post_only: bool,
+    wrapped: bool,
+    bindings: Vec<String>,
+    parameters: Vec<Parameter>,
+    documentation: String,
+    descriptor: MethodDescriptor,
+}
+
+impl Method {
+    pub(super) fn read(
+        descriptor: &MethodDescriptor,
+        service: &ServiceRule,
+        declared: MethodRule,
+        field_option: &ExtensionDescriptor,
+    ) -> Result<Self, CatalogError> {
+        let parent = descriptor.parent_service();
+        let group = if service.group.is_empty() { parent.full_name() } else { &service.group };
+        let name = format!("{group}.{}", descriptor.name());
+        let error = |problem: &str| CatalogError::Declaration { method: name.clone(), problem: problem.to_owned() };
+        let grpc_path = format!("/{}/{}", parent.full_name(), descriptor.name());
+        let access = declared.access.map(read_access);
+        let method = Self {
+            group: service.group.clone(),
+            audience: service.audience.clone(),
+            grpc_path: grpc_path.parse().map_err(|_| error("has no valid path"))?,
+            access,
+            safe: declared.safe,
+            post_only: declared.post_only,
+            wrapped: declared.wrapped,
+            bindings: declared.bindings,
+            parameters: Parameter::of(&descriptor.input(), field_option),
+            documentation: documentation(&descriptor.parent_file(), descriptor.path()),
+            descriptor: descriptor.clone(),
+            name: name.clone(),
+        };
+        if method.audience.is_empty() {
+            return Err(error("its service names no audience"));
+        }
+        if method.access == Some(Access::SessionWithPassword) && method.parameter("password").is_none() {
+            return Err(error("is to be confirmed by password and has no parameter `password`"));
+        }
+        if let Some(id) = method.permission()
+            && id.0 == 0
+        {
+            return Err(error("its permission has no number"));
+        }
+        Ok(method)
+    }
+
+    /// The public name: `environment.control.StopEnv`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The public group, `environment.control`; empty for what only services call.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// The name within its group: `StopEnv`.
+    #[must_use]
+    pub fn short_name(&self) -> &str {
+        self.descriptor.name()
+    }
+
+    /// The service that executes it.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// The path of gRPC: `/portcullis.environment.v1.Control/StopEnv`.
+    #[must_use]
+    pub fn grpc_path(&self) -> &PathAndQuery {
+        &self.grpc_path
+    }
+
+    /// The REST path that is documented, `/1.0/environment/control/rest/stopenv`; none for what only services call.
+    #[must_use]
+    pub fn rest_path(&self) -> Option<String> {
+        if self.group.is_empty() || matches!(self.access, None | Some(Access::Service)) {
+            return None;
+        }
+        let group = self.group.replace('.', "/");
+        Some(format!("/1.0/{group}/rest/{}", self.short_name().to_lowercase()))
+    }
+
+    /// Further REST paths that clients use.
+    #[must_use]
+    pub fn bindings(&self) -> &[String] {
+        &self.bindings
+    }
+
+    /// Who may call it. `None`: nothing is declared, so nobody may.
+    #[must_use]
+    pub fn access(&self) -> Option<&Access> {
+        self.access.as_ref()
+    }
+
+    /// The number of the permission that opens it to tokens.
+    #[must_use]
+    pub fn permission(&self) -> Option<PermissionId> {
+        match self.access {
+            Some(Access::Permission { id, .. }) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Whether a predefined set holds it.
+    #[must_use]
+    pub fn is_in(&self, template: TokenTemplate) -> bool {
+        match &self.access {
+            Some(Access::Permission { templates, .. }) => {
+                template == TokenTemplate::ExtendedAccess || templates.contains(&template)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it only reads.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        self.safe
+    }
+
+    /// Whether GET is refused.
+    #[must_use]
+    pub fn is_post_only(&self) -> bool {
+        self.post_only
+    }
+
+    /// Whether the answer stands in a member `response`.
+    #[must_use]
+    pub fn is_wrapped(&self) -> bool {
+        self.wrapped
+    }
+
+    /// The parameters, in the order of the `.proto`.
+    #[must_use]
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// A parameter by its name, or by another name that clients send, without regard to case.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|parameter| parameter.is_called(name))
+    }
+
+    /// What the contract says of it.
+    #[must_use]
+    pub fn documentation(&self) -> &str {
+        &self.documentation
+    }
+
+    /// The types of its messages.
+    #[must_use]
+    pub fn descriptor(&self) -> &MethodDescriptor {
+        &self.descriptor
+    }
+}
+
+fn read_access(declared: method_rule::Access) -> Access {
+    match declared {
+        method_rule::Access::Public(_) => Access::Public,
+        method_rule::Access::Authenticated(_) => Access::Authenticated,
+        method_rule::Access::Session(_) => Access::Session,
+        method_rule::Access::SessionWithPassword(_) => Access::SessionWithPassword,
+        method_rule::Access::Permission(permission) => {
+            Access::Permission { id: PermissionId(permission.id), templates: permission.sets().collect() }
+        }
+        method_rule::Access::Administrator(_) => Access::Administrator,
+        method_rule::Access::Service(_) => Access::Service,
+    }
+}

@@ -1,0 +1,44 @@
+use std::future::Future;
+
+use tonic::{Request, Response, Status};
+
+/// An RPC of the contract: the types that a handler of it has to fit. Implemented by a marker for each, in `rpc`.
+pub trait Rpc: Send + Sync + 'static {
+    /// The request message.
+    type Request: Send + 'static;
+    /// The answer message.
+    type Response: Send + 'static;
+    /// The access rule that the `.proto` declares, one of [`rule`].
+    type Access;
+    /// The path of gRPC: `/package.Service/Method`.
+    const PATH: &'static str;
+}
+
+/// What serves one RPC. Whatever handles each RPC of a service is a server of that service.
+pub trait Handler<R: Rpc>: Send + Sync + 'static {
+    /// Answers one call.
+    fn call(
+        &self,
+        request: Request<R::Request>,
+    ) -> impl Future<Output = Result<Response<R::Response>, Status>> + Send;
+}
+
+/// The access rules as types, so that the evidence a handler is given follows from the `.proto`.
+pub mod rule {
+    /// Anyone.
+    pub struct Public;
+    /// Any live credential.
+    pub struct Authenticated;
+    /// A session.
+    pub struct Session;
+    /// A session, and the account's password in the request.
+    pub struct SessionWithPassword;
+    /// A session, or a token that lists the method.
+    pub struct Permission;
+    /// A session of an administrator.
+    pub struct Administrator;
+    /// Another service of the installation.
+    pub struct Service;
+    /// The `.proto` says nothing: nobody.
+    pub struct Undeclared;
+}
