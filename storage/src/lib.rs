@@ -1,1 +1,16 @@
-//! A SQLite or PostgreSQL database behind one SQL text.
+//! A database behind one SQL text, SQLite or PostgreSQL: opening, named transactions, numbers in commit order, schema. It
+//! knows no table but `counter`, and no service.
+
+mod database;
+mod engine;
+mod error;
+mod schema;
+mod transaction;
+mod url;
+
+pub use database::{Database, DatabaseOptions, OpenError};
+pub use engine::Engine;
+pub use error::StorageError;
+pub use schema::{MigrateError, SchemaError};
+pub use transaction::Transaction;
+pub use url::{DatabaseUrl, DatabaseUrlError};
