@@ -68,9 +68,9 @@ fn redacted_debug(message: &prost_reflect::MessageDescriptor) -> String {
             let (name, secret) = (field.name(), is_secret(&field, &rule));
             let absent = if field.supports_presence() { "is_none" } else { "is_empty" };
             match (secret, field.kind()) {
-                (true, Kind::String | Kind::Bytes) => format!(
-                    ".field(\"{name}\", &crate::Redacted {{ absent: self.{name}.{absent}() }})"
-                ),
+                (true, Kind::String | Kind::Bytes) => {
+                    format!(".field(\"{name}\", &crate::Redacted {{ absent: self.{name}.{absent}() }})")
+                }
                 (true, kind) => panic!("{}: a secret of type {kind:?} is not thought of", field.full_name()),
                 (false, _) => format!(".field(\"{name}\", &self.{name})"),
             }
@@ -183,7 +183,9 @@ impl ServiceGenerator for Generator {
     fn finalize_package(&mut self, package: &str, buf: &mut String) {
         self.tonic.finalize_package(package, buf);
         if let Some(markers) = self.markers.remove(package) {
-            buf.push_str(&format!("/// A marker for each RPC, with its types and its access rule.\npub mod rpc {{ {markers} }}\n"));
+            buf.push_str(&format!(
+                "/// A marker for each RPC, with its types and its access rule.\npub mod rpc {{ {markers} }}\n"
+            ));
         }
     }
 }

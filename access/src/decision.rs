@@ -39,7 +39,11 @@ pub fn decide(method: &Method, claims: Option<&Claims>) -> Result<(), Denied> {
             Ok(())
         }
         (Access::Administrator, Some(GrantedKind::Session)) => {
-            if claims.is_some_and(|claims| claims.administrator) { Ok(()) } else { Err(Denied::AdministratorRequired) }
+            if claims.is_some_and(|claims| claims.administrator) {
+                Ok(())
+            } else {
+                Err(Denied::AdministratorRequired)
+            }
         }
         (Access::Session | Access::SessionWithPassword | Access::Administrator, Some(GrantedKind::Token)) => {
             Err(Denied::SessionRequired)
@@ -60,9 +64,10 @@ impl Denied {
     pub fn failure(self, method: &Method) -> Failure {
         let name = method.name();
         match self {
-            Self::NoRule => {
-                Failure::new(ErrorKind::PermissionDenied, format!("{name} declares no access rule, so nobody may call it"))
-            }
+            Self::NoRule => Failure::new(
+                ErrorKind::PermissionDenied,
+                format!("{name} declares no access rule, so nobody may call it"),
+            ),
             Self::ServicesOnly => Failure::new(ErrorKind::PermissionDenied, format!("{name} is for services only")),
             Self::NotAuthenticated => Failure::new(ErrorKind::NotAuthenticated, "not authenticated"),
             Self::SessionRequired => {

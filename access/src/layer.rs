@@ -4,8 +4,8 @@ use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use base64::Engine;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use futures::future::Either;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};

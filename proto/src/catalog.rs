@@ -18,15 +18,13 @@ use crate::DESCRIPTOR_SET;
 use crate::api::v1::{MethodRule, ServiceRule, TemplateRule};
 
 /// The descriptors of the whole contract.
-pub static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    DescriptorPool::decode(DESCRIPTOR_SET).expect("the build has read the same descriptors")
-});
+pub static POOL: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(DESCRIPTOR_SET).expect("the build has read the same descriptors"));
 
 /// The catalog of this build's contract.
 #[must_use]
 pub fn catalog() -> &'static Catalog {
-    static CATALOG: LazyLock<Catalog> =
-        LazyLock::new(|| Catalog::read(&POOL).expect("a test reads the same catalog"));
+    static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::read(&POOL).expect("a test reads the same catalog"));
     &CATALOG
 }
 
@@ -75,9 +73,7 @@ impl Catalog {
     /// Where two methods claim one name, path or number, or a declaration contradicts itself. A method without an
     /// access rule is no error here: it is in the catalog, and denied.
     pub fn read(pool: &DescriptorPool) -> Result<Self, CatalogError> {
-        let option = |name: &'static str| {
-            pool.get_extension_by_name(name).ok_or(CatalogError::MissingOption(name))
-        };
+        let option = |name: &'static str| pool.get_extension_by_name(name).ok_or(CatalogError::MissingOption(name));
         let service_option = option("portcullis.api.v1.service")?;
         let method_option = option("portcullis.api.v1.method")?;
         let field_option = option("portcullis.api.v1.field")?;

@@ -240,18 +240,14 @@ impl From<Status> for Failure {
                 Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => {
                     Self::unavailable("a part of the platform", status)
                 }
-                Code::ResourceExhausted => Self::new(
-                    ErrorKind::Unavailable,
-                    "the platform is busy, try again",
-                )
-                .because(status),
+                Code::ResourceExhausted => {
+                    Self::new(ErrorKind::Unavailable, "the platform is busy, try again").because(status)
+                }
                 _ => Self::internal(status),
             };
         };
-        let details = DETAILS
-            .iter()
-            .filter_map(|name| metadata.get(*name).map(|value| (*name, value.clone())))
-            .collect();
+        let details =
+            DETAILS.iter().filter_map(|name| metadata.get(*name).map(|value| (*name, value.clone()))).collect();
         Self { kind, message: status.message().to_owned(), details, source: None }
     }
 }

@@ -17,10 +17,7 @@ pub trait Rpc: Send + Sync + 'static {
 /// What serves one RPC. Whatever handles each RPC of a service is a server of that service.
 pub trait Handler<R: Rpc>: Send + Sync + 'static {
     /// Answers one call.
-    fn call(
-        &self,
-        request: Request<R::Request>,
-    ) -> impl Future<Output = Result<Response<R::Response>, Status>> + Send;
+    fn call(&self, request: Request<R::Request>) -> impl Future<Output = Result<Response<R::Response>, Status>> + Send;
 }
 
 /// The access rules as types, so that the evidence a handler is given follows from the `.proto`.

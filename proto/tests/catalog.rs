@@ -20,7 +20,8 @@ fn access(method: &Method) -> String {
 fn line(method: &Method) -> String {
     let flags = [("safe", method.is_safe()), ("post only", method.is_post_only()), ("wrapped", method.is_wrapped())];
     let flags: Vec<&str> = flags.iter().filter(|(_, set)| *set).map(|(flag, _)| *flag).collect();
-    let mut text = format!("{}\n  {} -> {}\n  access: {}", method.name(), method.grpc_path(), method.audience(), access(method));
+    let mut text =
+        format!("{}\n  {} -> {}\n  access: {}", method.name(), method.grpc_path(), method.audience(), access(method));
     for path in method.rest_path().iter().chain(method.bindings()) {
         write!(text, "\n  path: {path}").unwrap();
     }
@@ -59,10 +60,12 @@ fn everything_is_commented() {
             assert!(!parameter.documentation().is_empty(), "{}.{} has no comment", method.name(), parameter.name());
         }
     }
-    for message in proto::catalog::POOL.all_messages().filter(|message| message.full_name().starts_with("portcullis.")) {
+    for message in proto::catalog::POOL.all_messages().filter(|message| message.full_name().starts_with("portcullis."))
+    {
         let file = message.parent_file();
         let locations = &file.file_descriptor_proto().source_code_info.as_ref().unwrap().location;
-        let commented = |path: &[i32]| locations.iter().any(|l| l.path == path && !l.leading_comments().trim().is_empty());
+        let commented =
+            |path: &[i32]| locations.iter().any(|l| l.path == path && !l.leading_comments().trim().is_empty());
         assert!(commented(message.path()), "{} has no comment", message.full_name());
         for field in message.fields() {
             assert!(commented(field.path()), "{} has no comment", field.full_name());

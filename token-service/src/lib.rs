@@ -1,1 +1,13 @@
-//! The authority: accounts, sessions, tokens, introspection.
+//! The authority: accounts, sessions and personal access tokens, and what each may do. It must not know what the methods
+//! of the API do, nor how callers reach it.
+
+mod config;
+mod domain;
+mod grpc;
+mod password;
+mod service;
+mod store;
+
+pub use config::{Config, ConfigError, ServiceKeyConfig};
+pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
+pub use service::{AdministerError, RunError, Service, create_account, migrate};

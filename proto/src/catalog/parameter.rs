@@ -38,8 +38,7 @@ impl Parameter {
     /// Whether `name` is its name or an alias, without regard to case.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
-        self.name().eq_ignore_ascii_case(name)
-            || self.rule.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
+        self.name().eq_ignore_ascii_case(name) || self.rule.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
     }
 
     /// Whether a call without it is refused.

@@ -1,0 +1,181 @@
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use access::{CredentialHash, ServiceKey, ServiceKeyError, ServiceKeys, SigningKey, SigningKeyError};
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use jiff::SignedDuration;
+use serde::Deserialize;
+use storage::DatabaseUrl;
+use telemetry::TelemetryConfig;
+
+/// How the token-service runs: a TOML file, and over it the environment, `PORTCULLIS_TOKEN_SERVICE__DATABASE_URL` and so
+/// on (`__` goes one level down).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens for gRPC. Default: `127.0.0.1:9001`.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// Its database: `sqlite:///var/lib/portcullis/token.db` or `postgres://…`.
+    pub database_url: DatabaseUrl,
+    /// The Ed25519 key that signs grants: PKCS #8 PEM, as `portcullis signing-key` writes it.
+    pub signing_key_file: PathBuf,
+    /// The services that may ask, by the hashes of their keys.
+    #[serde(default)]
+    pub service_keys: Vec<ServiceKeyConfig>,
+    /// How long a grant can be used: 1 s to 10 min. Default: 60 s.
+    #[serde(default = "default_grant_lifetime")]
+    pub grant_lifetime: SignedDuration,
+    /// How long a session lives: 1 min to 365 days. Default: 24 h.
+    #[serde(default = "default_session_lifetime")]
+    pub session_lifetime: SignedDuration,
+    /// How many tokens an account may hold: 1 to 100,000. Default: 100.
+    #[serde(default = "default_tokens_per_account")]
+    pub tokens_per_account: u32,
+    /// How many passwords are verified at once, 19 MiB each: 1 to 64. Default: 2.
+    #[serde(default = "default_passwords_at_once")]
+    pub passwords_at_once: usize,
+    /// Logging.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// A service that may ask the authority.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceKeyConfig {
+    /// What it is called in logs.
+    pub name: String,
+    /// SHA-256 of its key in hexadecimal, as `portcullis service-key` prints it.
+    pub sha256: String,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9001))
+}
+
+fn default_grant_lifetime() -> SignedDuration {
+    SignedDuration::from_secs(60)
+}
+
+fn default_session_lifetime() -> SignedDuration {
+    SignedDuration::from_hours(24)
+}
+
+fn default_tokens_per_account() -> u32 {
+    100
+}
+
+fn default_passwords_at_once() -> usize {
+    2
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file or the environment does not fit the configuration.
+    #[error("the configuration is malformed")]
+    Malformed(#[from] Box<figment::Error>),
+    /// There is no such file.
+    #[error("there is no configuration file {}", .0.display())]
+    Missing(PathBuf),
+    /// A value is out of its range.
+    #[error("{key} must be {allowed}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A service's hash is none.
+    #[error("service_keys: sha256 of {name:?}")]
+    ServiceKey {
+        /// The service's name.
+        name: String,
+        /// What is wrong.
+        source: ServiceKeyError,
+    },
+    /// The signing key cannot be read.
+    #[error("signing_key_file: {} cannot be read", file.display())]
+    SigningKeyFile {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The signing key is none.
+    #[error("signing_key_file: {}", file.display())]
+    SigningKey {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: SigningKeyError,
+    },
+}
+
+impl Config {
+    /// The defaults, on a database and with a signing key.
+    #[must_use]
+    pub fn new(database_url: DatabaseUrl, signing_key_file: PathBuf) -> Self {
+        Self {
+            listen: default_listen(),
+            database_url,
+            signing_key_file,
+            service_keys: Vec::new(),
+            grant_lifetime: default_grant_lifetime(),
+            session_lifetime: default_session_lifetime(),
+            tokens_per_account: default_tokens_per_account(),
+            passwords_at_once: default_passwords_at_once(),
+            telemetry: TelemetryConfig::default(),
+        }
+    }
+
+    /// Reads a file and the environment.
+    ///
+    /// # Errors
+    /// Where a key is unknown or missing, or a value is not what it may be; the error names the key.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        if !file.is_file() {
+            return Err(ConfigError::Missing(file.to_owned()));
+        }
+        let figment =
+            Figment::from(Toml::file_exact(file)).merge(Env::prefixed("PORTCULLIS_TOKEN_SERVICE__").split("__"));
+        let config: Self = figment.extract().map_err(Box::new)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Looks whether each value is in its range.
+    ///
+    /// # Errors
+    /// Names the first key whose value is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let range = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Range { key, allowed }) };
+        let grant = (SignedDuration::from_secs(1)..=SignedDuration::from_mins(10)).contains(&self.grant_lifetime);
+        range(grant, "grant_lifetime", "1 s to 10 min")?;
+        let longest = SignedDuration::from_hours(24 * 365);
+        let session = (SignedDuration::from_mins(1)..=longest).contains(&self.session_lifetime);
+        range(session, "session_lifetime", "1 min to 365 days")?;
+        range((1..=100_000).contains(&self.tokens_per_account), "tokens_per_account", "1 to 100,000")?;
+        range((1..=64).contains(&self.passwords_at_once), "passwords_at_once", "1 to 64")?;
+        self.service_keys().map(drop)
+    }
+
+    pub(crate) fn service_keys(&self) -> Result<ServiceKeys, ConfigError> {
+        let keys = self.service_keys.iter().map(|key| {
+            let hash: CredentialHash =
+                key.sha256.parse().map_err(|source| ConfigError::ServiceKey { name: key.name.clone(), source })?;
+            Ok(ServiceKey { name: key.name.clone(), hash })
+        });
+        Ok(ServiceKeys::new(keys.collect::<Result<_, ConfigError>>()?))
+    }
+
+    pub(crate) fn signing_key(&self) -> Result<SigningKey, ConfigError> {
+        let file = self.signing_key_file.clone();
+        let pem = std::fs::read_to_string(&file)
+            .map(zeroize::Zeroizing::new)
+            .map_err(|source| ConfigError::SigningKeyFile { file: file.clone(), source })?;
+        SigningKey::from_pem(&pem).map_err(|source| ConfigError::SigningKey { file, source })
+    }
+}

@@ -1,0 +1,132 @@
+use std::fmt;
+use std::str::FromStr;
+
+use access::AccountId;
+use zeroize::Zeroizing;
+
+/// What an account may do beyond using the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing beyond.
+    Member,
+    /// Makes accounts.
+    Administrator,
+}
+
+/// Whether an account can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccountState {
+    /// It can.
+    Active,
+    /// An administrator has closed it.
+    Disabled,
+}
+
+/// An account.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) id: AccountId,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) password_hash: String,
+    pub(crate) state: AccountState,
+}
+
+/// An account to be made.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// What it signs in with.
+    pub login: Login,
+    /// Its name for people.
+    pub name: String,
+    /// The password that it signs in with.
+    pub password: NewPassword,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What an account signs in with, in lower case: a mail address or a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login(String);
+
+/// Why a text is no login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a mail address or a name of 1 to 255 printable characters without white space")]
+pub struct LoginError;
+
+impl Login {
+    /// The login, in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Login {
+    type Err = LoginError;
+
+    fn from_str(text: &str) -> Result<Self, LoginError> {
+        let printable = |letter: char| !letter.is_whitespace() && !letter.is_control();
+        if text.is_empty() || text.chars().count() > 255 || !text.chars().all(printable) {
+            return Err(LoginError);
+        }
+        Ok(Self(text.to_lowercase()))
+    }
+}
+
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A password that an account is to have.
+pub struct NewPassword(Zeroizing<String>);
+
+/// Why a password is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must have 12 to 1,024 characters")]
+pub struct PasswordError;
+
+impl NewPassword {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for NewPassword {
+    type Error = PasswordError;
+
+    fn try_from(text: String) -> Result<Self, PasswordError> {
+        let text = Zeroizing::new(text);
+        if (12..=1024).contains(&text.chars().count()) { Ok(Self(text)) } else { Err(PasswordError) }
+    }
+}
+
+impl fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewPassword([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_one_word_in_lower_case() {
+        assert_eq!("Alice@Example.org".parse::<Login>().unwrap().as_str(), "alice@example.org");
+        for wrong in ["", " ", "a b", "a\u{0}b", &"a".repeat(256)] {
+            assert_eq!(wrong.parse::<Login>(), Err(LoginError), "{wrong:?}");
+        }
+        assert!("é".repeat(255).parse::<Login>().is_ok());
+    }
+
+    #[test]
+    fn a_password_is_neither_short_nor_endless_nor_printed() {
+        assert!(NewPassword::try_from("a".repeat(11)).is_err());
+        assert!(NewPassword::try_from("a".repeat(1025)).is_err());
+        let password = NewPassword::try_from("correct horse battery".to_owned()).unwrap();
+        assert!(!format!("{password:?}").contains("horse"));
+    }
+}

@@ -1,0 +1,34 @@
+//! The authority's gRPC services: the only module that speaks the wire's types. One file in `rpc` for each method.
+
+mod answer;
+mod authority;
+mod rpc {
+    //! One file for each method.
+    automod::dir!("src/grpc/rpc");
+}
+
+pub(crate) use authority::{Authority, Policy, Shared};
+
+use access::{AccessLayer, Guarded};
+use proto::token::v1::account_administration_server::AccountAdministrationServer;
+use proto::token::v1::introspection_server::IntrospectionServer;
+use proto::token::v1::token_authority_server::TokenAuthorityServer;
+use tonic::service::{LayerExt, Routes};
+use tower::ServiceBuilder;
+
+/// The name by which grants mean this service.
+pub(crate) const AUDIENCE: &str = "token-service";
+
+/// The largest request that is read: no method takes more than a list of method names.
+const MAX_REQUEST: usize = 256 * 1024;
+
+/// The services behind the access layer.
+pub(crate) fn routes(authority: &Authority, layer: AccessLayer) -> Routes {
+    let guard = || Guarded::new(authority.clone());
+    let layer = ServiceBuilder::new().layer(layer);
+    Routes::new(layer.named_layer(TokenAuthorityServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
+        .add_service(
+            layer.named_layer(AccountAdministrationServer::new(guard()).max_decoding_message_size(MAX_REQUEST)),
+        )
+        .add_service(layer.named_layer(IntrospectionServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
+}

@@ -1,0 +1,112 @@
+use std::sync::Arc;
+
+use access::{AccountId, AccountPermit, CredentialId, GrantedKind, SessionPermit, SigningKey};
+use jiff::SignedDuration;
+use lifecycle::Clock;
+use proto::{Catalog, ErrorKind, Failure};
+use storage::StorageError;
+use zeroize::Zeroizing;
+
+use crate::domain::Session;
+use crate::password::Passwords;
+use crate::store::{SessionError, Store, TokenError};
+
+/// What all handlers share.
+#[derive(Clone)]
+pub(crate) struct Authority(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) passwords: Passwords,
+    pub(crate) signing_key: SigningKey,
+    pub(crate) clock: Clock,
+    pub(crate) catalog: &'static Catalog,
+    pub(crate) policy: Policy,
+}
+
+/// How long things last, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) grant_lifetime: SignedDuration,
+    pub(crate) session_lifetime: SignedDuration,
+    pub(crate) tokens_per_account: i64,
+}
+
+impl std::ops::Deref for Authority {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Authority {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    /// The session of a call, alive at this moment: its grant is as old as the introspection that made it.
+    pub(crate) async fn session(&self, permit: &SessionPermit) -> Result<Session, Failure> {
+        let session = Session { id: permit.session(), account: permit.account() };
+        let credential = CredentialId { kind: GrantedKind::Session, number: session.id };
+        self.check(credential, session.account).await?;
+        Ok(session)
+    }
+
+    /// The credential of a call, alive at this moment.
+    pub(crate) async fn credential(&self, permit: &AccountPermit) -> Result<CredentialId, Failure> {
+        self.check(permit.credential(), permit.account()).await?;
+        Ok(permit.credential())
+    }
+
+    async fn check(&self, credential: CredentialId, account: AccountId) -> Result<(), Failure> {
+        let alive = self.store.is_alive(credential, account, self.clock.now()).await;
+        if alive.map_err(storage_failure)? { Ok(()) } else { Err(not_authenticated()) }
+    }
+
+    /// The session of a call whose password confirms it.
+    pub(crate) async fn confirmed(&self, permit: &SessionPermit, password: String) -> Result<Session, Failure> {
+        let password = Zeroizing::new(password);
+        let session = self.session(permit).await?;
+        let stored = self.store.password_hash(session.account).await.map_err(storage_failure)?;
+        if self.passwords.verify(password, stored).await? {
+            Ok(session)
+        } else {
+            Err(Failure::new(ErrorKind::WrongPassword, "the password is wrong").with("parameter", "password"))
+        }
+    }
+}
+
+pub(crate) fn not_authenticated() -> Failure {
+    Failure::new(ErrorKind::NotAuthenticated, "not authenticated")
+}
+
+/// An outage of the database is an outage, never an answer.
+pub(crate) fn storage_failure(error: StorageError) -> Failure {
+    if error.is_unavailable() { Failure::unavailable("the token authority", error) } else { Failure::internal(error) }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Ended => not_authenticated(),
+            SessionError::Storage(error) => storage_failure(error),
+        }
+    }
+}
+
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::SessionEnded => not_authenticated(),
+            TokenError::Limit(_) => {
+                Self::new(ErrorKind::TokenLimit, format!("{error}: delete one that is no longer needed"))
+            }
+            TokenError::NotFound(_) => Self::new(ErrorKind::ObjectNotFound, error.to_string()),
+            TokenError::Expired => {
+                Self::invalid("expiresAt", "must be given, in the future, since the token has expired")
+            }
+            TokenError::Storage(error) => storage_failure(error),
+        }
+    }
+}

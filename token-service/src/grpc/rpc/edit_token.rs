@@ -1,0 +1,23 @@
+use access::{Handle, SessionPermit};
+use proto::Failure;
+use proto::token::v1::rpc::EditToken;
+use proto::token::v1::{EditTokenRequest, EditTokenResponse};
+
+use crate::domain::TokenChange;
+use crate::grpc::{Authority, answer};
+
+impl Handle<EditToken> for Authority {
+    async fn handle(&self, permit: &SessionPermit, request: EditTokenRequest) -> Result<EditTokenResponse, Failure> {
+        let now = self.clock.now();
+        let changed = TokenChange {
+            description: answer::description(request.description)?,
+            api_set: answer::api_set(self.catalog, request.token_template.as_deref(), &request.api_list)?,
+            expires_at: answer::expiry(request.expires_at, now)?,
+            hash: None,
+        };
+        let session = self.confirmed(permit, request.password).await?;
+        let edited = self.store.change_token(session, request.id, changed, now).await?;
+        tracing::info!(token.id = edited.id, account.id = session.account.0, "a token was edited");
+        Ok(EditTokenResponse { token: Some(answer::token(self.catalog, edited, None)) })
+    }
+}

@@ -1,0 +1,76 @@
+use access::{Credential, CredentialKind, Handle, PublicPermit};
+use proto::token::v1::rpc::Signin;
+use proto::token::v1::{SigninRequest, SigninResponse};
+use proto::{ErrorKind, Failure};
+use storage::StorageError;
+use zeroize::Zeroizing;
+
+use crate::domain::{Account, AccountState, Login, NewSession};
+use crate::grpc::Authority;
+use crate::grpc::authority::storage_failure;
+use crate::password::HashError;
+use crate::store::SessionError;
+
+#[derive(Debug, thiserror::Error)]
+enum SigninError {
+    #[error("wrong login or password")]
+    WrongLogin,
+    #[error("the password was not verified")]
+    Password(#[from] HashError),
+    #[error("the database did not answer")]
+    Storage(#[from] StorageError),
+}
+
+impl From<SigninError> for Failure {
+    fn from(error: SigninError) -> Self {
+        match error {
+            SigninError::WrongLogin => Self::new(ErrorKind::WrongLogin, error.to_string()),
+            SigninError::Password(error) => error.into(),
+            SigninError::Storage(error) => storage_failure(error),
+        }
+    }
+}
+
+impl From<SessionError> for SigninError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            // The account was closed while its password was being verified.
+            SessionError::Ended => Self::WrongLogin,
+            SessionError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl Handle<Signin> for Authority {
+    async fn handle(&self, _: &PublicPermit, request: SigninRequest) -> Result<SigninResponse, Failure> {
+        let password = Zeroizing::new(request.password);
+        let account = authenticate(self, &request.login, password).await?;
+        let session = Credential::generate(CredentialKind::Session, &mut rand::rng());
+        let now = self.clock.now();
+        let opened = NewSession {
+            account: account.id,
+            hash: session.hash(),
+            created_at: now,
+            expires_at: now + self.policy.session_lifetime,
+        };
+        self.store.open_session(&opened).await.map_err(SigninError::from)?;
+        Ok(SigninResponse {
+            uid: account.id.0,
+            session: session.expose().to_owned(),
+            email: account.email,
+            name: account.name,
+        })
+    }
+}
+
+/// The account that signs in. An unknown login takes the same time and gets the same answer as a wrong password.
+async fn authenticate(authority: &Authority, login: &str, password: Zeroizing<String>) -> Result<Account, SigninError> {
+    let account = match login.parse::<Login>() {
+        Ok(login) => authority.store.account_by_login(&login).await?,
+        Err(_) => None,
+    };
+    let account = account.filter(|account| account.state == AccountState::Active);
+    let stored = account.as_ref().map(|account| account.password_hash.clone());
+    let right = authority.passwords.verify(password, stored).await?;
+    account.filter(|_| right).ok_or(SigninError::WrongLogin)
+}

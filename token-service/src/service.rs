@@ -1,0 +1,209 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use access::{AccessLayer, AccountId, KeyRing};
+use lifecycle::{Clock, Lifecycle};
+use storage::{Database, DatabaseOptions, MigrateError, OpenError, SchemaError};
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::domain::NewAccount;
+use crate::grpc::{self, Authority, Policy};
+use crate::password::{HashError, Passwords};
+use crate::store::{CreateAccountError, MIGRATIONS, Store};
+use crate::{Config, ConfigError};
+
+/// How often health looks at the database.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many calls of one connection are worked on at once.
+const CONCURRENCY_PER_CONNECTION: usize = 1024;
+
+/// Why the service does not start or does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration cannot be used.
+    #[error("the configuration cannot be used")]
+    Config(#[from] ConfigError),
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Open(#[from] OpenError),
+    /// The database is not of this version.
+    #[error("the database's schema does not fit")]
+    Schema(#[from] SchemaError),
+    /// The password pool cannot be made.
+    #[error("passwords cannot be hashed")]
+    Passwords(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The server failed.
+    #[error("the server failed")]
+    Serve(#[from] tonic::transport::Error),
+}
+
+/// The token-service, listening.
+pub struct Service {
+    listener: TcpListener,
+    address: SocketAddr,
+    authority: Authority,
+    layer: AccessLayer,
+    store: Store,
+    lifecycle: Lifecycle,
+}
+
+impl Service {
+    /// Opens the database, looks whether its schema fits, and begins to listen.
+    ///
+    /// # Errors
+    /// Where any of it is not possible. Nothing is changed then.
+    pub async fn bind(config: Config, lifecycle: Lifecycle) -> Result<Self, RunError> {
+        config.validate()?;
+        let signing_key = config.signing_key()?;
+        let service_keys = config.service_keys()?;
+        let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+        database.check_schema(&MIGRATIONS).await?;
+        let store = Store::new(database);
+
+        let clock = Clock::system();
+        let keys = KeyRing::default();
+        keys.replace(vec![signing_key.verifying_key()]);
+        let layer = AccessLayer::new(grpc::AUDIENCE, keys, clock.clone()).with_service_keys(service_keys);
+        let authority = Authority::new(grpc::Shared {
+            store: store.clone(),
+            passwords: passwords(config.passwords_at_once)?,
+            signing_key,
+            clock,
+            catalog: proto::catalog(),
+            policy: Policy {
+                grant_lifetime: config.grant_lifetime,
+                session_lifetime: config.session_lifetime,
+                tokens_per_account: config.tokens_per_account.into(),
+            },
+        });
+
+        let listen = |source| RunError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        Ok(Self { listener, address, authority, layer, store, lifecycle })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until the drain begins, and then until every accepted call is answered.
+    ///
+    /// # Errors
+    /// Where the server fails.
+    pub async fn serve(self) -> Result<(), RunError> {
+        let (reporter, health) = tonic_health::server::health_reporter();
+        self.lifecycle
+            .spawn("token-service.health", watch_health(reporter, self.store.clone(), self.lifecycle.clone()));
+        tracing::info!(address = %self.address, "token-service is listening");
+        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
+        Server::builder()
+            .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .add_routes(grpc::routes(&self.authority, self.layer).add_service(health))
+            .serve_with_incoming_shutdown(incoming, self.lifecycle.draining())
+            .await?;
+        self.store.close().await;
+        Ok(())
+    }
+}
+
+/// Serving while the database answers, and not while it does not or the drain has begun.
+async fn watch_health(reporter: tonic_health::server::HealthReporter, store: Store, lifecycle: Lifecycle) {
+    let mut tick = tokio::time::interval(HEALTH_INTERVAL);
+    loop {
+        tokio::select! {
+            () = lifecycle.draining() => {
+                reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+                return;
+            }
+            _ = tick.tick() => {}
+        }
+        let status = match store.ping().await {
+            Ok(()) => tonic_health::ServingStatus::Serving,
+            Err(_) => tonic_health::ServingStatus::NotServing,
+        };
+        reporter.set_service_status("", status).await;
+    }
+}
+
+fn passwords(at_once: usize) -> Result<Passwords, RunError> {
+    Passwords::new(at_once).map_err(|error| RunError::Passwords(Box::new(error)))
+}
+
+/// Why the database was not changed from the command line.
+#[derive(Debug, thiserror::Error)]
+pub enum AdministerError {
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Open(#[from] OpenError),
+    /// The database is not of this version.
+    #[error("the database's schema does not fit")]
+    Schema(#[from] SchemaError),
+    /// The database cannot be brought to this version.
+    #[error("the migration failed")]
+    Migrate(#[from] MigrateError),
+    /// The password was not hashed.
+    #[error("the password cannot be hashed")]
+    Password(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The account exists.
+    #[error("an account of this login exists already")]
+    LoginTaken,
+    /// The database did not keep the account.
+    #[error("the database did not keep the account")]
+    Storage(#[from] storage::StorageError),
+}
+
+impl From<HashError> for AdministerError {
+    fn from(error: HashError) -> Self {
+        Self::Password(Box::new(error))
+    }
+}
+
+impl From<CreateAccountError> for AdministerError {
+    fn from(error: CreateAccountError) -> Self {
+        match error {
+            CreateAccountError::LoginTaken => Self::LoginTaken,
+            CreateAccountError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+/// Brings the database to this version.
+///
+/// # Errors
+/// Where the database cannot be opened or changed, or is of a later version.
+pub async fn migrate(config: &Config) -> Result<(), AdministerError> {
+    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+    database.migrate(&MIGRATIONS).await?;
+    database.close().await;
+    Ok(())
+}
+
+/// Makes an account as the operator, who has the database: the first administrator can be made by nobody else.
+///
+/// # Errors
+/// Where the login is taken or the database cannot keep it.
+pub async fn create_account(config: &Config, account: NewAccount) -> Result<AccountId, AdministerError> {
+    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+    database.check_schema(&MIGRATIONS).await?;
+    let hash = Passwords::new(1)?.hash(account.password).await?;
+    let store = Store::new(database);
+    let now = Clock::system().now();
+    let id = store.create_account(&account.login, &account.name, &hash, account.role, now).await?;
+    store.close().await;
+    Ok(id)
+}

@@ -1,0 +1,82 @@
+use access::AccountId;
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use storage::StorageError;
+
+use super::{Store, row};
+use crate::domain::{Account, AccountState, Login, Role};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CreateAccountError {
+    #[error("the login is taken")]
+    LoginTaken,
+    #[error("the database did not keep the account")]
+    Storage(#[from] StorageError),
+}
+
+impl From<sqlx::Error> for CreateAccountError {
+    fn from(error: sqlx::Error) -> Self {
+        let error = StorageError::from(error);
+        if error.is_unique_violation() { Self::LoginTaken } else { Self::Storage(error) }
+    }
+}
+
+impl Store {
+    pub(crate) async fn create_account(
+        &self,
+        login: &Login,
+        name: &str,
+        password_hash: &str,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<AccountId, CreateAccountError> {
+        let mut tx = self.database.begin("account.create").await?;
+        let id = tx.next_value("account").await?;
+        // A login with an at sign is a mail address; any other account has none yet.
+        let email = if login.as_str().contains('@') { login.as_str() } else { "" };
+        sqlx::query(
+            "insert into account (id, login, name, email, password_hash, role, state, created_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(id)
+        .bind(login.as_str())
+        .bind(name)
+        .bind(email)
+        .bind(password_hash)
+        .bind(row::role_text(role))
+        .bind(row::account_state_text(AccountState::Active))
+        .bind(now.as_microsecond())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(AccountId(id))
+    }
+
+    pub(crate) async fn account_by_login(&self, login: &Login) -> Result<Option<Account>, StorageError> {
+        let found = sqlx::query("select id, name, email, password_hash, state from account where login = $1")
+            .bind(login.as_str())
+            .fetch_optional(self.database.reader())
+            .await?;
+        Ok(found.as_ref().map(read).transpose()?)
+    }
+
+    /// The hash of the password by which an account confirms changes; `None` where there is no account to confirm any.
+    pub(crate) async fn password_hash(&self, account: AccountId) -> Result<Option<String>, StorageError> {
+        let found = sqlx::query("select password_hash from account where id = $1 and state = 'active'")
+            .bind(account.0)
+            .fetch_optional(self.database.reader())
+            .await?;
+        Ok(found.map(|row| row.try_get("password_hash")).transpose()?)
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Account, sqlx::Error> {
+    Ok(Account {
+        id: AccountId(row.try_get("id")?),
+        name: row.try_get("name")?,
+        email: row.try_get("email")?,
+        password_hash: row.try_get("password_hash")?,
+        state: row::account_state(row)?,
+    })
+}

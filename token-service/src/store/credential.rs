@@ -1,0 +1,104 @@
+use access::{AccountId, CredentialHash, CredentialId, GrantedKind, Revision};
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use storage::StorageError;
+
+use super::{Store, row};
+use crate::domain::{ApiSet, Role};
+
+/// What is known of a credential that is alive.
+#[derive(Debug)]
+pub(crate) struct Introspected {
+    pub(crate) credential: CredentialId,
+    pub(crate) account: AccountId,
+    pub(crate) role: Role,
+    /// What a token may call; `None` for a session.
+    pub(crate) api_set: Option<ApiSet>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// The newest revision that is committed. Read it before a credential, never after: what it says of the credential
+    /// then holds for every change up to it.
+    pub(crate) async fn revision(&self) -> Result<Revision, StorageError> {
+        let row =
+            sqlx::query("select value from counter where name = 'revision'").fetch_one(self.database.reader()).await?;
+        Ok(Revision(row.try_get("value")?))
+    }
+
+    /// The session with this hash, if it is alive.
+    pub(crate) async fn live_session(
+        &self,
+        hash: CredentialHash,
+        now: Timestamp,
+    ) -> Result<Option<Introspected>, StorageError> {
+        let found = sqlx::query(
+            "select session.id, session.account_id, session.expires_at, account.role \
+             from session join account on account.id = session.account_id \
+             where session.hash = $1 and session.expires_at > $2 and account.state = 'active'",
+        )
+        .bind(hash.as_bytes().as_slice())
+        .bind(now.as_microsecond())
+        .fetch_optional(self.database.reader())
+        .await?;
+        Ok(found.map(|row| read(&row, GrantedKind::Session, None)).transpose()?)
+    }
+
+    /// The token with this hash, if it is alive.
+    pub(crate) async fn live_token(
+        &self,
+        hash: CredentialHash,
+        now: Timestamp,
+    ) -> Result<Option<Introspected>, StorageError> {
+        let found = sqlx::query(
+            "select token.id, token.account_id, token.expires_at, token.template, token.api_list, account.role \
+             from token join account on account.id = token.account_id \
+             where token.hash = $1 and (token.expires_at is null or token.expires_at > $2) \
+             and account.state = 'active'",
+        )
+        .bind(hash.as_bytes().as_slice())
+        .bind(now.as_microsecond())
+        .fetch_optional(self.database.reader())
+        .await?;
+        Ok(found.map(|row| read(&row, GrantedKind::Token, Some(row::api_set(&row)?))).transpose()?)
+    }
+
+    /// Whether a credential is alive at this moment, whatever a grant says that was made a moment ago.
+    pub(crate) async fn is_alive(
+        &self,
+        credential: CredentialId,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let statement = match credential.kind {
+            GrantedKind::Session => {
+                "select session.id from session join account on account.id = session.account_id \
+                 where session.id = $1 and session.account_id = $2 and session.expires_at > $3 \
+                 and account.state = 'active'"
+            }
+            GrantedKind::Token => {
+                "select token.id from token join account on account.id = token.account_id \
+                 where token.id = $1 and token.account_id = $2 \
+                 and (token.expires_at is null or token.expires_at > $3) and account.state = 'active'"
+            }
+        };
+        let found = sqlx::query(statement)
+            .bind(credential.number)
+            .bind(account.0)
+            .bind(now.as_microsecond())
+            .fetch_optional(self.database.reader())
+            .await?;
+        Ok(found.is_some())
+    }
+}
+
+fn read(row: &AnyRow, kind: GrantedKind, api_set: Option<ApiSet>) -> Result<Introspected, sqlx::Error> {
+    Ok(Introspected {
+        credential: CredentialId { kind, number: row.try_get("id")? },
+        account: AccountId(row.try_get("account_id")?),
+        role: row::role(row)?,
+        api_set,
+        expires_at: row::optional_moment(row, "expires_at")?,
+    })
+}

@@ -1,0 +1,78 @@
+use jiff::Timestamp;
+use storage::{StorageError, Transaction};
+
+use super::{Store, change};
+use crate::domain::{NewSession, Session};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    #[error("the session is not alive")]
+    Ended,
+    #[error("the database did not carry out the change")]
+    Storage(#[from] StorageError),
+}
+
+impl From<sqlx::Error> for SessionError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
+impl Store {
+    /// Opens a session of an active account, and forgets those that have expired.
+    pub(crate) async fn open_session(&self, session: &NewSession) -> Result<Session, SessionError> {
+        let mut tx = self.database.begin("session.open").await?;
+        let id = tx.next_value("session").await?;
+        let inserted = sqlx::query(
+            "insert into session (id, account_id, hash, created_at, expires_at) \
+             select $1, account.id, $2, $3, $4 from account where account.id = $5 and account.state = 'active'",
+        )
+        .bind(id)
+        .bind(session.hash.as_bytes().as_slice())
+        .bind(session.created_at.as_microsecond())
+        .bind(session.expires_at.as_microsecond())
+        .bind(session.account.0)
+        .execute(&mut *tx)
+        .await?;
+        if inserted.rows_affected() != 1 {
+            return Err(SessionError::Ended);
+        }
+        sqlx::query("delete from session where account_id = $1 and expires_at <= $2")
+            .bind(session.account.0)
+            .bind(session.created_at.as_microsecond())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Session { id, account: session.account })
+    }
+
+    /// Ends a session. One that has ended already stays so.
+    pub(crate) async fn end_session(&self, session: Session, now: Timestamp) -> Result<(), SessionError> {
+        let mut tx = self.database.begin("session.end").await?;
+        let deleted = sqlx::query("delete from session where id = $1 and account_id = $2")
+            .bind(session.id)
+            .bind(session.account.0)
+            .execute(&mut *tx)
+            .await?;
+        if deleted.rows_affected() == 1 {
+            change::record(&mut tx, session.account, "session", session.id, now).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+const ALIVE: &str = "select session.id from session join account on account.id = session.account_id \
+     where session.id = $1 and session.account_id = $2 and session.expires_at > $3 and account.state = 'active'";
+
+/// Within a change's transaction: the session that it is made under must be alive. Called after the change's number is
+/// taken, so that no sign-out can come between.
+pub(super) async fn require(tx: &mut Transaction, session: Session, now: Timestamp) -> Result<(), SessionError> {
+    let alive = sqlx::query(ALIVE)
+        .bind(session.id)
+        .bind(session.account.0)
+        .bind(now.as_microsecond())
+        .fetch_optional(&mut **tx)
+        .await?;
+    if alive.is_some() { Ok(()) } else { Err(SessionError::Ended) }
+}

@@ -1,0 +1,189 @@
+use access::AccountId;
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use storage::{StorageError, Transaction};
+
+use super::{SessionError, Store, change, row, session};
+use crate::domain::{Expiry, NewToken, Selection, Session, Token, TokenChange};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    #[error("the session is not alive")]
+    SessionEnded,
+    #[error("the account holds {0} tokens, as many as it may")]
+    Limit(i64),
+    #[error("there is no token {0}")]
+    NotFound(i64),
+    #[error("the token has expired and was given no new expiry")]
+    Expired,
+    #[error("the database did not carry out the change")]
+    Storage(#[from] StorageError),
+}
+
+impl From<sqlx::Error> for TokenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
+impl From<SessionError> for TokenError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Ended => Self::SessionEnded,
+            SessionError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+const COLUMNS: &str = "id, description, template, api_list, expires_at, last_used_at";
+
+impl Store {
+    pub(crate) async fn create_token(
+        &self,
+        session: Session,
+        token: &NewToken,
+        limit: i64,
+    ) -> Result<Token, TokenError> {
+        let mut tx = self.database.begin("token.create").await?;
+        // Taking the number first makes creations wait for each other, so that no two of them see room for one.
+        let id = tx.next_value("token").await?;
+        session::require(&mut tx, session, token.created_at).await?;
+        let held: i64 = sqlx::query("select count(*) as held from token where account_id = $1")
+            .bind(session.account.0)
+            .fetch_one(&mut *tx)
+            .await?
+            .try_get("held")?;
+        if held >= limit {
+            return Err(TokenError::Limit(held));
+        }
+        let (template, api_list) = row::api_set_columns(&token.api_set);
+        sqlx::query(
+            "insert into token (id, account_id, description, hash, template, api_list, created_at, expires_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(id)
+        .bind(session.account.0)
+        .bind(token.description.as_str())
+        .bind(token.hash.as_bytes().as_slice())
+        .bind(template)
+        .bind(api_list)
+        .bind(token.created_at.as_microsecond())
+        .bind(token.expires_at.map(|expiry| expiry.moment().as_microsecond()))
+        .execute(&mut *tx)
+        .await?;
+        let created = read_token(&mut tx, session.account, id).await?;
+        tx.commit().await?;
+        Ok(created)
+    }
+
+    /// Changes a token, and notes the change. A new value on a token that has expired needs a new expiry.
+    pub(crate) async fn change_token(
+        &self,
+        session: Session,
+        id: i64,
+        changed: TokenChange,
+        now: Timestamp,
+    ) -> Result<Token, TokenError> {
+        let mut tx = self.database.begin("token.change").await?;
+        change::record(&mut tx, session.account, "token", id, now).await?;
+        session::require(&mut tx, session, now).await?;
+        let before = read_token(&mut tx, session.account, id).await?;
+        let expires_at = changed.expires_at.map(Expiry::moment).or(before.expires_at);
+        if changed.hash.is_some() && expires_at.is_some_and(|end| end <= now) {
+            return Err(TokenError::Expired);
+        }
+        let (template, api_list) = row::api_set_columns(changed.api_set.as_ref().unwrap_or(&before.api_set));
+        let updated = sqlx::query(
+            "update token set description = $1, template = $2, api_list = $3, expires_at = $4, \
+             hash = coalesce($5, hash) where id = $6 and account_id = $7",
+        )
+        .bind(changed.description.as_ref().map_or(before.description.as_str(), |description| description.as_str()))
+        .bind(template)
+        .bind(api_list)
+        .bind(expires_at.map(Timestamp::as_microsecond))
+        .bind(changed.hash.map(|hash| hash.as_bytes().to_vec()))
+        .bind(id)
+        .bind(session.account.0)
+        .execute(&mut *tx)
+        .await?;
+        if updated.rows_affected() != 1 {
+            return Err(TokenError::NotFound(id));
+        }
+        let after = read_token(&mut tx, session.account, id).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Deletes tokens, all that are named or none.
+    pub(crate) async fn delete_tokens(
+        &self,
+        session: Session,
+        selection: &Selection,
+        now: Timestamp,
+    ) -> Result<(), TokenError> {
+        let mut tx = self.database.begin("token.delete").await?;
+        // The number of a revision is the lock under which changes follow each other; one that changes nothing in the
+        // end is rolled back with the rest.
+        let ids = match selection {
+            Selection::Only(ids) => ids.iter().copied().collect(),
+            Selection::All => {
+                change::lock(&mut tx).await?;
+                token_ids(&mut tx, session.account).await?
+            }
+        };
+        for id in &ids {
+            change::record(&mut tx, session.account, "token", *id, now).await?;
+            let deleted = sqlx::query("delete from token where id = $1 and account_id = $2")
+                .bind(*id)
+                .bind(session.account.0)
+                .execute(&mut *tx)
+                .await?;
+            if deleted.rows_affected() != 1 {
+                return Err(TokenError::NotFound(*id));
+            }
+        }
+        session::require(&mut tx, session, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The account's tokens, newest first.
+    pub(crate) async fn tokens(&self, account: AccountId) -> Result<Vec<Token>, StorageError> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select {COLUMNS} from token where account_id = $1 order by id desc"
+        )))
+        .bind(account.0)
+        .fetch_all(self.database.reader())
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+}
+
+async fn token_ids(tx: &mut Transaction, account: AccountId) -> Result<Vec<i64>, TokenError> {
+    let rows = sqlx::query("select id from token where account_id = $1 order by id")
+        .bind(account.0)
+        .fetch_all(&mut **tx)
+        .await?;
+    Ok(rows.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?)
+}
+
+async fn read_token(tx: &mut Transaction, account: AccountId, id: i64) -> Result<Token, TokenError> {
+    let found =
+        sqlx::query(sqlx::AssertSqlSafe(format!("select {COLUMNS} from token where id = $1 and account_id = $2")))
+            .bind(id)
+            .bind(account.0)
+            .fetch_optional(&mut **tx)
+            .await?;
+    Ok(read(&found.ok_or(TokenError::NotFound(id))?)?)
+}
+
+fn read(row: &AnyRow) -> Result<Token, sqlx::Error> {
+    Ok(Token {
+        id: row.try_get("id")?,
+        description: row.try_get("description")?,
+        api_set: row::api_set(row)?,
+        expires_at: row::optional_moment(row, "expires_at")?,
+        last_used_at: row::optional_moment(row, "last_used_at")?,
+    })
+}
