@@ -1,0 +1,154 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// The most characters of a name that is also a part of a domain name.
+const MAX_LABEL: usize = 32;
+/// The most characters of a template's name.
+const MAX_NODE_TYPE: usize = 64;
+/// The most characters of a name for people.
+const MAX_DISPLAY_NAME: usize = 128;
+
+/// A text that is no name of an environment or of a node group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be 1 to {MAX_LABEL} lower-case letters, digits and dashes, beginning with a letter and not ending with a dash"
+)]
+pub struct InvalidName;
+
+/// A text that is no name of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to {MAX_NODE_TYPE} lower-case letters, digits, dots, dashes and underscores")]
+pub struct InvalidNodeType;
+
+/// A text that is no name for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to {MAX_DISPLAY_NAME} characters, none of them a control character")]
+pub struct InvalidDisplayName;
+
+/// The name of an environment, unique within the installation. It can stand in a domain name and in a file's path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EnvName(String);
+
+/// The name of a group of nodes, unique within its environment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeGroupName(String);
+
+/// The name of a template: of what a node runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeType(String);
+
+/// A name for people.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DisplayName(String);
+
+impl NodeGroupName {
+    /// The group of a node of which none is told: application servers.
+    #[must_use]
+    pub fn application() -> Self {
+        Self("cp".to_owned())
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    text.len() <= MAX_LABEL
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn is_node_type(text: &str) -> bool {
+    (1..=MAX_NODE_TYPE).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte))
+}
+
+fn is_display_name(text: &str) -> bool {
+    (1..=MAX_DISPLAY_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+macro_rules! name {
+    ($name:ident, $error:ident, $rule:ident) => {
+        impl FromStr for $name {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, $error> {
+                if $rule(text) { Ok(Self(text.to_owned())) } else { Err($error) }
+            }
+        }
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(EnvName, InvalidName, is_label);
+name!(NodeGroupName, InvalidName, is_label);
+name!(NodeType, InvalidNodeType, is_node_type);
+name!(DisplayName, InvalidDisplayName, is_display_name);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_labels() {
+        for good in ["a", "my-project", "x1", "a--b", &"a".repeat(32)] {
+            assert_eq!(good.parse::<EnvName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "1a", "-a", "a-", "A", "a_b", "a.b", "a/b", "..", "a b", "é", "a\0", "a\n", &"a".repeat(33)] {
+            assert_eq!(bad.parse::<EnvName>(), Err(InvalidName), "{bad:?}");
+            assert_eq!(bad.parse::<NodeGroupName>(), Err(InvalidName), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_groups_of_the_platform_are_names() {
+        for group in ["bl", "cp", "cache", "sqldb", "nosqldb", "storage"] {
+            assert!(group.parse::<NodeGroupName>().is_ok(), "{group}");
+        }
+        assert_eq!("cp".parse(), Ok(NodeGroupName::application()));
+    }
+
+    #[test]
+    fn node_types_and_display_names_have_their_bounds() {
+        assert!("tomcat-9.0_jdk".parse::<NodeType>().is_ok());
+        assert!("a".repeat(64).parse::<NodeType>().is_ok());
+        assert!("a".repeat(65).parse::<NodeType>().is_err());
+        assert!("".parse::<NodeType>().is_err());
+        assert!("Web".parse::<NodeType>().is_err());
+        assert!("ä".repeat(128).parse::<DisplayName>().is_ok());
+        assert!("ä".repeat(129).parse::<DisplayName>().is_err());
+        assert!("a\u{0}".parse::<DisplayName>().is_err());
+        assert!("".parse::<DisplayName>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_safe_in_a_path_and_in_a_domain(text in ".*") {
+            if let Ok(name) = text.parse::<EnvName>() {
+                prop_assert_eq!(name.as_str(), &text);
+                prop_assert!(!text.contains(['/', '.', '\0', ' ']));
+                prop_assert!((1..=32).contains(&text.len()));
+            }
+            let _ = text.parse::<NodeType>();
+            let _ = text.parse::<DisplayName>();
+        }
+
+        #[test]
+        fn every_label_is_a_name(text in "[a-z]([a-z0-9-]{0,30}[a-z0-9])?") {
+            prop_assert!(text.parse::<EnvName>().is_ok());
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Nodes as processes of this machine, each in a process group of its own.
+//!
+//! A node runs as the service's own user: what the operator's templates run is trusted, and only kept apart, not locked up.
+//! A process is known by its id, its start and the boot, never by its id alone, and by a mark among its variables, which
+//! what it starts inherits. What clears its variables, leaves the group and outlives it is out of reach.
+
+mod children;
+mod end;
+mod hold;
+mod identity;
+mod launch;
+mod table;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, pending, select_all};
+use procfs::process::Process;
+use uuid::Uuid;
+
+pub use template::Template;
+use template::TemplateError;
+
+use self::children::Children;
+use self::end::Target;
+use self::hold::Hold;
+use self::identity::{Fate, Identity, Key};
+use self::table::Table;
+use super::{ClearError, Driver, EndError, Ended, LaunchError, LaunchOrder, ScanError};
+use crate::domain::{EnvName, Instance, Launch, LaunchId, NodeType, Observed};
+
+/// The variable that marks the processes of one launch.
+const MARK: &str = "PORTCULLIS_INSTANCE";
+
+/// How nodes are run.
+#[derive(Clone, Debug)]
+pub struct ProcessSettings {
+    /// The folder for the nodes' own folders. One service at a time uses it.
+    pub data_dir: PathBuf,
+    /// How long a node may take to end before it is killed.
+    pub stop_grace: Duration,
+    /// What nodes can run.
+    pub templates: Vec<Template>,
+}
+
+/// Runs nodes as processes of this machine.
+#[derive(Debug)]
+pub struct ProcessDriver {
+    templates: HashMap<NodeType, Template>,
+    environments: PathBuf,
+    stop_grace: Duration,
+    boot: Uuid,
+    children: Children,
+    tasks: lifecycle::Lifecycle,
+    /// Held as long as the driver lives, so that no second one runs the same nodes.
+    _lock: File,
+}
+
+/// Why processes can't be run here.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder cannot be used.
+    #[error("the folder {0} cannot be used")]
+    Folder(PathBuf, #[source] io::Error),
+    /// Another service uses the folder.
+    #[error("the folder {0} is in use by another environment-service")]
+    InUse(PathBuf),
+    /// `/proc` does not say which boot this is.
+    #[error("the boot's id cannot be read")]
+    Boot(#[source] procfs::ProcError),
+    /// The boot's id is none.
+    #[error("the boot's id is malformed")]
+    MalformedBoot(#[source] uuid::Error),
+    /// A template is wrong.
+    #[error("a template is wrong")]
+    Template(#[source] TemplateError),
+}
+
+impl ProcessDriver {
+    /// Takes the data folder into use.
+    ///
+    /// # Errors
+    /// Where another service uses it, or it can't be used at all.
+    pub fn open(settings: ProcessSettings, tasks: lifecycle::Lifecycle) -> Result<Self, OpenError> {
+        let folder_error = |error| OpenError::Folder(settings.data_dir.clone(), error);
+        let data_dir = std::path::absolute(&settings.data_dir).map_err(folder_error)?;
+        launch::private_folder(&data_dir).map_err(folder_error)?;
+        let lock = File::create(data_dir.join("lock")).map_err(folder_error)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => OpenError::InUse(data_dir.clone()),
+            TryLockError::Error(error) => folder_error(error),
+        })?;
+        let boot = procfs::sys::kernel::random::boot_id().map_err(OpenError::Boot)?;
+        let boot = Uuid::try_parse(boot.trim()).map_err(OpenError::MalformedBoot)?;
+        let templates: Result<_, TemplateError> =
+            settings.templates.into_iter().map(|template| Ok((template.validate()?, template))).collect();
+        // Files that were open before this program began may lack the flag that keeps them from nodes.
+        close_fds::CloseFdsBuilder::new().threadsafe(true).cloexecfrom(3);
+        Ok(Self {
+            templates: templates.map_err(OpenError::Template)?,
+            environments: data_dir.join("environments"),
+            stop_grace: settings.stop_grace,
+            boot,
+            children: Children::default(),
+            tasks,
+            _lock: lock,
+        })
+    }
+
+    fn template(&self, node_type: &NodeType) -> Result<&Template, LaunchError> {
+        self.templates.get(node_type).ok_or_else(|| LaunchError::UnknownNodeType(node_type.clone()))
+    }
+
+    fn folder(&self, order: &LaunchOrder) -> PathBuf {
+        self.environments.join(order.environment.as_str()).join(order.node.to_string())
+    }
+
+    async fn launch(&self, order: &LaunchOrder) -> Result<Instance, LaunchError> {
+        let mut child = launch::spawn(self.template(&order.node_type)?, &self.folder(order), order)?;
+        let (key, hold) = match hold_child(&child) {
+            Ok(held) => held,
+            Err(error) => {
+                end::kill_child_group(&child);
+                drop(tokio::task::spawn_blocking(move || child.wait()).await);
+                return Err(LaunchError::Watch(error));
+            }
+        };
+        let collected = self.children.add(order.launch, child, hold);
+        let draining = self.tasks.draining();
+        self.tasks.spawn("node.collect", async move {
+            // The node outlives this service, and is another's to collect then.
+            tokio::select! {
+                () = collected => (),
+                () = draining => (),
+            }
+        });
+        tracing::info!(node.id = %order.node, launch.id = %order.launch, process.id = key.pid, "a node was launched");
+        Ok(Instance(Identity { key, boot: self.boot }.to_string()))
+    }
+
+    /// Which process a launch began with.
+    fn identity(&self, launch: &Launch) -> Option<Identity> {
+        if let Some(child) = self.children.get(launch.id) {
+            return Some(Identity { key: child.key, boot: self.boot });
+        }
+        let identity = launch.instance.as_ref()?.0.parse();
+        identity.inspect_err(|error| tracing::error!(launch.id = %launch.id, %error, "a record is malformed")).ok()
+    }
+
+    fn observe(&self, launch: &Launch) -> Observed {
+        let reason = match self.identity(launch).map(|identity| (identity.key, identity.fate(self.boot))) {
+            Some((key, Fate::Alive)) => return Observed::Alive { number: i64::from(key.pid) },
+            Some((_, Fate::OtherBoot)) => Some("has ended with the machine's restart".to_owned()),
+            Some((_, Fate::Gone)) | None => {
+                self.children.get(launch.id).and_then(|child| child.exit()).map(|exit| exit.reason)
+            }
+        };
+        Observed::Dead { reason }
+    }
+
+    /// Waits for the end of a launch's first process; forever where there is none to wait for.
+    async fn ended(&self, launch: &Launch) -> Ended {
+        let ended = |reason: &str| Ended { launch: launch.id, reason: reason.to_owned() };
+        if let Some(child) = self.children.get(launch.id)
+            && let Some(exit) = child.ended().await
+        {
+            return ended(&exit.reason);
+        }
+        let Some(identity) = self.identity(launch) else { return pending().await };
+        match Hold::take(identity.key) {
+            Ok(Some(hold)) if identity.boot == self.boot => {
+                drop(hold.ended().await);
+                ended("has ended")
+            }
+            Ok(_) => ended("has ended"),
+            Err(_) => pending().await,
+        }
+    }
+
+    async fn end(&self, launches: &[Launch]) -> Result<(), EndError> {
+        let target = |launch: &Launch| {
+            let leader = self.identity(launch).filter(|identity| identity.boot == self.boot);
+            let exit = self.children.get(launch.id).and_then(|child| child.exit());
+            Target::new(launch.id, leader.map(|leader| leader.key), exit.map(|exit| exit.left).unwrap_or_default())
+        };
+        end::end(launches.iter().map(target).collect(), self.stop_grace).await?;
+        for launch in launches {
+            // It has ended; once it is collected too, there is no trace of it in the table of processes.
+            if let Some(child) = self.children.get(launch.id) {
+                child.ended().await;
+            }
+        }
+        self.children.forget(launches.iter().map(|launch| launch.id));
+        Ok(())
+    }
+
+    async fn find(&self, launches: &[LaunchId]) -> Result<HashMap<LaunchId, Instance>, ScanError> {
+        if launches.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let table = Table::read().await?;
+        let first = |launch: &LaunchId| {
+            // What it started itself may lead a group too, but later.
+            let leaders = table.marked(*launch).filter(|entry| entry.key.pid == entry.group && !entry.over);
+            let leader = leaders.min_by_key(|entry| (entry.key.started, entry.key.pid))?;
+            Some((*launch, Instance(Identity { key: leader.key, boot: self.boot }.to_string())))
+        };
+        Ok(launches.iter().filter_map(first).collect())
+    }
+}
+
+/// Takes hold of a child that has not been collected.
+fn hold_child(child: &Child) -> io::Result<(Key, Hold)> {
+    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+    let stat = Process::new(pid).and_then(|process| process.stat()).map_err(io::Error::other)?;
+    let key = Key { pid, started: stat.starttime };
+    let hold = Hold::take(key)?.ok_or_else(|| io::Error::other("a child that was not collected is gone"))?;
+    Ok((key, hold))
+}
+
+impl Driver for ProcessDriver {
+    fn node_types(&self) -> Vec<&NodeType> {
+        self.templates.keys().collect()
+    }
+
+    fn ports(&self, nodes: &[(&NodeType, Option<u16>)]) -> Result<Vec<Option<u16>>, LaunchError> {
+        let hold = |(node_type, former): &(&NodeType, Option<u16>)| {
+            let template = self.template(node_type)?;
+            template.port.then(|| launch::hold_port(*former).map_err(LaunchError::Port)).transpose()
+        };
+        // All are held until all are found, so that they differ.
+        let held: Vec<Option<TcpListener>> = nodes.iter().map(hold).collect::<Result<_, _>>()?;
+        let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
+        held.iter().map(|listener| listener.as_ref().map(port).transpose().map_err(LaunchError::Port)).collect()
+    }
+
+    fn launch<'a>(&'a self, order: &'a LaunchOrder) -> BoxFuture<'a, Result<Instance, LaunchError>> {
+        self.launch(order).boxed()
+    }
+
+    fn ended_within<'a>(&'a self, launches: &'a [Launch], time: Duration) -> BoxFuture<'a, Option<Ended>> {
+        async move {
+            if launches.is_empty() {
+                return None;
+            }
+            let first = select_all(launches.iter().map(|launch| self.ended(launch).boxed()));
+            let (ended, ..) = tokio::time::timeout(time, first).await.ok()?;
+            Some(ended)
+        }
+        .boxed()
+    }
+
+    fn find<'a>(&'a self, launches: &'a [LaunchId]) -> BoxFuture<'a, Result<HashMap<LaunchId, Instance>, ScanError>> {
+        self.find(launches).boxed()
+    }
+
+    fn observe<'a>(&'a self, launches: &'a [Launch]) -> BoxFuture<'a, Vec<Observed>> {
+        // A few reads of `/proc`, which are answered from memory.
+        async move { launches.iter().map(|launch| self.observe(launch)).collect() }.boxed()
+    }
+
+    fn end<'a>(&'a self, launches: &'a [Launch]) -> BoxFuture<'a, Result<(), EndError>> {
+        self.end(launches).boxed()
+    }
+
+    fn clear<'a>(&'a self, environment: &'a EnvName) -> BoxFuture<'a, Result<(), ClearError>> {
+        async move {
+            let folder = self.environments.join(environment.as_str());
+            match tokio::fs::remove_dir_all(&folder).await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ClearError(folder, error)),
+                _ => Ok(()),
+            }
+        }
+        .boxed()
+    }
+}

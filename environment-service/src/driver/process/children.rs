@@ -1,0 +1,103 @@
+//! The processes that this very service has launched: their ends are awaited, collected and remembered.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::hold::Hold;
+use super::identity::Key;
+use super::table::Table;
+use crate::domain::LaunchId;
+
+/// How a launch ended.
+#[derive(Clone, Debug)]
+pub(super) struct Exit {
+    /// In words, to be read after the node's name.
+    pub(super) reason: String,
+    /// What was left of its group.
+    pub(super) left: HashSet<Key>,
+}
+
+/// A child.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    /// Which process it is.
+    pub(super) key: Key,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+/// The launches whose processes are children of this one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Children(Arc<Mutex<HashMap<LaunchId, Watched>>>);
+
+impl Watched {
+    /// How it has ended, if it has.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        self.exit.borrow().clone()
+    }
+
+    /// Waits for its end. `None` where it is not watched any more, since this service ends.
+    pub(super) async fn ended(mut self) -> Option<Exit> {
+        self.exit.wait_for(Option::is_some).await.ok()?.clone()
+    }
+}
+
+impl Children {
+    /// Remembers a child. What is returned collects it when it ends, and has to be run.
+    pub(super) fn add(&self, launch: LaunchId, child: Child, hold: Hold) -> impl Future<Output = ()> + use<> {
+        let (sender, exit) = watch::channel(None);
+        self.lock().insert(launch, Watched { key: hold.key(), exit });
+        async move {
+            let exit = collect(child, hold).await;
+            tracing::info!(launch.id = %launch, reason = exit.reason, "a node's process has ended");
+            sender.send_replace(Some(exit));
+        }
+    }
+
+    /// A launch's first process. `None` where it is no child of this one.
+    pub(super) fn get(&self, launch: LaunchId) -> Option<Watched> {
+        self.lock().get(&launch).cloned()
+    }
+
+    /// Forgets launches of which nothing is left.
+    pub(super) fn forget(&self, launches: impl IntoIterator<Item = LaunchId>) {
+        let mut children = self.lock();
+        for launch in launches {
+            children.remove(&launch);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<LaunchId, Watched>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for a child's end and collects it. Until it is collected its id, and so its group's, is nobody else's: what else
+/// is in the group at that moment belongs to the launch, mark or not.
+async fn collect(mut child: Child, hold: Hold) -> Exit {
+    if let Err(error) = hold.ended().await {
+        tracing::warn!(process.id = hold.key().pid, %error, "a process could not be watched any more");
+    }
+    let left = match Table::read().await {
+        Ok(table) => table.group(hold.key().pid).filter(|entry| !entry.over).map(|entry| entry.key).collect(),
+        Err(_) => HashSet::new(),
+    };
+    let status = tokio::task::spawn_blocking(move || child.wait()).await;
+    let reason = match status {
+        Ok(Ok(status)) => describe(status),
+        _ => "has ended; how is not known".to_owned(),
+    };
+    Exit { reason, left }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("has ended with exit code {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "has ended".to_owned(),
+    }
+}

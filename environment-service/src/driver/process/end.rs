@@ -1,0 +1,137 @@
+//! The end of launches: SIGTERM for the whole group and for what has left it, a grace, then SIGKILL, until nothing is left.
+
+use std::collections::HashSet;
+use std::process::Child;
+use std::time::Duration;
+
+use futures::future::select_all;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::time::{Instant, sleep_until};
+
+use super::hold::Hold;
+use super::identity::Key;
+use super::table::{Entry, Table};
+use crate::domain::LaunchId;
+use crate::driver::EndError;
+
+/// How long what was killed may take to be gone. Only the kernel can hold it up.
+const KILL_WAIT: Duration = Duration::from_secs(10);
+/// After this time the table is read anew even if nothing was seen to end, in case something could not be watched.
+const RECHECK: Duration = Duration::from_secs(1);
+
+/// A launch to be ended.
+#[derive(Debug)]
+pub(super) struct Target {
+    launch: LaunchId,
+    /// The first process, where it is known. Its id is the group's.
+    leader: Option<Key>,
+    /// Every process that is known to belong to the launch.
+    known: HashSet<Key>,
+    /// Those that have been sent SIGTERM.
+    asked: HashSet<Key>,
+}
+
+impl Target {
+    pub(super) fn new(launch: LaunchId, leader: Option<Key>, left: HashSet<Key>) -> Self {
+        let known = leader.into_iter().chain(left).collect();
+        Self { launch, leader, known, asked: HashSet::new() }
+    }
+
+    fn group(&self) -> Option<i32> {
+        self.leader.map(|leader| leader.pid)
+    }
+
+    /// What of it runs.
+    fn alive(&mut self, table: &Table) -> Vec<Entry> {
+        let mut members = table.members(self.launch, self.group(), &self.known);
+        self.known.extend(members.iter().map(|entry| entry.key));
+        members.retain(|entry| !entry.over);
+        members
+    }
+
+    /// Asks it to end. As long as its first process runs, what that starts while it ends is its own affair; later there is
+    /// nobody else to end it.
+    fn ask(&mut self, alive: &[Entry]) {
+        let orphaned = !alive.iter().any(|entry| Some(entry.key) == self.leader);
+        let first = self.asked.is_empty();
+        if first || orphaned {
+            let fresh: Vec<Entry> = alive.iter().filter(|entry| !self.asked.contains(&entry.key)).copied().collect();
+            self.asked.extend(fresh.iter().map(|entry| entry.key));
+            self.signal(&fresh, Signal::TERM, first);
+            // One that is halted hears nothing until it goes on.
+            self.signal(&fresh, Signal::CONT, first);
+        }
+    }
+
+    fn kill(&self, alive: &[Entry]) {
+        self.signal(alive, Signal::KILL, true);
+    }
+
+    /// Signals the group at once, so that nothing that is being forked escapes, and singly what is not in it.
+    /// The group has just been seen to be the launch's; its id can be another's only after all of it has ended.
+    fn signal(&self, entries: &[Entry], signal: Signal, whole_group: bool) {
+        let group = self.group().filter(|_| whole_group);
+        if let Some(group) = group.filter(|group| entries.iter().any(|entry| entry.group == *group))
+            && let Some(group) = Pid::from_raw(group)
+            && let Err(error) = kill_process_group(group, signal)
+        {
+            tracing::debug!(launch.id = %self.launch, ?signal, %error, "a group could not be signalled");
+        }
+        for entry in entries.iter().filter(|entry| Some(entry.group) != group) {
+            if let Ok(Some(hold)) = Hold::take(entry.key) {
+                hold.signal(signal);
+            }
+        }
+    }
+}
+
+/// Kills the group of a child that has not been collected, so that its id is certainly its own.
+pub(super) fn kill_child_group(child: &Child) {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(Err(error)) = group.map(|group| kill_process_group(group, Signal::KILL)) {
+        tracing::debug!(process.id = child.id(), %error, "a group could not be killed");
+    }
+}
+
+/// Ends all of these at the same time.
+pub(super) async fn end(mut targets: Vec<Target>, grace: Duration) -> Result<(), EndError> {
+    let deadline = Instant::now() + grace;
+    loop {
+        let table = Table::read().await?;
+        let alive: Vec<Vec<Entry>> = targets.iter_mut().map(|target| target.alive(&table)).collect();
+        if alive.iter().all(Vec::is_empty) {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if now >= deadline + KILL_WAIT {
+            return Err(EndError::Survivors(alive.iter().flatten().map(|entry| entry.key.pid).collect()));
+        }
+        let killing = now >= deadline;
+        for (target, alive) in targets.iter_mut().zip(&alive).filter(|(_, alive)| !alive.is_empty()) {
+            if killing { target.kill(alive) } else { target.ask(alive) }
+        }
+        let until = if killing { deadline + KILL_WAIT } else { deadline };
+        one_ended(alive.iter().flatten().map(|entry| entry.key), until.min(now + RECHECK)).await;
+    }
+}
+
+/// Waits until one of these has ended, or the time has come.
+async fn one_ended(keys: impl Iterator<Item = Key>, until: Instant) {
+    let mut holds = Vec::new();
+    for key in keys {
+        match Hold::take(key) {
+            Ok(Some(hold)) => holds.push(hold),
+            // It is gone since it was seen.
+            Ok(None) => return,
+            Err(error) => tracing::warn!(process.id = key.pid, %error, "a process cannot be watched"),
+        }
+    }
+    if holds.is_empty() {
+        return sleep_until(until).await;
+    }
+    let ended = select_all(holds.iter().map(|hold| Box::pin(hold.ended())));
+    tokio::select! {
+        _ = ended => (),
+        () = sleep_until(until) => (),
+    }
+}

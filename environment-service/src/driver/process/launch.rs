@@ -1,0 +1,72 @@
+//! How a node's command is run: its own process group, its own folder, its own log files, and nothing of this service's.
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::{MARK, Template};
+use crate::driver::{LaunchError, LaunchOrder};
+
+/// Where programs are looked for if the service itself has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Runs a template's command as one node.
+pub(super) fn spawn(template: &Template, folder: &Path, order: &LaunchOrder) -> Result<Child, LaunchError> {
+    private_folder(folder).map_err(|error| LaunchError::Folder(folder.to_owned(), error))?;
+    let log = |name: &str| {
+        let path = folder.join(name);
+        open_log(&path).map_err(|error| LaunchError::Log(path, error))
+    };
+    let (program, arguments) = template.command.split_first().expect("a validated template has a command");
+    Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(variables(template, folder, order))
+        .current_dir(template.working_directory.as_deref().unwrap_or(folder))
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(log("stdout.log")?)
+        .stderr(log("stderr.log")?)
+        .spawn()
+        .map_err(|error| LaunchError::Spawn(program.clone(), error))
+}
+
+/// All the variables that a node gets. Of the service's own there are two, and neither is a secret.
+fn variables(template: &Template, folder: &Path, order: &LaunchOrder) -> Vec<(OsString, OsString)> {
+    let inherited = |name: &str, default: &str| std::env::var_os(name).unwrap_or_else(|| default.into());
+    let mut variables = vec![
+        ("PATH".into(), inherited("PATH", DEFAULT_PATH)),
+        ("LANG".into(), inherited("LANG", "C.UTF-8")),
+        ("HOME".into(), folder.as_os_str().to_owned()),
+    ];
+    variables.extend(template.environment.iter().map(|(name, value)| (name.into(), value.into())));
+    variables.extend([
+        ("PORTCULLIS_ENVIRONMENT".into(), order.environment.as_str().into()),
+        ("PORTCULLIS_NODE".into(), order.node.to_string().into()),
+        ("PORTCULLIS_NODE_GROUP".into(), order.group.as_str().into()),
+        ("PORTCULLIS_NODE_TYPE".into(), order.node_type.as_str().into()),
+        (MARK.into(), order.launch.to_string().into()),
+    ]);
+    variables.extend(order.port.map(|port| ("PORT".into(), port.to_string().into())));
+    variables
+}
+
+/// A folder, and those above it, that nobody else may enter.
+pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn open_log(path: &PathBuf) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
+/// Holds a port: the former one if nobody has taken it, otherwise any that is free.
+pub(super) fn hold_port(former: Option<u16>) -> io::Result<TcpListener> {
+    let former = former.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    former.map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)
+}

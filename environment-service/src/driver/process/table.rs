@@ -1,0 +1,105 @@
+//! The machine's processes at one moment.
+
+use std::collections::HashSet;
+
+use procfs::process::{Process, all_processes};
+use uuid::Uuid;
+
+use super::MARK;
+use super::identity::{Key, is_over};
+use crate::domain::LaunchId;
+use crate::driver::ScanError;
+
+/// A process that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) key: Key,
+    pub(super) group: i32,
+    /// Whether it has ended and only waits to be collected.
+    pub(super) over: bool,
+    /// The launch that its variables say it belongs to.
+    pub(super) mark: Option<LaunchId>,
+}
+
+/// The processes of the machine, without this one.
+#[derive(Debug)]
+pub(super) struct Table(Vec<Entry>);
+
+impl Table {
+    /// Reads it anew. It takes some milliseconds.
+    pub(super) async fn read() -> Result<Self, ScanError> {
+        tokio::task::spawn_blocking(read).await.map_err(ScanError::Torn)?
+    }
+
+    /// The processes of a group.
+    pub(super) fn group(&self, group: i32) -> impl Iterator<Item = &Entry> {
+        self.0.iter().filter(move |entry| entry.group == group)
+    }
+
+    /// All that belongs to a launch: what is known to, what bears its mark, and its whole group if that is still the same. A group's id is not given to another while one process is in it, so that one process that is known to
+    /// belong to it speaks for all.
+    pub(super) fn members(&self, launch: LaunchId, group: Option<i32>, known: &HashSet<Key>) -> Vec<Entry> {
+        let belongs = |entry: &Entry| entry.mark == Some(launch) || known.contains(&entry.key);
+        let group = group.filter(|group| self.group(*group).any(belongs));
+        self.0.iter().filter(|entry| Some(entry.group) == group || belongs(entry)).copied().collect()
+    }
+
+    /// What bears the mark of a launch.
+    pub(super) fn marked(&self, launch: LaunchId) -> impl Iterator<Item = &Entry> {
+        self.0.iter().filter(move |entry| entry.mark == Some(launch))
+    }
+}
+
+pub(super) fn read() -> Result<Table, ScanError> {
+    let own = i32::try_from(std::process::id()).ok();
+    let processes = all_processes().map_err(ScanError::Table)?;
+    // A process that ends while it is being looked at, or that is another user's, is none of ours.
+    let entries = processes.filter_map(|process| entry(&process.ok()?)).filter(|entry| Some(entry.key.pid) != own);
+    Ok(Table(entries.collect()))
+}
+
+fn entry(process: &Process) -> Option<Entry> {
+    let stat = process.stat().ok()?;
+    let mark = process.environ().ok().and_then(|variables| {
+        let mark = variables.get(std::ffi::OsStr::new(MARK))?.to_str()?;
+        Uuid::try_parse(mark).ok().map(LaunchId)
+    });
+    let key = Key { pid: stat.pid, started: stat.starttime };
+    Some(Entry { key, group: stat.pgrp, over: is_over(&stat), mark })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(pid: i32, group: i32, mark: Option<u128>) -> Entry {
+        let mark = mark.map(|mark| LaunchId(Uuid::from_u128(mark)));
+        Entry { key: Key { pid, started: 100 }, group, over: false, mark }
+    }
+
+    fn members(table: &Table, known: &[Key]) -> Vec<i32> {
+        let known = known.iter().copied().collect();
+        let members = table.members(LaunchId(Uuid::from_u128(7)), Some(10), &known);
+        members.iter().map(|entry| entry.key.pid).collect()
+    }
+
+    #[test]
+    fn a_group_belongs_to_a_launch_while_one_of_it_is_known() {
+        let table = Table(vec![entry(10, 10, None), entry(11, 10, None), entry(12, 12, None)]);
+        assert_eq!(members(&table, &[Key { pid: 10, started: 100 }]), [10, 11]);
+        assert_eq!(members(&table, &[Key { pid: 11, started: 100 }]), [10, 11]);
+    }
+
+    #[test]
+    fn a_group_whose_id_was_given_again_is_left_alone() {
+        let table = Table(vec![entry(10, 10, None), entry(11, 10, Some(8))]);
+        assert_eq!(members(&table, &[Key { pid: 10, started: 99 }]), [] as [i32; 0]);
+        assert_eq!(members(&table, &[]), [] as [i32; 0]);
+    }
+
+    #[test]
+    fn the_mark_tells_who_left_the_group() {
+        let table = Table(vec![entry(10, 10, Some(7)), entry(20, 20, Some(7)), entry(21, 20, None)]);
+        assert_eq!(members(&table, &[]), [10, 20]);
+    }
+}

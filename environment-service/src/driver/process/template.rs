@@ -1,0 +1,99 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::domain::NodeType;
+
+/// What nodes of one type run. Only the operator's configuration holds templates: an account chooses one by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    /// The name: what a node's `nodeType` says.
+    pub name: String,
+    /// The program and its arguments. No shell is between.
+    pub command: Vec<String>,
+    /// Variables for the command, besides those that every node gets.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// The folder that it is run in. Default: the node's own.
+    #[serde(default)]
+    pub working_directory: Option<PathBuf>,
+    /// Whether each node is given a free port of the loopback address to listen on, in the variable `PORT`.
+    #[serde(default)]
+    pub port: bool,
+}
+
+/// What is wrong with a template: the key, and what it may be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}` {problem}")]
+pub struct TemplateError {
+    /// The key within the template.
+    pub key: String,
+    /// What it must be, to be read after the key.
+    pub problem: String,
+}
+
+/// Variables that the service sets itself.
+fn is_reserved(variable: &str) -> bool {
+    variable.starts_with("PORTCULLIS_") || variable == "PORT"
+}
+
+impl Template {
+    /// Its name, and whether it can be run as it stands.
+    pub(crate) fn validate(&self) -> Result<NodeType, TemplateError> {
+        let error = |key: &str, problem: &str| TemplateError { key: key.to_owned(), problem: problem.to_owned() };
+        let name = self.name.parse().map_err(|problem| error("name", &format!("{problem}")))?;
+        if self.command.first().is_none_or(String::is_empty) {
+            return Err(error("command", "must hold a program and its arguments"));
+        }
+        if self.command.iter().any(|part| part.contains('\0')) {
+            return Err(error("command", "must not hold a zero byte"));
+        }
+        if self.working_directory.as_ref().is_some_and(|folder| !folder.is_absolute()) {
+            return Err(error("working_directory", "must be an absolute path"));
+        }
+        for (variable, value) in &self.environment {
+            let key = format!("environment.{variable}");
+            if variable.is_empty() || variable.contains(['=', '\0']) || value.contains('\0') {
+                return Err(error(&key, "must be a variable's name and value"));
+            }
+            if is_reserved(variable) {
+                return Err(error(&key, "must not be PORT or begin with PORTCULLIS_: the service sets those"));
+            }
+        }
+        Ok(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template() -> Template {
+        Template {
+            name: "web".to_owned(),
+            command: vec!["/bin/true".to_owned()],
+            environment: BTreeMap::new(),
+            working_directory: None,
+            port: false,
+        }
+    }
+
+    fn key(template: &Template) -> String {
+        template.validate().unwrap_err().key
+    }
+
+    #[test]
+    fn each_flaw_is_named() {
+        assert_eq!(template().validate().unwrap().as_str(), "web");
+        assert_eq!(key(&Template { name: "Web".to_owned(), ..template() }), "name");
+        assert_eq!(key(&Template { command: vec![], ..template() }), "command");
+        assert_eq!(key(&Template { command: vec![String::new()], ..template() }), "command");
+        assert_eq!(key(&Template { working_directory: Some("here".into()), ..template() }), "working_directory");
+        for variable in ["PORT", "PORTCULLIS_INSTANCE", "", "A=B"] {
+            let environment = BTreeMap::from([(variable.to_owned(), "x".to_owned())]);
+            assert_eq!(key(&Template { environment, ..template() }), format!("environment.{variable}"));
+        }
+    }
+}
