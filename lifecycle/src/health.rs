@@ -1,12 +1,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Whether a process can serve, by its parts.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<&'static str, State>>>);
+pub struct Health(Arc<Mutex<BTreeMap<&'static str, Component>>>);
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
+struct Component {
+    /// Which handle speaks for it: the one that was made last. An older one is not heard any more.
+    handle: usize,
+    state: State,
+}
+
+#[derive(Debug)]
 enum State {
     Ready,
     NotReady(String),
@@ -29,11 +36,15 @@ impl fmt::Display for NotReady {
 
 impl Health {
     /// A part that is not ready until it says so. One whose handle is gone is not ready any more.
-    #[must_use]
+    ///
+    /// A second handle for the same name replaces the first.
+    #[must_use = "a part without its handle is not ready"]
     pub fn component(&self, name: &'static str) -> HealthHandle {
-        let handle = HealthHandle { health: self.clone(), name };
-        handle.set(State::NotReady("starting".to_owned()));
-        handle
+        let mut components = self.components();
+        let handle = components.get(name).map_or(0, |component| component.handle + 1);
+        components.insert(name, Component { handle, state: State::NotReady("starting".to_owned()) });
+        drop(components);
+        HealthHandle { health: self.clone(), name, handle }
     }
 
     /// Whether every part is ready.
@@ -41,13 +52,17 @@ impl Health {
     /// # Errors
     /// Names the parts that are not.
     pub fn ready(&self) -> Result<(), Vec<NotReady>> {
-        let states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = states.iter().filter_map(|(component, state)| match state {
+        let components = self.components();
+        let waiting = components.iter().filter_map(|(name, component)| match &component.state {
             State::Ready => None,
-            State::NotReady(reason) => Some(NotReady { component, reason: reason.clone() }),
+            State::NotReady(reason) => Some(NotReady { component: name, reason: reason.clone() }),
         });
         let waiting: Vec<NotReady> = waiting.collect();
         if waiting.is_empty() { Ok(()) } else { Err(waiting) }
+    }
+
+    fn components(&self) -> MutexGuard<'_, BTreeMap<&'static str, Component>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,6 +71,7 @@ impl Health {
 pub struct HealthHandle {
     health: Health,
     name: &'static str,
+    handle: usize,
 }
 
 impl HealthHandle {
@@ -70,7 +86,11 @@ impl HealthHandle {
     }
 
     fn set(&self, state: State) {
-        self.health.0.lock().unwrap_or_else(PoisonError::into_inner).insert(self.name, state);
+        if let Some(component) = self.health.components().get_mut(self.name)
+            && component.handle == self.handle
+        {
+            component.state = state;
+        }
     }
 }
 
@@ -99,5 +119,17 @@ mod tests {
         upstream.set_ready();
         drop(database);
         assert_eq!(health.ready().unwrap_err()[0].to_string(), "database: stopped");
+    }
+
+    #[test]
+    fn a_handle_that_was_replaced_is_not_heard() {
+        let health = Health::default();
+        let first = health.component("database");
+        let second = health.component("database");
+        first.set_ready();
+        assert!(health.ready().is_err());
+        second.set_ready();
+        drop(first);
+        assert!(health.ready().is_ok());
     }
 }

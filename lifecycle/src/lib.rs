@@ -3,6 +3,7 @@
 mod clock;
 mod health;
 mod stages;
+mod tasks;
 
 pub use clock::{Clock, ManualClock};
 pub use health::{Health, HealthHandle, NotReady};

@@ -1,29 +1,27 @@
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::Instrument;
+
+use crate::tasks::Tasks;
 
 /// How a process ends: first it drains (takes nothing new, finishes what it took), and if that is too slow it aborts.
 #[derive(Clone, Debug)]
 pub struct Lifecycle {
     drain: CancellationToken,
     abort: CancellationToken,
-    tasks: TaskTracker,
-    names: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    tasks: Tasks,
 }
 
 /// Tasks that were still running when the patience ended.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("still running: {}", .tasks.join(", "))]
 pub struct Undrained {
-    /// Their names.
+    /// Their names, each once.
     pub tasks: Vec<&'static str>,
 }
 
@@ -37,21 +35,17 @@ impl Lifecycle {
     /// A process that runs.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            drain: CancellationToken::new(),
-            abort: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-            names: Arc::default(),
-        }
+        Self { drain: CancellationToken::new(), abort: CancellationToken::new(), tasks: Tasks::root() }
     }
 
-    /// A part that can drain before the whole does. Its tasks are the whole's.
+    /// A part that can drain, abort and be waited for before the whole is. It also ends when the whole does, and its
+    /// tasks are the whole's.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { drain: self.drain.child_token(), ..self.clone() }
+        Self { drain: self.drain.child_token(), abort: self.abort.child_token(), tasks: self.tasks.child() }
     }
 
-    /// Drains on the first SIGINT or SIGTERM, and aborts on the second.
+    /// Drains on the first SIGINT or SIGTERM; one that comes during the drain aborts.
     ///
     /// # Errors
     /// Where the signals cannot be listened to.
@@ -60,12 +54,15 @@ impl Lifecycle {
         let lifecycle = self.clone();
         // Not tracked: it waits for signals for as long as the process lives.
         tokio::spawn(async move {
-            either(&mut interrupt, &mut terminate).await;
-            tracing::info!("draining; the same signal again stops at once");
-            lifecycle.begin_drain();
-            either(&mut interrupt, &mut terminate).await;
-            tracing::warn!("stopping at once");
-            lifecycle.abort();
+            loop {
+                either(&mut interrupt, &mut terminate).await;
+                if lifecycle.is_draining() {
+                    tracing::warn!("stopping at once");
+                    return lifecycle.abort();
+                }
+                tracing::info!("draining; another signal stops at once");
+                lifecycle.begin_drain();
+            }
         });
         Ok(())
     }
@@ -102,27 +99,27 @@ impl Lifecycle {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        let running = Running::new(name, Arc::clone(&self.names));
+        let running = self.tasks.begin(name);
         let task = async move {
-            let _running = running;
-            future.await
+            let output = future.await;
+            drop(running);
+            output
         };
-        self.tasks.spawn(task.instrument(tracing::info_span!("task", task.name = name)))
+        tokio::spawn(task.instrument(tracing::info_span!("task", task.name = name)))
     }
 
-    /// Waits until every task has ended.
+    /// Waits until no task runs, of this part and of those made from it.
     ///
     /// # Errors
-    /// Names those that had not when the grace was over, or when everything was to end at once.
+    /// Names those that still run when the grace is over, or when everything is to end at once.
     pub async fn drained(&self, grace: Duration) -> Result<(), Undrained> {
-        self.tasks.close();
         tokio::select! {
-            () = self.tasks.wait() => return Ok(()),
-            () = tokio::time::sleep(grace) => {}
+            biased;
+            () = self.tasks.none() => return Ok(()),
             () = self.aborted() => {}
+            () = tokio::time::sleep(grace) => {}
         }
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        Err(Undrained { tasks: names.keys().copied().collect() })
+        Err(Undrained { tasks: self.tasks.names() })
     }
 }
 
@@ -133,65 +130,70 @@ async fn either(one: &mut Signal, other: &mut Signal) {
     }
 }
 
-/// Keeps a task's name in the list while the task is there.
-struct Running {
-    name: &'static str,
-    names: Arc<Mutex<BTreeMap<&'static str, usize>>>,
-}
-
-impl Running {
-    fn new(name: &'static str, names: Arc<Mutex<BTreeMap<&'static str, usize>>>) -> Self {
-        *names.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
-        Self { name, names }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = names.get_mut(self.name) {
-            *count -= 1;
-            if *count == 0 {
-                names.remove(self.name);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use tokio::sync::oneshot;
 
     use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn still(names: &[&'static str]) -> Result<(), Undrained> {
+        Err(Undrained { tasks: names.to_vec() })
+    }
 
     #[tokio::test]
     async fn draining_waits_for_tasks_and_names_those_that_stay() {
         let lifecycle = Lifecycle::new();
         let (finish, finished) = oneshot::channel::<()>();
-        let task = lifecycle.child().spawn("slow", async move { finished.await });
+        let task = lifecycle.child().spawn("slow", finished);
         lifecycle.begin_drain();
         lifecycle.draining().await;
-        assert_eq!(lifecycle.drained(Duration::ZERO).await, Err(Undrained { tasks: vec!["slow"] }));
+        assert_eq!(lifecycle.drained(Duration::ZERO).await, still(&["slow"]));
         finish.send(()).unwrap();
+        assert_eq!(lifecycle.drained(LONG).await, Ok(()));
         task.await.unwrap().unwrap();
-        assert_eq!(lifecycle.drained(Duration::from_secs(10)).await, Ok(()));
     }
 
     #[tokio::test]
-    async fn a_child_drains_alone_and_with_its_parent() {
-        let parent = Lifecycle::new();
-        let (first, second) = (parent.child(), parent.child());
+    async fn a_part_drains_alone_and_with_the_whole() {
+        let whole = Lifecycle::new();
+        let (first, second) = (whole.child(), whole.child());
+        let (first_task, second_task) =
+            (first.spawn("first", first.draining()), second.spawn("second", second.draining()));
         first.begin_drain();
-        assert!(first.is_draining() && !second.is_draining() && !parent.is_draining());
-        parent.begin_drain();
+        assert_eq!(first.drained(LONG).await, Ok(()));
+        assert!(!second.is_draining() && !whole.is_draining());
+        assert_eq!(whole.drained(Duration::ZERO).await, still(&["second"]));
+        whole.begin_drain();
         assert!(second.is_draining());
+        assert_eq!(whole.drained(LONG).await, Ok(()));
+        first_task.await.unwrap();
+        second_task.await.unwrap();
     }
 
     #[tokio::test]
-    async fn an_abort_ends_the_wait() {
+    async fn an_abort_ends_the_wait_and_reaches_the_parts() {
+        let whole = Lifecycle::new();
+        let part = whole.child();
+        part.spawn("endless", pending::<()>());
+        part.abort();
+        assert_eq!(part.drained(LONG).await, still(&["endless"]));
+        assert!(!whole.is_draining(), "a part does not end the whole");
+        let other = whole.child();
+        whole.abort();
+        other.aborted().await;
+        assert_eq!(whole.drained(LONG).await, still(&["endless"]));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_or_is_cancelled_is_over() {
         let lifecycle = Lifecycle::new();
-        lifecycle.spawn("endless", std::future::pending::<()>());
-        lifecycle.abort();
-        assert!(lifecycle.drained(Duration::from_secs(60)).await.is_err());
+        let failing = lifecycle.spawn("failing", async { panic!("expected by this test") });
+        lifecycle.spawn("endless", pending::<()>()).abort();
+        assert_eq!(lifecycle.drained(LONG).await, Ok(()));
+        assert!(failing.await.unwrap_err().is_panic());
     }
 }

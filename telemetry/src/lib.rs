@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// What is logged, and how.
@@ -61,7 +60,8 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Result<Guard, In
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(colour)
-        .with_span_events(FmtSpan::NONE);
+        // It would be reported on standard error, which is what has just failed; that panics.
+        .log_internal_errors(false);
     match config.format {
         LogFormat::Text => builder.finish().try_init()?,
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init()?,
