@@ -1,1 +1,12 @@
-//! Real parts for tests: PostgreSQL, SQLite, service processes.
+//! Real parts for tests: PostgreSQL clusters, SQLite files, service processes. All of it ends with the test process, however
+//! that ends.
+
+mod databases;
+mod postgres;
+mod probe;
+mod process;
+
+pub use databases::{TestDatabase, databases};
+pub use postgres::Postgres;
+pub use probe::{eventually, free_port, process_alive, processes_in_group};
+pub use process::{ExitCode, ServiceProcess, binary};

@@ -1,0 +1,59 @@
+use std::future::Future;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A port of this machine that nobody listens on at this moment.
+///
+/// # Panics
+/// Where the machine has none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+/// Asks again and again until the answer is there.
+///
+/// # Panics
+/// Where it is not there in time; the text says what was waited for.
+pub async fn eventually<T, F>(what: &str, patience: Duration, mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {patience:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Whether a process runs. One that has ended and was not waited for is dead.
+#[must_use]
+pub fn process_alive(pid: u32) -> bool {
+    stat(Path::new(&format!("/proc/{pid}"))).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
+}
+
+/// The processes that run in a process group.
+#[must_use]
+pub fn processes_in_group(group: u32) -> Vec<u32> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let (state, of) = stat(&entry.path())?;
+        (of == group && !matches!(state, 'Z' | 'X')).then_some(pid)
+    });
+    pids.collect()
+}
+
+/// State and process group, from `/proc/<pid>/stat`.
+fn stat(process: &Path) -> Option<(char, u32)> {
+    let text = std::fs::read_to_string(process.join("stat")).ok()?;
+    // The command, in parentheses, can hold anything, parentheses too.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(1)?.parse().ok()?))
+}
