@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use proto::catalog::TokenTemplate;
 use sqlx::any::AnyRow;
-use sqlx::{ColumnIndex, Row};
+use sqlx::Row;
 
 use crate::domain::{AccountState, ApiSet, Role};
 
@@ -17,21 +17,13 @@ struct Unreadable {
     value: String,
 }
 
-fn unreadable(column: &'static str, value: impl ToString) -> sqlx::Error {
+fn unreadable(column: &'static str, value: &dyn std::fmt::Display) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(Unreadable { column, value: value.to_string() }))
-}
-
-pub(super) fn moment(row: &AnyRow, column: &'static str) -> Result<Timestamp, sqlx::Error>
-where
-    &'static str: ColumnIndex<AnyRow>,
-{
-    let micros: i64 = row.try_get(column)?;
-    Timestamp::from_microsecond(micros).map_err(|_| unreadable(column, micros))
 }
 
 pub(super) fn optional_moment(row: &AnyRow, column: &'static str) -> Result<Option<Timestamp>, sqlx::Error> {
     let micros: Option<i64> = row.try_get(column)?;
-    micros.map(|micros| Timestamp::from_microsecond(micros).map_err(|_| unreadable(column, micros))).transpose()
+    micros.map(|micros| Timestamp::from_microsecond(micros).map_err(|_| unreadable(column, &micros))).transpose()
 }
 
 pub(super) fn role_text(role: Role) -> &'static str {
@@ -45,7 +37,7 @@ pub(super) fn role(row: &AnyRow) -> Result<Role, sqlx::Error> {
     match row.try_get("role")? {
         "member" => Ok(Role::Member),
         "administrator" => Ok(Role::Administrator),
-        other => Err(unreadable("role", other)),
+        other => Err(unreadable("role", &other)),
     }
 }
 
@@ -60,7 +52,7 @@ pub(super) fn account_state(row: &AnyRow) -> Result<AccountState, sqlx::Error> {
     match row.try_get("state")? {
         "active" => Ok(AccountState::Active),
         "disabled" => Ok(AccountState::Disabled),
-        other => Err(unreadable("state", other)),
+        other => Err(unreadable("state", &other)),
     }
 }
 
@@ -87,7 +79,7 @@ pub(super) fn api_set_columns(set: &ApiSet) -> (&'static str, String) {
 pub(super) fn api_set(row: &AnyRow) -> Result<ApiSet, sqlx::Error> {
     let text: &str = row.try_get("template")?;
     let known = TEMPLATES.iter().find(|(_, known)| *known == text);
-    let (template, _) = known.ok_or_else(|| unreadable("template", text))?;
+    let (template, _) = known.ok_or_else(|| unreadable("template", &text))?;
     if *template != TokenTemplate::Custom {
         return Ok(ApiSet::Template(*template));
     }
