@@ -1,0 +1,108 @@
+use access::{Credential, CredentialKind, KeyRing};
+use jiff::{SignedDuration, Timestamp};
+use proto::token::v1::{CreateTokenRequest, GetPublicKeysRequest, IntrospectRequest, SignoutRequest};
+use proto::{ErrorKind, Failure};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use testkit::eventually;
+use tonic::Request;
+
+use crate::stage::{Stage, after, assert_invalid, failure, stages, stop_request};
+
+fn with_key<T>(key: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+    request
+}
+
+async fn key_ring(stage: &Stage) -> KeyRing {
+    let request = with_key(&stage.service_key, GetPublicKeysRequest {});
+    let keys = stage.introspection.clone().get_public_keys(request).await.unwrap().into_inner().keys;
+    let ring = KeyRing::default();
+    ring.replace(keys.into_iter().map(|key| key.try_into().unwrap()).collect());
+    ring
+}
+
+#[tokio::test]
+async fn a_grant_is_verified_by_the_published_keys_and_lives_as_long_as_it_says() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let introspected = stage.introspect(&session).await;
+        let ring = key_ring(&stage).await;
+        let claims = ring.verify(&introspected.grant, "token-service", Timestamp::now()).unwrap();
+        assert_eq!(claims, introspected.claims.unwrap().try_into().unwrap());
+        assert_eq!(claims.expires_at - claims.issued_at, SignedDuration::from_secs(60));
+        assert!(claims.administrator && claims.permissions.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_grant_ends_with_its_token() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let request = CreateTokenRequest { expires_at: after(2), ..stop_request() };
+        let value = stage.create_token(&session, request).await.unwrap().key.unwrap();
+        let claims = stage.introspect(&value).await.claims.unwrap();
+        assert_eq!(claims.expires_at, claims.credential_expires_at);
+        assert!(!claims.administrator, "no token administers");
+        eventually("the expiry of the token", std::time::Duration::from_secs(20), async || {
+            (!stage.introspect(&value).await.active).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn every_change_moves_the_revision_on() {
+    for stage in stages().await {
+        let (session, other) = (stage.session().await, stage.session().await);
+        let before = stage.introspect(&session).await.claims.unwrap().as_of;
+        let request = stage.granted(&other, SignoutRequest {}).await;
+        stage.authority.clone().signout(request).await.unwrap();
+        let after = stage.introspect(&session).await.claims.unwrap().as_of;
+        assert_eq!(after, before + 1, "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn introspection_is_for_services() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let question = || IntrospectRequest { credential: session.clone(), audience: "token-service".into() };
+        let stranger = Credential::generate(CredentialKind::Service, &mut StdRng::seed_from_u64(99));
+        let mut client = stage.introspection.clone();
+        for request in [
+            Request::new(question()),
+            with_key(stranger.expose(), question()),
+            with_key(&session, question()),
+            with_key("", question()),
+            stage.granted(&session, question()).await,
+        ] {
+            let failure: Failure = client.introspect(request).await.unwrap_err().into();
+            assert_eq!(failure.kind(), ErrorKind::NotAuthenticated, "{}", stage.engine);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_what_is_not_alive_and_an_audience_must_exist() {
+    for stage in stages().await {
+        let unknown = Credential::generate(CredentialKind::Token, &mut StdRng::seed_from_u64(99));
+        for credential in [unknown.expose(), stage.service_key.as_str(), "", "nonsense", "pcl_pat_'; drop table token"]
+        {
+            let answer = stage.introspect(credential).await;
+            assert_eq!(answer, proto::token::v1::IntrospectResponse::default(), "{}: {credential}", stage.engine);
+        }
+        let question = IntrospectRequest { credential: stage.session().await, audience: "mail-service".into() };
+        let answer = stage.introspection.clone().introspect(with_key(&stage.service_key, question)).await;
+        assert_invalid(answer, "audience");
+    }
+}
+
+#[tokio::test]
+async fn without_a_grant_nothing_is_done() {
+    for stage in stages().await {
+        let answer = stage.authority.clone().create_token(stop_request()).await;
+        assert_eq!(failure(answer).kind(), ErrorKind::NotAuthenticated, "{}", stage.engine);
+    }
+}

@@ -1,0 +1,161 @@
+//! A running authority, one of each engine, with an administrator who can sign in.
+
+use access::{Credential, CredentialKind, GRANT_HEADER, SigningKey};
+use jiff::SignedDuration;
+use lifecycle::Lifecycle;
+use proto::token::v1::account_administration_client::AccountAdministrationClient;
+use proto::token::v1::introspection_client::IntrospectionClient;
+use proto::token::v1::token_authority_client::TokenAuthorityClient;
+use proto::token::v1::{
+    ApiToken, CreateTokenRequest, IntrospectRequest, IntrospectResponse, SigninRequest, SigninResponse,
+};
+use proto::{ErrorKind, Failure};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tempfile::TempDir;
+use testkit::{TestDatabase, databases};
+use token_service::{Config, NewAccount, Role, Service, ServiceKeyConfig};
+use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+pub(crate) const LOGIN: &str = "alice@example.org";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+pub(crate) const STOP: &str = "environment.control.StopEnv";
+
+/// A running authority.
+pub(crate) struct Stage {
+    pub(crate) engine: &'static str,
+    pub(crate) config: Config,
+    pub(crate) authority: TokenAuthorityClient<Channel>,
+    pub(crate) administration: AccountAdministrationClient<Channel>,
+    pub(crate) introspection: IntrospectionClient<Channel>,
+    pub(crate) service_key: String,
+    lifecycle: Lifecycle,
+    _folder: TempDir,
+    _database: TestDatabase,
+}
+
+/// One on each engine.
+pub(crate) async fn stages() -> Vec<Stage> {
+    let mut stages = Vec::new();
+    for database in databases() {
+        stages.push(Stage::start(database, |_| {}).await);
+    }
+    stages
+}
+
+impl Stage {
+    pub(crate) async fn start(database: TestDatabase, adjust: impl FnOnce(&mut Config)) -> Self {
+        let mut rng = StdRng::seed_from_u64(1);
+        let folder = tempfile::tempdir().unwrap();
+        let key_file = folder.path().join("signing-key.pem");
+        std::fs::write(&key_file, SigningKey::generate(&mut rng).to_pem().as_bytes()).unwrap();
+        let service_key = Credential::generate(CredentialKind::Service, &mut rng);
+
+        let mut config = Config::new(database.url.parse().unwrap(), key_file);
+        config.listen = ([127, 0, 0, 1], 0).into();
+        config.service_keys = vec![ServiceKeyConfig { name: "test".into(), sha256: service_key.hash().to_string() }];
+        adjust(&mut config);
+        token_service::migrate(&config).await.unwrap();
+        let account = NewAccount {
+            login: LOGIN.parse().unwrap(),
+            name: "Alice".into(),
+            password: PASSWORD.to_owned().try_into().unwrap(),
+            role: Role::Administrator,
+        };
+        token_service::create_account(&config, account).await.unwrap();
+
+        let lifecycle = Lifecycle::new();
+        let service = Service::bind(config.clone(), lifecycle.clone()).await.unwrap();
+        let address = format!("http://{}", service.local_addr());
+        tokio::spawn(service.serve());
+        let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+        Self {
+            engine: database.engine,
+            config,
+            authority: TokenAuthorityClient::new(channel.clone()),
+            administration: AccountAdministrationClient::new(channel.clone()),
+            introspection: IntrospectionClient::new(channel),
+            service_key: service_key.expose().to_owned(),
+            lifecycle,
+            _folder: folder,
+            _database: database,
+        }
+    }
+
+    pub(crate) async fn signin(&self, login: &str, password: &str) -> Result<SigninResponse, Status> {
+        let request = SigninRequest { login: login.into(), password: password.into() };
+        self.authority.clone().signin(request).await.map(Response::into_inner)
+    }
+
+    /// A session of the administrator.
+    pub(crate) async fn session(&self) -> String {
+        self.signin(LOGIN, PASSWORD).await.unwrap().session
+    }
+
+    pub(crate) async fn introspect(&self, credential: &str) -> IntrospectResponse {
+        let request = IntrospectRequest { credential: credential.into(), audience: "token-service".into() };
+        let mut request = Request::new(request);
+        let key = format!("Bearer {}", self.service_key);
+        request.metadata_mut().insert("authorization", key.parse().unwrap());
+        self.introspection.clone().introspect(request).await.unwrap().into_inner()
+    }
+
+    /// A request that carries the grant of a live credential.
+    pub(crate) async fn granted<T>(&self, credential: &str, message: T) -> Request<T> {
+        let introspected = self.introspect(credential).await;
+        assert!(introspected.active, "the credential is alive");
+        with_grant(&introspected.grant, message)
+    }
+
+    pub(crate) async fn create_token(&self, session: &str, request: CreateTokenRequest) -> Result<ApiToken, Status> {
+        let request = self.granted(session, request).await;
+        Ok(self.authority.clone().create_token(request).await?.into_inner().token.unwrap())
+    }
+
+    /// A token for `StopEnv` alone.
+    pub(crate) async fn stop_token(&self, session: &str) -> ApiToken {
+        self.create_token(session, stop_request()).await.unwrap()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.lifecycle.abort();
+    }
+}
+
+pub(crate) fn with_grant<T>(grant: &[u8], message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert_bin(GRANT_HEADER, MetadataValue::from_bytes(grant));
+    request
+}
+
+pub(crate) fn stop_request() -> CreateTokenRequest {
+    CreateTokenRequest {
+        description: "stop only".into(),
+        password: PASSWORD.into(),
+        api_list: vec![STOP.into()],
+        ..CreateTokenRequest::default()
+    }
+}
+
+/// The failure that a call ended with.
+#[track_caller]
+pub(crate) fn failure<T: std::fmt::Debug>(answer: Result<T, Status>) -> Failure {
+    answer.map(|answer| panic!("it succeeded: {answer:?}")).unwrap_err().into()
+}
+
+/// A failure about a parameter, whose text names it.
+#[track_caller]
+pub(crate) fn assert_invalid<T: std::fmt::Debug>(answer: Result<T, Status>, parameter: &str) {
+    let failure = failure(answer);
+    assert_eq!(failure.kind(), ErrorKind::InvalidParameter, "{failure:?}");
+    assert_eq!(failure.detail("parameter"), Some(parameter), "{failure:?}");
+    assert!(failure.message().contains(&format!("`{parameter}`")), "{failure:?}");
+}
+
+pub(crate) fn after(seconds: i64) -> Option<prost_types::Timestamp> {
+    Some(proto::time::to_wire(jiff::Timestamp::now() + SignedDuration::from_secs(seconds)))
+}

@@ -1,0 +1,175 @@
+use proto::ErrorKind;
+use proto::token::v1::{
+    ApiToken, CreateTokenRequest, DeleteTokensRequest, EditTokenRequest, GetTokenApiListRequest,
+    GetTokenTemplatesRequest, GetTokensRequest, RegenerateTokenRequest,
+};
+
+use crate::stage::{PASSWORD, STOP, Stage, after, assert_invalid, failure, stages, stop_request};
+
+async fn list(stage: &Stage, session: &str) -> Vec<ApiToken> {
+    let request = stage.granted(session, GetTokensRequest::default()).await;
+    stage.authority.clone().get_tokens(request).await.unwrap().into_inner().api_tokens
+}
+
+#[tokio::test]
+async fn a_token_is_alive_from_its_creation_to_its_deletion_and_its_value_is_told_once() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let token = stage.stop_token(&session).await;
+        let value = token.key.clone().unwrap();
+        assert!(value.starts_with("pcl_pat_"));
+        assert_eq!(token.api_list_items[0].method, STOP);
+        assert_eq!(token.token_template.unwrap().name, "Custom");
+
+        let claims = stage.introspect(&value).await.claims.unwrap();
+        assert_eq!((claims.credential_id, claims.permissions.as_ref()), (token.id, &[1 << 3][..]));
+        let listed = list(&stage, &session).await;
+        assert_eq!(listed.len(), 1);
+        assert_eq!((listed[0].id, &listed[0].key), (token.id, &None), "{}", stage.engine);
+
+        let request = DeleteTokensRequest { ids: vec![token.id], password: PASSWORD.into(), all: None };
+        let request = stage.granted(&session, request).await;
+        stage.authority.clone().delete_tokens(request).await.unwrap();
+        assert!(!stage.introspect(&value).await.active, "{}", stage.engine);
+        assert!(list(&stage, &session).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn regeneration_kills_the_old_value_and_keeps_the_rest() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let before = stage.stop_token(&session).await;
+        let request = RegenerateTokenRequest { id: before.id, password: PASSWORD.into(), expires_at: None };
+        let request = stage.granted(&session, request).await;
+        let after = stage.authority.clone().regenerate_token(request).await.unwrap().into_inner().token.unwrap();
+        let (old, new) = (before.key.clone().unwrap(), after.key.clone().unwrap());
+        assert_ne!(old, new);
+        assert!(!stage.introspect(&old).await.active, "{}", stage.engine);
+        assert!(stage.introspect(&new).await.active, "{}", stage.engine);
+        assert_eq!(ApiToken { key: None, ..after }, ApiToken { key: None, ..before });
+    }
+}
+
+#[tokio::test]
+async fn an_edit_changes_what_is_given_and_nothing_else() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let token = stage.stop_token(&session).await;
+        let edit = EditTokenRequest {
+            id: token.id,
+            password: PASSWORD.into(),
+            token_template: Some("Extended Access".into()),
+            expires_at: after(3600),
+            ..EditTokenRequest::default()
+        };
+        let request = stage.granted(&session, edit).await;
+        let edited = stage.authority.clone().edit_token(request).await.unwrap().into_inner().token.unwrap();
+        assert_eq!(edited.key, None);
+        assert_eq!(edited.description, "stop only");
+        assert_eq!(edited.token_template.unwrap().name, "Extended Access");
+        assert!(edited.expires_at.is_some());
+        let claims = stage.introspect(&token.key.unwrap()).await.claims.unwrap();
+        assert!(claims.permissions[0].count_ones() > 1, "{}: its value goes on, with more", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_changes_nothing() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let create = async |change: fn(&mut CreateTokenRequest)| {
+            let mut request = stop_request();
+            change(&mut request);
+            stage.create_token(&session, request).await
+        };
+        assert_invalid(create(|r| r.description = String::new()).await, "description");
+        assert_invalid(create(|r| r.description = "x".repeat(256)).await, "description");
+        assert_invalid(create(|r| r.api_list = vec!["no.such.Method".into()]).await, "apiList");
+        assert_invalid(create(|r| r.api_list = vec!["users.authentication.CreateToken".into()]).await, "apiList");
+        assert_invalid(create(|r| r.api_list.clear()).await, "apiList");
+        assert_invalid(create(|r| r.token_template = Some("Nonsense".into())).await, "tokenTemplate");
+        assert_invalid(create(|r| r.token_template = Some("Marketplace".into())).await, "apiList");
+        assert_invalid(create(|r| r.expires_at = after(-1)).await, "expiresAt");
+        let never = |r: &mut CreateTokenRequest| {
+            r.expires_at = Some(prost_types::Timestamp { seconds: i64::MAX, nanos: -1 });
+        };
+        assert_invalid(create(never).await, "expiresAt");
+        let wrong = create(|r| r.password = "wrong".into()).await;
+        assert_eq!(failure(wrong).kind(), ErrorKind::WrongPassword);
+        assert!(list(&stage, &session).await.is_empty(), "{}: nothing was made", stage.engine);
+
+        let kept = stage.stop_token(&session).await;
+        let delete = async |ids: Vec<i64>, all: Option<bool>, password: &str| {
+            let request = DeleteTokensRequest { ids, all, password: password.into() };
+            let request = stage.granted(&session, request).await;
+            stage.authority.clone().delete_tokens(request).await
+        };
+        assert_invalid(delete(vec![], None, PASSWORD).await, "ids");
+        assert_invalid(delete(vec![kept.id], Some(true), PASSWORD).await, "ids");
+        let missing = delete(vec![kept.id, 999], None, PASSWORD).await;
+        assert_eq!(failure(missing).kind(), ErrorKind::ObjectNotFound);
+        assert_eq!(failure(delete(vec![kept.id], None, "wrong").await).kind(), ErrorKind::WrongPassword);
+        assert_eq!(list(&stage, &session).await.len(), 1, "{}: all or none are deleted", stage.engine);
+        delete(vec![], Some(true), PASSWORD).await.unwrap();
+        assert!(list(&stage, &session).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_another_account_do_not_exist() {
+    for stage in stages().await {
+        let alice = stage.session().await;
+        let token = stage.stop_token(&alice).await;
+        let bob = crate::accounts::another_account(&stage, "bob").await;
+
+        let regenerate = RegenerateTokenRequest { id: token.id, password: PASSWORD.into(), expires_at: None };
+        let answer = stage.authority.clone().regenerate_token(stage.granted(&bob, regenerate).await).await;
+        assert_eq!(failure(answer).kind(), ErrorKind::ObjectNotFound);
+        let edit = EditTokenRequest { id: token.id, password: PASSWORD.into(), ..EditTokenRequest::default() };
+        let answer = stage.authority.clone().edit_token(stage.granted(&bob, edit).await).await;
+        assert_eq!(failure(answer).kind(), ErrorKind::ObjectNotFound);
+        let delete = DeleteTokensRequest { ids: vec![token.id], password: PASSWORD.into(), all: None };
+        let answer = stage.authority.clone().delete_tokens(stage.granted(&bob, delete).await).await;
+        assert_eq!(failure(answer).kind(), ErrorKind::ObjectNotFound);
+        let get = GetTokensRequest { ids: vec![token.id], all: None };
+        let answer = stage.authority.clone().get_tokens(stage.granted(&bob, get).await).await;
+        assert_eq!(failure(answer).kind(), ErrorKind::ObjectNotFound);
+        assert!(list(&stage, &bob).await.is_empty());
+        assert!(stage.introspect(&token.key.unwrap()).await.active, "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn an_account_holds_as_many_tokens_as_it_may_however_many_ask_at_once() {
+    for database in testkit::databases() {
+        let stage = Stage::start(database, |config| config.tokens_per_account = 3).await;
+        let session = stage.session().await;
+        let asked = (0..8).map(|_| stage.create_token(&session, stop_request()));
+        let answers = futures::future::join_all(asked).await;
+        let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+        assert_eq!(refused.len(), 5, "{}", stage.engine);
+        for status in refused {
+            assert_eq!(failure::<()>(Err(status)).kind(), ErrorKind::TokenLimit);
+        }
+        assert_eq!(list(&stage, &session).await.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn what_tokens_can_hold_is_listed() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let search = GetTokenApiListRequest { search: Some("STOPENV".into()) };
+        let request = stage.granted(&session, search).await;
+        let found = stage.authority.clone().get_token_api_list(request).await.unwrap().into_inner().token_permissions;
+        assert_eq!(found.iter().map(|item| item.method.as_str()).collect::<Vec<_>>(), [STOP]);
+        assert!(!found[0].is_safe);
+
+        let request = stage.granted(&session, GetTokenTemplatesRequest {}).await;
+        let sets = stage.authority.clone().get_token_templates(request).await.unwrap().into_inner().templates;
+        let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+        assert_eq!(names, ["Extended Access", "IDE Plugins", "Marketplace", "Maven Plugin"]);
+        assert_eq!(sets[0].api_list_items.len(), proto::catalog().permissions().len());
+    }
+}
