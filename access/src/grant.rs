@@ -29,7 +29,7 @@ fn key_id(public_key: &[u8; 32]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::Timestamp;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn each_flaw_is_refused() {
-        let key = key(1);
+        let (key, other) = (key(1), key(2));
         let ring = ring(&[&key]);
         let verify = |grant: &[u8], second| ring.verify(grant, "environment-service", at(second)).unwrap_err();
         let grant = key.sign(&claims());
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(verify(&grant, 1_060), GrantError::Expired);
         assert_eq!(verify(&grant, 1_000 - SKEW_SECONDS - 1), GrantError::NotYetValid);
         assert_eq!(ring.verify(&grant, "token-service", at(1_001)).unwrap_err(), GrantError::Audience);
-        assert_eq!(verify(&super::tests::key(2).sign(&claims()), 1_001), GrantError::UnknownKey);
+        assert_eq!(verify(&other.sign(&claims()), 1_001), GrantError::UnknownKey);
         assert_eq!(verify(b"", 1_001), GrantError::UnknownKey);
         assert_eq!(verify(b"\xff\xff", 1_001), GrantError::Malformed);
         let expired = Claims { credential_expires_at: Some(at(1_001)), ..claims() };
