@@ -1,11 +1,19 @@
 //! Everything in which the two engines differ.
 
+use std::fmt;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use sqlx::any::AnyConnectOptions;
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
+use sqlx::{ConnectOptions, Executor};
+use url::Url;
+
 use crate::DatabaseUrl;
+use crate::url::Place;
 
 /// The database engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,28 +24,44 @@ pub enum Engine {
     Postgres,
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Reading,
+    Writing,
+    Migrating,
+}
+
 impl Engine {
     /// What every new connection is told.
-    pub(crate) fn connection_settings(self) -> &'static [&'static str] {
-        match self {
-            Self::Sqlite => &[
-                "pragma busy_timeout = 10000",
-                "pragma journal_mode = wal",
-                // In WAL mode anything less can lose what was committed when the machine stops.
-                "pragma synchronous = full",
-                "pragma foreign_keys = on",
-            ],
-            Self::Postgres => &[
-                "set statement_timeout = '30s'",
-                "set lock_timeout = '10s'",
-                "set idle_in_transaction_session_timeout = '30s'",
-                "set synchronous_commit = on",
-            ],
+    pub(crate) fn settings(self, usage: Use) -> &'static str {
+        match (self, usage) {
+            (Self::Sqlite, Use::Reading) => {
+                "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;
+                 pragma foreign_keys = on; pragma query_only = on"
+            }
+            // In WAL mode, less than `full` can lose what was committed when the machine stops.
+            (Self::Sqlite, Use::Writing | Use::Migrating) => {
+                "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;
+                 pragma foreign_keys = on"
+            }
+            (Self::Postgres, Use::Reading) => {
+                "set default_transaction_read_only = on; set statement_timeout = '10s'; set lock_timeout = '5s'"
+            }
+            // No time limit for statements: one that ran out during the commit, in the wait for a synchronous standby,
+            // would make the commit answer "done" without the standby.
+            (Self::Postgres, Use::Writing) => {
+                "set synchronous_commit = on; set lock_timeout = '5s';
+                 set idle_in_transaction_session_timeout = '15s'"
+            }
+            // Changing a big table takes its time, and so does waiting for another replica that does it.
+            (Self::Postgres, Use::Migrating) => "set synchronous_commit = on; set lock_timeout = '60s'",
         }
     }
 
-    /// How a transaction that will write begins. SQLite has to take its lock at once: one that reads first and writes
-    /// later can be refused in between, whatever its patience.
+    /// How a transaction that will write begins. SQLite has to take its lock at once: one that reads first and writes later
+    /// can be refused in between, whatever its patience. PostgreSQL's statements each see what was committed before them,
+    /// which is what a number in commit order is worth something for.
     pub(crate) fn begin(self) -> &'static str {
         match self {
             Self::Sqlite => "begin immediate",
@@ -45,27 +69,83 @@ impl Engine {
         }
     }
 
-    /// Makes what has to be there before the first connection.
-    pub(crate) fn prepare(url: &DatabaseUrl) -> io::Result<()> {
-        match (url.engine(), url.file()) {
-            (Self::Sqlite, Some(file)) => create_private_file(file),
-            _ => Ok(()),
+    /// How many of so many connections write. SQLite has one lock for all writers: waiting for the only connection that can
+    /// take it is fair, whereas connections that compete for the lock sleep and try again, some of them in vain.
+    pub(crate) fn writers(self, connections: u32) -> u32 {
+        match self {
+            Self::Sqlite => 1,
+            Self::Postgres => (connections / 2).max(1),
         }
     }
 
-    /// SQLite writers queue for one lock, so more connections only wait; PostgreSQL's work side by side.
-    pub(crate) fn connections(self, wanted: u32) -> u32 {
+    /// Whether migrations run in one transaction. SQLite's must: it has no other lock to keep a second process off. On
+    /// PostgreSQL the migrator holds an advisory lock, and some changes cannot be made within a transaction.
+    pub(crate) fn migrates_in_one_transaction(self) -> bool {
+        self == Self::Sqlite
+    }
+
+    /// Counts the tables of migrations that were applied: 0 or 1.
+    pub(crate) fn count_of_migration_tables(self) -> &'static str {
         match self {
-            Self::Sqlite => wanted.min(8),
-            Self::Postgres => wanted,
+            Self::Sqlite => "select count(*) from sqlite_schema where type = 'table' and name = '_sqlx_migrations'",
+            Self::Postgres => "select count(*) from pg_class where oid = to_regclass('_sqlx_migrations')",
         }
     }
 }
 
-/// Hashes of passwords and credentials are nobody else's to read.
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        })
+    }
+}
+
+/// Makes what has to be there before the first connection, and says how to connect.
+pub(crate) fn prepare(url: &DatabaseUrl) -> io::Result<AnyConnectOptions> {
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+    let url = match url.place() {
+        Place::Server(url) => url.clone(),
+        Place::File(path) => {
+            create_private_file(path)?;
+            let absolute = DatabaseUrl::sqlite(&std::path::absolute(path)?);
+            if path.to_str().is_none() {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "its path is not UTF-8"));
+            }
+            Url::parse(&absolute.to_string()).map_err(|error| invalid(error.to_string()))?
+        }
+    };
+    let options = AnyConnectOptions::from_url(&url).map_err(|error| invalid(error.to_string()))?;
+    // Every call is logged where it arrives; its statements are noise beside that.
+    Ok(options.disable_statement_logging())
+}
+
+/// Tells a new connection what it is for.
+pub(crate) async fn set_up(connection: &mut sqlx::AnyConnection, engine: Engine, usage: Use) -> sqlx::Result<()> {
+    connection.execute(engine.settings(usage)).await.map(drop)
+}
+
+/// Hashes of passwords and credentials are nobody else's to read. SQLite gives its other files the permissions of this one.
 fn create_private_file(file: &Path) -> io::Result<()> {
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    OpenOptions::new().create(true).append(true).mode(0o600).open(file).map(drop)
+    match OpenOptions::new().create_new(true).write(true).mode(0o600).open(file) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+/// Whether an error says that the database cannot do its work at present, rather than that it was asked something wrong.
+pub(crate) fn is_outage(error: &dyn DatabaseError) -> bool {
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        // SQLSTATE classes: connection, rolled back in favour of another, resources, operator intervention (time limits
+        // too); a lock that was not given, a transaction that was idle for too long.
+        let (code, class) = (error.code(), error.code().get(..2));
+        return matches!(class, Some("08" | "40" | "53" | "57")) || matches!(code, "25P03" | "25P04" | "55P03");
+    }
+    // SQLite's primary result codes: busy, locked, out of memory, input/output, disk full, cannot open.
+    let code = error.code().and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13 | 14))
 }

@@ -1,4 +1,6 @@
-use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::error::ErrorKind;
+
+use crate::engine::is_outage;
 
 /// Why the database did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +20,12 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whether the same again may succeed.
+    /// The database did not answer in time.
+    pub(crate) fn timed_out() -> Self {
+        Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether the same again may succeed later.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Unavailable(_))
@@ -46,16 +53,4 @@ impl From<sqlx::Error> for StorageError {
             _ => Self::Refused(error),
         }
     }
-}
-
-/// By SQLSTATE: class 08 (connection), 53 (resources), 57 (operator intervention), 40 (rolled back), 55P03 (lock). SQLite's
-/// codes are numbers: 5 (busy) and 6 (locked) in the lowest byte.
-fn is_outage(error: &dyn DatabaseError) -> bool {
-    let Some(code) = error.code() else { return false };
-    if let Ok(number) = code.parse::<u32>()
-        && code.len() < 5
-    {
-        return matches!(number & 0xff, 5 | 6);
-    }
-    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || code == "55P03"
 }

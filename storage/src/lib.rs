@@ -1,5 +1,8 @@
 //! A database behind one SQL text, SQLite or PostgreSQL: opening, named transactions, numbers in commit order, schema. It
 //! knows no table but `counter`, and no service.
+//!
+//! What works on both engines: `$1` placeholders; columns of `bigint`, `text` and `bytea` (no `boolean`: SQLite's cannot be
+//! read back); upserts and `returning`.
 
 mod database;
 mod engine;

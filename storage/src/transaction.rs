@@ -1,42 +1,65 @@
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
-use sqlx::{Any, AnyConnection, Row};
+use sqlx::{Any, AnyConnection, AnyPool};
+use tokio::time::timeout;
+use tracing::{Instrument, Span};
 
 use crate::StorageError;
+
+/// A commit waits for the disk, and where the server is set up so, for another server.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A transaction that writes. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
-    name: &'static str,
+    span: Span,
     inner: sqlx::Transaction<'static, Any>,
 }
 
 impl Transaction {
-    pub(crate) fn new(name: &'static str, inner: sqlx::Transaction<'static, Any>) -> Self {
-        Self { name, inner }
+    pub(crate) async fn begin(
+        pool: &AnyPool,
+        statement: &'static str,
+        patience: Duration,
+        span: Span,
+    ) -> Result<Self, StorageError> {
+        // In a task, because the caller may give up: dropped while it begins, the driver's transaction leaves the server in
+        // one that the driver does not know of. This way it is begun, and then dropped and rolled back.
+        let pool = pool.clone();
+        let task = tokio::spawn(async move { pool.begin_with(statement).await }.instrument(span.clone()));
+        match timeout(patience, task).await {
+            Ok(Ok(begun)) => Ok(Self { span, inner: begun? }),
+            // The runtime shuts down: nothing is begun any more.
+            Ok(Err(_)) => Err(sqlx::Error::PoolClosed.into()),
+            Err(_) => Err(StorageError::timed_out()),
+        }
     }
 
     /// Makes it last.
     ///
     /// # Errors
-    /// Where it does not, or where nobody can say whether it does.
+    /// Where it does not, or where nobody can say whether it does: a connection that breaks now.
     pub async fn commit(self) -> Result<(), StorageError> {
-        self.inner.commit().await?;
-        tracing::trace!(db.transaction = self.name, "committed");
+        let Self { span, inner } = self;
+        let commit = timeout(COMMIT_PATIENCE, inner.commit()).instrument(span.clone());
+        commit.await.map_err(|_| StorageError::timed_out())??;
+        span.record("db.committed", true);
         Ok(())
     }
 
-    /// Takes the next number of a counter, a row of the table `counter`. Whoever takes one holds the row until the end of
-    /// the transaction, so numbers become visible in their order and none is given twice.
+    /// Takes the next number of a counter, a row of the table `counter (name text primary key, value bigint)`. Whoever takes
+    /// one holds the row until the end of the transaction: numbers become visible in their order, none is given twice, and
+    /// one that was rolled back is given again.
     ///
     /// # Errors
     /// Where the schema has no such counter, or the database is out of reach.
     pub async fn next_value(&mut self, counter: &'static str) -> Result<i64, StorageError> {
-        let row = sqlx::query("update counter set value = value + 1 where name = $1 returning value")
+        sqlx::query_scalar("update counter set value = value + 1 where name = $1 returning value")
             .bind(counter)
             .fetch_optional(&mut *self.inner)
-            .await?;
-        Ok(row.ok_or(StorageError::NoCounter(counter))?.try_get("value")?)
+            .await?
+            .ok_or(StorageError::NoCounter(counter))
     }
 }
 
