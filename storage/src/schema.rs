@@ -43,7 +43,7 @@ pub enum SchemaError {
     },
     /// It has a version that this build does not know.
     #[error("the schema has version {0}, which this build does not know: a newer build has used the database")]
-    Unknown(i64),
+    Newer(i64),
     /// A version was made by another migration than the one that this build has under its number.
     #[error("version {0} of the schema was made by another migration than this build's")]
     Different(i64),
@@ -112,7 +112,7 @@ fn compare(migrator: &Migrator, applied: &[AppliedMigration]) -> Result<(), Sche
         .map(|migration| (migration.version, migration))
         .collect();
     for found in applied {
-        let migration = known.get(&found.version).ok_or(SchemaError::Unknown(found.version))?;
+        let migration = known.get(&found.version).ok_or(SchemaError::Newer(found.version))?;
         if migration.checksum != found.checksum {
             return Err(SchemaError::Different(found.version));
         }
@@ -138,7 +138,7 @@ impl From<sqlx::migrate::MigrateError> for MigrateError {
             sqlx::migrate::MigrateError::ExecuteMigration(error, version) => {
                 Self::Migration { version, source: error.into() }
             }
-            sqlx::migrate::MigrateError::VersionMissing(version) => Self::Schema(SchemaError::Unknown(version)),
+            sqlx::migrate::MigrateError::VersionMissing(version) => Self::Schema(SchemaError::Newer(version)),
             sqlx::migrate::MigrateError::VersionMismatch(version) => Self::Schema(SchemaError::Different(version)),
             sqlx::migrate::MigrateError::Dirty(version) => Self::Schema(SchemaError::Unfinished(version)),
             other => Self::Migrator(other),

@@ -54,9 +54,9 @@ async fn only_the_schema_of_this_build_is_accepted() {
         assert_eq!(tables(&database).await, ["account", "session"]);
 
         let newer = database.check_schema(&old).await.unwrap_err();
-        assert!(matches!(newer, SchemaError::Unknown(2)), "{newer:?}");
+        assert!(matches!(newer, SchemaError::Newer(2)), "{newer:?}");
         let newer = database.migrate(&old).await.unwrap_err();
-        assert!(matches!(newer, MigrateError::Schema(SchemaError::Unknown(2))), "{newer:?}");
+        assert!(matches!(newer, MigrateError::Schema(SchemaError::Newer(2))), "{newer:?}");
         let different = database.check_schema(&other).await.unwrap_err();
         assert!(matches!(different, SchemaError::Different(1)), "{different:?}");
         let different = database.migrate(&other).await.unwrap_err();
