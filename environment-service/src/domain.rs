@@ -6,10 +6,11 @@ mod plan;
 mod spec;
 mod status;
 
-pub use environment::{
-    Desired, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, Operation, UnknownWord,
+pub(crate) use environment::{
+    Desired, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, Operation,
 };
-pub use name::{DisplayName, EnvName, InvalidDisplayName, InvalidName, InvalidNodeType, NodeGroupName, NodeType};
-pub use plan::{Action, Observed, plan};
-pub use spec::{Cloudlets, CloudletsError, EnvironmentSpec, InvalidCount, NodeCount, NodeSpec, SpecError};
-pub use status::Status;
+pub(crate) use name::{DisplayName, EnvName, NodeGroupName, NodeType};
+pub(crate) use plan::{Action, Observed, plan};
+pub(crate) use spec::MAX_COUNT;
+pub(crate) use spec::{Cloudlets, CloudletsError, EnvironmentSpec, NodeCount, NodeSpec};
+pub(crate) use status::Status;

@@ -10,43 +10,45 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-pub use process::{ProcessDriver, ProcessSettings, Template};
+pub use process::{OpenError, Template, TemplateError};
+pub(crate) use process::{ProcessDriver, ProcessSettings};
 
 use crate::domain::{EnvName, Instance, Launch, LaunchId, NodeGroupName, NodeId, NodeType, Observed};
 
 /// A node that is to be launched.
 #[derive(Clone, Debug)]
-pub struct LaunchOrder {
+pub(crate) struct LaunchOrder {
     /// The mark of this launch.
-    pub launch: LaunchId,
+    pub(crate) launch: LaunchId,
     /// The environment.
-    pub environment: EnvName,
+    pub(crate) environment: EnvName,
     /// The node.
-    pub node: NodeId,
+    pub(crate) node: NodeId,
     /// The group that it belongs to.
-    pub group: NodeGroupName,
+    pub(crate) group: NodeGroupName,
     /// What it runs.
-    pub node_type: NodeType,
+    pub(crate) node_type: NodeType,
     /// The port that it is to listen on.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 /// A launch that has ended by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The launch.
-    pub launch: LaunchId,
+    pub(crate) launch: LaunchId,
     /// How it ended, to be read after the node's name.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// Runs nodes.
-pub trait Driver: Send + Sync + 'static {
+pub(crate) trait Driver: Send + Sync + 'static {
     /// The names of what it can run.
     fn node_types(&self) -> Vec<&NodeType>;
 
     /// For each node type, a port that is free for it: if possible the one that it had. None for what listens on no port.
-    fn ports(&self, nodes: &[(&NodeType, Option<u16>)]) -> Result<Vec<Option<u16>>, LaunchError>;
+    /// An error says the index of the node that there is no port for.
+    fn ports(&self, nodes: &[(&NodeType, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)>;
 
     /// Launches a node. Nothing of it is left behind where that fails.
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> BoxFuture<'a, Result<Instance, LaunchError>>;
@@ -69,7 +71,7 @@ pub trait Driver: Send + Sync + 'static {
 
 /// Why a node was not launched.
 #[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
+pub(crate) enum LaunchError {
     /// The configuration has no such template any more.
     #[error("there is no template `{0}` any more")]
     UnknownNodeType(NodeType),
@@ -103,7 +105,7 @@ pub enum ScanError {
 
 /// Why something of a launch may be left.
 #[derive(Debug, thiserror::Error)]
-pub enum EndError {
+pub(crate) enum EndError {
     /// The machine could not be searched.
     #[error("what is left could not be found")]
     Scan(#[from] ScanError),
@@ -115,7 +117,7 @@ pub enum EndError {
 /// Why something of an environment is still kept.
 #[derive(Debug, thiserror::Error)]
 #[error("the folder {0} could not be removed")]
-pub struct ClearError(pub PathBuf, #[source] pub io::Error);
+pub(crate) struct ClearError(pub(crate) PathBuf, #[source] pub(crate) io::Error);
 
 fn processes(pids: &[i32]) -> String {
     let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();

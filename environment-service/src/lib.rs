@@ -1,5 +1,15 @@
-//! Environments, their lifecycle, and the drivers that really run them. It knows neither REST nor tokens: who may call what
-//! it learns from grants alone.
+//! Environments, their lifecycle, and the drivers that really run them. It must not know what a token is, nor how callers
+//! reach it: who may do what, it learns from grants alone.
 
-pub mod domain;
-pub mod driver;
+mod config;
+mod domain;
+mod driver;
+mod grpc;
+mod operation;
+mod service;
+mod store;
+
+pub use config::{Config, ConfigError, OnShutdown};
+pub use driver::{OpenError, ScanError, Template, TemplateError};
+pub use operation::RecoverError;
+pub use service::{MigrationError, RunError, Service, migrate, run};

@@ -9,19 +9,19 @@ use super::{Cloudlets, EnvName, NodeGroupName, NodeType};
 
 /// An environment's identity. It is never given again, unlike the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EnvironmentId(pub Uuid);
+pub(crate) struct EnvironmentId(pub(crate) Uuid);
 
 /// A node's number, unique within the installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(pub i64);
+pub(crate) struct NodeId(pub(crate) i64);
 
 /// One launch of a node. What is launched carries it as a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LaunchId(pub Uuid);
+pub(crate) struct LaunchId(pub(crate) Uuid);
 
 /// What a driver calls what it launched, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Instance(pub String);
+pub(crate) struct Instance(pub(crate) String);
 
 impl fmt::Display for EnvironmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,60 +43,60 @@ impl fmt::Display for LaunchId {
 
 /// An environment, as it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// Its identity.
-    pub id: EnvironmentId,
+    pub(crate) id: EnvironmentId,
     /// Its name.
-    pub name: EnvName,
+    pub(crate) name: EnvName,
     /// The account that made and owns it.
-    pub account: AccountId,
+    pub(crate) account: AccountId,
     /// Its name for people.
-    pub display_name: String,
+    pub(crate) display_name: String,
     /// Whether it was asked to be highly available.
-    pub highly_available: bool,
+    pub(crate) highly_available: bool,
     /// Whether it was asked to be reached by TLS.
-    pub tls: bool,
+    pub(crate) tls: bool,
     /// What it is meant to be while no operation is under way.
-    pub desired: Desired,
+    pub(crate) desired: Desired,
     /// The operation that is under way.
-    pub operation: Option<Operation>,
+    pub(crate) operation: Option<Operation>,
     /// When it was made.
-    pub created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// Its nodes, by number.
-    pub nodes: Vec<Node>,
+    pub(crate) nodes: Vec<Node>,
 }
 
 /// A node, as it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Its number.
-    pub id: NodeId,
+    pub(crate) id: NodeId,
     /// The group that it belongs to.
-    pub group: NodeGroupName,
+    pub(crate) group: NodeGroupName,
     /// What it runs.
-    pub node_type: NodeType,
+    pub(crate) node_type: NodeType,
     /// Its name for people.
-    pub display_name: String,
+    pub(crate) display_name: String,
     /// How large it is.
-    pub cloudlets: Cloudlets,
+    pub(crate) cloudlets: Cloudlets,
     /// The port that it was last given to listen on.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
     /// The last launch that has not been ended.
-    pub launch: Option<Launch>,
+    pub(crate) launch: Option<Launch>,
 }
 
 /// A launch, as it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Launch {
+pub(crate) struct Launch {
     /// The mark. It is recorded before anything is launched.
-    pub id: LaunchId,
+    pub(crate) id: LaunchId,
     /// What was launched, recorded after it. Absent where the service was torn away in between.
-    pub instance: Option<Instance>,
+    pub(crate) instance: Option<Instance>,
 }
 
 /// What an environment is meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Desired {
+pub(crate) enum Desired {
     /// Every node runs.
     Running,
     /// None does.
@@ -105,7 +105,7 @@ pub enum Desired {
 
 /// What is being done to an environment. There is one at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// It is started for the first time; if it fails, the environment is forgotten.
     Create,
     /// It is started.
@@ -119,14 +119,14 @@ pub enum Operation {
 /// A word in the records that has no meaning here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown word `{0}`")]
-pub struct UnknownWord(String);
+pub(crate) struct UnknownWord(String);
 
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal),+ }) => {
         impl $name {
             /// The word that stands for it in records and logs.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub(crate) fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
         }

@@ -13,38 +13,38 @@ const MAX_DISPLAY_NAME: usize = 128;
 #[error(
     "must be 1 to {MAX_LABEL} lower-case letters, digits and dashes, beginning with a letter and not ending with a dash"
 )]
-pub struct InvalidName;
+pub(crate) struct InvalidName;
 
 /// A text that is no name of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to {MAX_NODE_TYPE} lower-case letters, digits, dots, dashes and underscores")]
-pub struct InvalidNodeType;
+pub(crate) struct InvalidNodeType;
 
 /// A text that is no name for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to {MAX_DISPLAY_NAME} characters, none of them a control character")]
-pub struct InvalidDisplayName;
+pub(crate) struct InvalidDisplayName;
 
 /// The name of an environment, unique within the installation. It can stand in a domain name and in a file's path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EnvName(String);
+pub(crate) struct EnvName(String);
 
 /// The name of a group of nodes, unique within its environment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeGroupName(String);
+pub(crate) struct NodeGroupName(String);
 
 /// The name of a template: of what a node runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeType(String);
+pub(crate) struct NodeType(String);
 
 /// A name for people.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DisplayName(String);
+pub(crate) struct DisplayName(String);
 
 impl NodeGroupName {
     /// The group of a node of which none is told: application servers.
     #[must_use]
-    pub fn application() -> Self {
+    pub(crate) fn application() -> Self {
         Self("cp".to_owned())
     }
 }
@@ -78,7 +78,7 @@ macro_rules! name {
         impl $name {
             /// The text.
             #[must_use]
-            pub fn as_str(&self) -> &str {
+            pub(crate) fn as_str(&self) -> &str {
                 &self.0
             }
         }

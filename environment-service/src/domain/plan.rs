@@ -2,7 +2,7 @@ use super::{Desired, NodeId};
 
 /// What was seen of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Observed {
+pub(crate) enum Observed {
     /// It was never launched, or all that it was has been ended.
     Absent,
     /// It runs.
@@ -20,14 +20,14 @@ pub enum Observed {
 impl Observed {
     /// Whether it runs.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         matches!(self, Self::Alive { .. })
     }
 }
 
 /// A step towards what is desired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// End all that is left of a node's launch.
     End(NodeId),
     /// Launch a node.
@@ -37,7 +37,7 @@ pub enum Action {
 /// What is to be done, in this order. A node that runs is never launched again, and what is left of a dead one is ended
 /// before it is.
 #[must_use]
-pub fn plan(desired: Desired, observed: &[(NodeId, Observed)]) -> Vec<Action> {
+pub(crate) fn plan(desired: Desired, observed: &[(NodeId, Observed)]) -> Vec<Action> {
     let to_end = |seen: &Observed| match desired {
         Desired::Running => matches!(seen, Observed::Dead { .. }),
         Desired::Stopped => *seen != Observed::Absent,

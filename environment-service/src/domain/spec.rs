@@ -11,7 +11,7 @@ const MAX_CLOUDLETS: i32 = 512;
 
 /// What an environment is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvironmentSpec {
+pub(crate) struct EnvironmentSpec {
     name: EnvName,
     display_name: Option<DisplayName>,
     highly_available: bool,
@@ -21,26 +21,26 @@ pub struct EnvironmentSpec {
 
 /// What the nodes of a group are to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeSpec {
+pub(crate) struct NodeSpec {
     /// What they run.
-    pub node_type: NodeType,
+    pub(crate) node_type: NodeType,
     /// The group.
-    pub group: NodeGroupName,
+    pub(crate) group: NodeGroupName,
     /// How many there are.
-    pub count: NodeCount,
+    pub(crate) count: NodeCount,
     /// How large each is.
-    pub cloudlets: Cloudlets,
+    pub(crate) cloudlets: Cloudlets,
     /// The name for people.
-    pub display_name: Option<DisplayName>,
+    pub(crate) display_name: Option<DisplayName>,
 }
 
 /// How many nodes a group has: 1 to 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeCount(usize);
+pub(crate) struct NodeCount(usize);
 
 /// How large a node is, in cloudlets of 128 MiB and 400 MHz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cloudlets {
+pub(crate) struct Cloudlets {
     fixed: i32,
     flexible: i32,
 }
@@ -48,11 +48,11 @@ pub struct Cloudlets {
 /// A number that no group of nodes can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to {MAX_COUNT}")]
-pub struct InvalidCount;
+pub(crate) struct InvalidCount;
 
 /// Numbers that no node's cloudlets can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CloudletsError {
+pub(crate) enum CloudletsError {
     /// The reserved ones are too few or too many.
     #[error("must be 0 to {MAX_CLOUDLETS}")]
     Fixed,
@@ -66,7 +66,7 @@ pub enum CloudletsError {
 
 /// Why nodes make no environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SpecError {
+pub(crate) enum SpecError {
     /// There is none.
     #[error("must hold at least one node")]
     NoNodes,
@@ -83,7 +83,7 @@ impl NodeCount {
     ///
     /// # Errors
     /// Where a group cannot have as many.
-    pub fn new(count: i32) -> Result<Self, InvalidCount> {
+    pub(crate) fn new(count: i32) -> Result<Self, InvalidCount> {
         if !(1..=MAX_COUNT).contains(&count) {
             return Err(InvalidCount);
         }
@@ -92,7 +92,7 @@ impl NodeCount {
 
     /// The number.
     #[must_use]
-    pub fn get(self) -> usize {
+    pub(crate) fn get(self) -> usize {
         self.0
     }
 }
@@ -102,7 +102,7 @@ impl Cloudlets {
     ///
     /// # Errors
     /// Where a node cannot be so small or so large.
-    pub fn new(fixed: Option<i32>, flexible: Option<i32>) -> Result<Self, CloudletsError> {
+    pub(crate) fn new(fixed: Option<i32>, flexible: Option<i32>) -> Result<Self, CloudletsError> {
         let fixed = fixed.unwrap_or(0);
         if !(0..=MAX_CLOUDLETS).contains(&fixed) {
             return Err(CloudletsError::Fixed);
@@ -119,13 +119,13 @@ impl Cloudlets {
 
     /// How many are reserved.
     #[must_use]
-    pub fn fixed(self) -> i32 {
+    pub(crate) fn fixed(self) -> i32 {
         self.fixed
     }
 
     /// How many there are at most.
     #[must_use]
-    pub fn flexible(self) -> i32 {
+    pub(crate) fn flexible(self) -> i32 {
         self.flexible
     }
 }
@@ -135,7 +135,7 @@ impl EnvironmentSpec {
     ///
     /// # Errors
     /// Where they make none.
-    pub fn new(name: EnvName, nodes: Vec<NodeSpec>) -> Result<Self, SpecError> {
+    pub(crate) fn new(name: EnvName, nodes: Vec<NodeSpec>) -> Result<Self, SpecError> {
         if nodes.is_empty() {
             return Err(SpecError::NoNodes);
         }
@@ -151,43 +151,43 @@ impl EnvironmentSpec {
 
     /// Gives it a name for people.
     #[must_use]
-    pub fn with_display_name(self, display_name: Option<DisplayName>) -> Self {
+    pub(crate) fn with_display_name(self, display_name: Option<DisplayName>) -> Self {
         Self { display_name, ..self }
     }
 
     /// Keeps what was asked for and has no effect yet.
     #[must_use]
-    pub fn with_wishes(self, highly_available: Option<bool>, tls: Option<bool>) -> Self {
+    pub(crate) fn with_wishes(self, highly_available: Option<bool>, tls: Option<bool>) -> Self {
         Self { highly_available: highly_available.unwrap_or(false), tls: tls.unwrap_or(false), ..self }
     }
 
     /// The name.
     #[must_use]
-    pub fn name(&self) -> &EnvName {
+    pub(crate) fn name(&self) -> &EnvName {
         &self.name
     }
 
     /// The name for people.
     #[must_use]
-    pub fn display_name(&self) -> &str {
+    pub(crate) fn display_name(&self) -> &str {
         self.display_name.as_ref().map_or(self.name.as_str(), DisplayName::as_str)
     }
 
     /// Whether it was asked to be highly available.
     #[must_use]
-    pub fn highly_available(&self) -> bool {
+    pub(crate) fn highly_available(&self) -> bool {
         self.highly_available
     }
 
     /// Whether it was asked to be reached by TLS.
     #[must_use]
-    pub fn tls(&self) -> bool {
+    pub(crate) fn tls(&self) -> bool {
         self.tls
     }
 
     /// The nodes, by group.
     #[must_use]
-    pub fn nodes(&self) -> &[NodeSpec] {
+    pub(crate) fn nodes(&self) -> &[NodeSpec] {
         &self.nodes
     }
 }

@@ -2,7 +2,7 @@ use super::{Desired, Observed, Operation};
 
 /// What an environment or a node was seen to be, with the platform's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     /// Every node runs.
     Running = 1,
     /// Nothing runs, and nothing is meant to.
@@ -20,7 +20,7 @@ pub enum Status {
 impl Status {
     /// What an environment is, by what is done to it, what it is meant to be, and what was seen of its nodes.
     #[must_use]
-    pub fn of_environment<'a>(
+    pub(crate) fn of_environment<'a>(
         operation: Option<Operation>,
         desired: Desired,
         nodes: impl IntoIterator<Item = &'a Observed>,
@@ -41,7 +41,7 @@ impl Status {
 
     /// What a node is, by what is done to its environment, what that is meant to be, and what was seen of the node.
     #[must_use]
-    pub fn of_node(operation: Option<Operation>, desired: Desired, seen: &Observed) -> Self {
+    pub(crate) fn of_node(operation: Option<Operation>, desired: Desired, seen: &Observed) -> Self {
         let ending = matches!(operation, Some(Operation::Stop | Operation::Delete));
         match (operation, desired) {
             (Some(operation), _) if ending == seen.is_alive() => Self::during(operation),
@@ -61,13 +61,13 @@ impl Status {
 
     /// The platform's number.
     #[must_use]
-    pub fn number(self) -> i32 {
+    pub(crate) fn number(self) -> i32 {
         self as i32
     }
 
     /// The status in words, for a sentence.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Stopped => "stopped",

@@ -27,8 +27,7 @@ use futures::future::{BoxFuture, pending, select_all};
 use procfs::process::Process;
 use uuid::Uuid;
 
-pub use template::Template;
-use template::TemplateError;
+pub use template::{Template, TemplateError};
 
 use self::children::Children;
 use self::end::Target;
@@ -43,18 +42,18 @@ const MARK: &str = "PORTCULLIS_INSTANCE";
 
 /// How nodes are run.
 #[derive(Clone, Debug)]
-pub struct ProcessSettings {
+pub(crate) struct ProcessSettings {
     /// The folder for the nodes' own folders. One service at a time uses it.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// How long a node may take to end before it is killed.
-    pub stop_grace: Duration,
+    pub(crate) stop_grace: Duration,
     /// What nodes can run.
-    pub templates: Vec<Template>,
+    pub(crate) templates: Vec<Template>,
 }
 
 /// Runs nodes as processes of this machine.
 #[derive(Debug)]
-pub struct ProcessDriver {
+pub(crate) struct ProcessDriver {
     templates: HashMap<NodeType, Template>,
     environments: PathBuf,
     stop_grace: Duration,
@@ -90,7 +89,7 @@ impl ProcessDriver {
     ///
     /// # Errors
     /// Where another service uses it, or it can't be used at all.
-    pub fn open(settings: ProcessSettings, tasks: lifecycle::Lifecycle) -> Result<Self, OpenError> {
+    pub(crate) fn open(settings: ProcessSettings, tasks: lifecycle::Lifecycle) -> Result<Self, OpenError> {
         let folder_error = |error| OpenError::Folder(settings.data_dir.clone(), error);
         let data_dir = std::path::absolute(&settings.data_dir).map_err(folder_error)?;
         launch::private_folder(&data_dir).map_err(folder_error)?;
@@ -122,6 +121,11 @@ impl ProcessDriver {
 
     fn folder(&self, order: &LaunchOrder) -> PathBuf {
         self.environments.join(order.environment.as_str()).join(order.node.to_string())
+    }
+
+    fn hold_port(&self, node_type: &NodeType, former: Option<u16>) -> Result<Option<(TcpListener, u16)>, LaunchError> {
+        let template = self.template(node_type)?;
+        template.port.then(|| launch::hold_port(former).map_err(LaunchError::Port)).transpose()
     }
 
     async fn launch(&self, order: &LaunchOrder) -> Result<Instance, LaunchError> {
@@ -232,15 +236,13 @@ impl Driver for ProcessDriver {
         self.templates.keys().collect()
     }
 
-    fn ports(&self, nodes: &[(&NodeType, Option<u16>)]) -> Result<Vec<Option<u16>>, LaunchError> {
-        let hold = |(node_type, former): &(&NodeType, Option<u16>)| {
-            let template = self.template(node_type)?;
-            template.port.then(|| launch::hold_port(*former).map_err(LaunchError::Port)).transpose()
-        };
+    fn ports(&self, nodes: &[(&NodeType, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)> {
         // All are held until all are found, so that they differ.
-        let held: Vec<Option<TcpListener>> = nodes.iter().map(hold).collect::<Result<_, _>>()?;
-        let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
-        held.iter().map(|listener| listener.as_ref().map(port).transpose().map_err(LaunchError::Port)).collect()
+        let mut held = Vec::new();
+        for (index, (node_type, former)) in nodes.iter().enumerate() {
+            held.push(self.hold_port(node_type, *former).map_err(|error| (index, error))?);
+        }
+        Ok(held.iter().map(|held| held.as_ref().map(|(_, port)| *port)).collect())
     }
 
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> BoxFuture<'a, Result<Instance, LaunchError>> {

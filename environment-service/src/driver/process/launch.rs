@@ -66,7 +66,9 @@ fn open_log(path: &PathBuf) -> io::Result<File> {
 }
 
 /// Holds a port: the former one if nobody has taken it, otherwise any that is free.
-pub(super) fn hold_port(former: Option<u16>) -> io::Result<TcpListener> {
+pub(super) fn hold_port(former: Option<u16>) -> io::Result<(TcpListener, u16)> {
     let former = former.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
-    former.map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)
+    let held = former.map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)?;
+    let port = held.local_addr()?.port();
+    Ok((held, port))
 }

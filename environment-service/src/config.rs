@@ -1,0 +1,215 @@
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use access::{Credential, CredentialError, CredentialKind};
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use jiff::SignedDuration;
+use serde::Deserialize;
+use storage::DatabaseUrl;
+use telemetry::TelemetryConfig;
+use zeroize::Zeroizing;
+
+use crate::driver::{Template, TemplateError};
+
+/// How the environment-service runs: a TOML file, and over it the environment,
+/// `PORTCULLIS_ENVIRONMENT_SERVICE__DATABASE_URL` and so on (`__` goes one level down).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens for gRPC. Default: `127.0.0.1:9002`.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// Its database: `sqlite:///var/lib/portcullis/environment.db` or `postgres://…`.
+    pub database_url: DatabaseUrl,
+    /// Where the token-service is: `http://127.0.0.1:9001`.
+    pub authority_url: String,
+    /// The file that holds the key by which the token-service knows this service.
+    pub service_key_file: PathBuf,
+    /// The folder for the nodes' own folders and logs. One service at a time uses it.
+    pub data_dir: PathBuf,
+    /// How long a node may take to end before it is killed: 0 s to 10 min. Default: 10 s.
+    #[serde(default = "default_stop_grace")]
+    pub stop_grace: SignedDuration,
+    /// How long a node that was launched has to run before it counts as started: 0 s to 1 min. Default: 200 ms. It makes
+    /// every start as much longer, and one that fails within it is told to the caller.
+    #[serde(default = "default_start_settle")]
+    pub start_settle: SignedDuration,
+    /// What becomes of running environments when the service stops: `keep` or `stop`. Default: `keep`.
+    #[serde(default)]
+    pub on_shutdown: OnShutdown,
+    /// What nodes can run.
+    #[serde(default, rename = "template")]
+    pub templates: Vec<Template>,
+    /// Logging.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// What becomes of running environments when the service stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnShutdown {
+    /// They keep running, and the next start finds them.
+    #[default]
+    Keep,
+    /// They are stopped, and the next start starts them again.
+    Stop,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9002))
+}
+
+fn default_stop_grace() -> SignedDuration {
+    SignedDuration::from_secs(10)
+}
+
+fn default_start_settle() -> SignedDuration {
+    SignedDuration::from_millis(200)
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file or the environment does not fit the configuration.
+    #[error("the configuration is malformed")]
+    Malformed(#[from] Box<figment::Error>),
+    /// There is no such file.
+    #[error("there is no configuration file {}", .0.display())]
+    Missing(PathBuf),
+    /// A value is not what it may be.
+    #[error("{key} must be {allowed}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A template cannot be run.
+    #[error("template {name:?}")]
+    Template {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        source: TemplateError,
+    },
+    /// Two templates have one name.
+    #[error("template {0:?} is there twice")]
+    TemplateTwice(String),
+    /// The service key cannot be read.
+    #[error("service_key_file: {} cannot be read", file.display())]
+    ServiceKeyFile {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The service key is none.
+    #[error("service_key_file: what {} holds", file.display())]
+    ServiceKey {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: CredentialError,
+    },
+    /// The service key is a session or a token.
+    #[error("service_key_file: {} must hold a service key, `pcl_svc_…`", .0.display())]
+    NoServiceKey(PathBuf),
+}
+
+impl ConfigError {
+    pub(crate) const AUTHORITY_URL: Self =
+        Self::Value { key: "authority_url", allowed: "an address like http://127.0.0.1:9001" };
+}
+
+impl Config {
+    /// The defaults, with all that has none.
+    #[must_use]
+    pub fn new(database_url: DatabaseUrl, authority_url: String, service_key_file: PathBuf, data_dir: PathBuf) -> Self {
+        Self {
+            listen: default_listen(),
+            database_url,
+            authority_url,
+            service_key_file,
+            data_dir,
+            stop_grace: default_stop_grace(),
+            start_settle: default_start_settle(),
+            on_shutdown: OnShutdown::default(),
+            templates: Vec::new(),
+            telemetry: TelemetryConfig::default(),
+        }
+    }
+
+    /// Reads a file and the environment.
+    ///
+    /// # Errors
+    /// Where a key is unknown or missing, or a value is not what it may be; the error names the key.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        if !file.is_file() {
+            return Err(ConfigError::Missing(file.to_owned()));
+        }
+        let environment = Env::prefixed("PORTCULLIS_ENVIRONMENT_SERVICE__").split("__");
+        let config: Self = Figment::from(Toml::file_exact(file)).merge(environment).extract().map_err(Box::new)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Looks whether each value is what it may be.
+    ///
+    /// # Errors
+    /// Names the first key whose value is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let value = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Value { key, allowed }) };
+        if self.endpoint().is_none() {
+            return Err(ConfigError::AUTHORITY_URL);
+        }
+        value(!self.data_dir.as_os_str().is_empty(), "data_dir", "a folder")?;
+        let grace = SignedDuration::ZERO..=SignedDuration::from_mins(10);
+        value(grace.contains(&self.stop_grace), "stop_grace", "0 s to 10 min")?;
+        let settle = SignedDuration::ZERO..=SignedDuration::from_mins(1);
+        value(settle.contains(&self.start_settle), "start_settle", "0 s to 1 min")?;
+        let mut names = HashSet::new();
+        for template in &self.templates {
+            let name = template.name.clone();
+            template.validate().map_err(|source| ConfigError::Template { name, source })?;
+            if !names.insert(&template.name) {
+                return Err(ConfigError::TemplateTwice(template.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the authority is.
+    pub(crate) fn endpoint(&self) -> Option<tonic::transport::Endpoint> {
+        let endpoint = tonic::transport::Endpoint::from_shared(self.authority_url.clone()).ok()?;
+        let uri = endpoint.uri();
+        (uri.scheme_str() == Some("http") && uri.host().is_some()).then_some(endpoint)
+    }
+
+    pub(crate) fn stop_grace(&self) -> Duration {
+        self.stop_grace.unsigned_abs()
+    }
+
+    pub(crate) fn start_settle(&self) -> Duration {
+        self.start_settle.unsigned_abs()
+    }
+
+    /// The key by which the authority knows this service.
+    pub(crate) fn service_key(&self) -> Result<Credential, ConfigError> {
+        let file = self.service_key_file.clone();
+        let text = std::fs::read_to_string(&file)
+            .map(Zeroizing::new)
+            .map_err(|source| ConfigError::ServiceKeyFile { file: file.clone(), source })?;
+        match Credential::parse(text.trim()) {
+            Ok(key) if key.kind() == CredentialKind::Service => Ok(key),
+            Ok(_) => Err(ConfigError::NoServiceKey(file)),
+            Err(source) => Err(ConfigError::ServiceKey { file, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

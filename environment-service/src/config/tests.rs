@@ -1,0 +1,104 @@
+use super::*;
+
+const COMPLETE: &str = r#"
+database_url = "sqlite:///var/lib/portcullis/environment.db"
+authority_url = "http://127.0.0.1:9001"
+service_key_file = "/etc/portcullis/environment.key"
+data_dir = "/var/lib/portcullis/environments"
+"#;
+
+fn load(text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("environment-service.toml");
+    std::fs::write(&file, text).unwrap();
+    Config::load(&file).map_err(|error| {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(error) = source {
+            text = format!("{text}: {error}");
+            source = error.source();
+        }
+        text
+    })
+}
+
+#[test]
+fn what_is_not_given_has_a_default() {
+    let config = load(COMPLETE).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:9002");
+    assert_eq!(config.stop_grace(), Duration::from_secs(10));
+    assert_eq!(config.start_settle(), Duration::from_millis(200));
+    assert_eq!(config.on_shutdown, OnShutdown::Keep);
+    assert!(config.templates.is_empty());
+}
+
+#[test]
+fn everything_can_be_given() {
+    let text = format!(
+        r#"
+listen = "127.0.0.1:0"
+stop_grace = "1m 30s"
+start_settle = "1s"
+on_shutdown = "stop"
+{COMPLETE}
+[[template]]
+name = "web"
+command = ["/usr/bin/python3", "-m", "http.server"]
+environment = {{ COLOUR = "blue" }}
+working_directory = "/srv"
+port = true
+
+[telemetry]
+filter = "debug"
+"#
+    );
+    let config = load(&text).unwrap();
+    assert_eq!(config.stop_grace(), Duration::from_secs(90));
+    assert_eq!(config.on_shutdown, OnShutdown::Stop);
+    assert_eq!(config.templates[0].environment["COLOUR"], "blue");
+    assert!(config.templates[0].port);
+}
+
+#[test]
+fn each_flaw_names_its_key() {
+    let with = |text: &str| load(&format!("{COMPLETE}{text}")).unwrap_err();
+    let template = |rest: &str| with(&format!("[[template]]\nname = \"web\"\n{rest}"));
+    for (error, key) in [
+        (load("").unwrap_err(), "database_url"),
+        (load(&COMPLETE.replace("sqlite:", "mysql:")).unwrap_err(), "database_url"),
+        (load(&COMPLETE.replace("http://", "ftp://")).unwrap_err(), "authority_url"),
+        (with("stop_grase = \"1s\""), "stop_grase"),
+        (with("stop_grace = \"-1s\""), "stop_grace"),
+        (with("stop_grace = \"11m\""), "stop_grace"),
+        (with("start_settle = \"2m\""), "start_settle"),
+        (with("on_shutdown = \"restart\""), "on_shutdown"),
+        (with("listen = \"here\""), "listen"),
+        (template(""), "command"),
+        (template("command = []"), "command"),
+        (template("command = [\"true\"]\nshell = true"), "shell"),
+        (template("command = [\"true\"]\nenvironment = { PORT = \"1\" }"), "environment.PORT"),
+        (template("command = [\"true\"]\n[[template]]\nname = \"web\"\ncommand = [\"true\"]"), "web"),
+        (with("[telemetry]\nlevel = \"debug\""), "level"),
+    ] {
+        assert!(error.contains(key), "{key}: {error}");
+    }
+    assert!(matches!(Config::load(Path::new("/no/such/file")), Err(ConfigError::Missing(_))));
+}
+
+#[test]
+fn a_service_key_is_one() {
+    use rand::SeedableRng;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let config = || Config::new("sqlite:x.db".parse().unwrap(), "http://a".into(), file.clone(), "data".into());
+    assert!(matches!(config().service_key(), Err(ConfigError::ServiceKeyFile { .. })));
+    std::fs::write(&file, "secret").unwrap();
+    let error = config().service_key().unwrap_err();
+    assert!(matches!(error, ConfigError::ServiceKey { .. }) && !format!("{error:?}").contains("secret"));
+    let generate = |kind| Credential::generate(kind, &mut rand::rngs::StdRng::seed_from_u64(1));
+    std::fs::write(&file, generate(CredentialKind::Session).expose()).unwrap();
+    assert!(matches!(config().service_key(), Err(ConfigError::NoServiceKey(_))));
+    let key = generate(CredentialKind::Service);
+    std::fs::write(&file, format!("{}\n", key.expose())).unwrap();
+    assert_eq!(config().service_key().unwrap().hash(), key.hash());
+}

@@ -1,0 +1,29 @@
+//! The environments' gRPC service: the only module that speaks the wire's types. One file in `rpc` for each method.
+
+mod access;
+mod answer;
+mod control;
+mod rpc {
+    //! One file for each method.
+    automod::dir!("src/grpc/rpc");
+}
+
+pub(crate) use access::AuthorityKeys;
+pub(crate) use control::Control;
+
+use ::access::{AccessLayer, Guarded};
+use proto::environment::v1::control_server::ControlServer;
+use tonic::service::{LayerExt, Routes};
+use tower::ServiceBuilder;
+
+/// The name by which grants mean this service.
+pub(crate) const AUDIENCE: &str = "environment-service";
+
+/// The largest request that is read: an environment of as many nodes as there can be is a tenth of it.
+const MAX_REQUEST: usize = 256 * 1024;
+
+/// The service behind the access layer.
+pub(crate) fn routes(control: Control, keys: AuthorityKeys, layer: AccessLayer) -> Routes {
+    let server = ControlServer::new(Guarded::new(control)).max_decoding_message_size(MAX_REQUEST);
+    Routes::new(ServiceBuilder::new().layer(keys).layer(layer).named_layer(server))
+}

@@ -1,0 +1,127 @@
+//! What is told of environments. What this driver cannot know is a constant here, and documented in the contract.
+
+use proto::environment::v1::{Environment, EnvironmentInfo, HostGroup, Node, NodeGroup};
+
+use crate::domain::{self, Observed, Status};
+
+/// The one group of machines that there is.
+const HOST_GROUP: &str = "default";
+/// Where nodes listen.
+const ADDRESS: &str = "127.0.0.1";
+/// The operating system of the machine, and so of the nodes.
+const OS_TYPE: &str = "LINUX";
+/// How a node is kept apart.
+const V_TYPE: &str = "PROCESS";
+/// What a node is made from.
+const TEMPLATE_TYPE: &str = "NATIVE";
+/// What the caller is to an environment: only its owner sees it.
+const RIGHT: &str = "OWNER";
+
+/// All about an environment.
+pub(crate) fn info(environment: &domain::Environment, seen: &[Observed]) -> EnvironmentInfo {
+    EnvironmentInfo {
+        env: Some(env(environment, seen)),
+        nodes: nodes(environment, seen),
+        node_groups: node_groups(environment),
+        env_groups: Vec::new(),
+        right: RIGHT.to_owned(),
+    }
+}
+
+pub(crate) fn env(environment: &domain::Environment, seen: &[Observed]) -> Environment {
+    let name = environment.name.to_string();
+    Environment {
+        appid: environment.id.to_string(),
+        created_on: Some(proto::time::to_wire(environment.created_at)),
+        creator_uid: environment.account.0,
+        domain: name.clone(),
+        env_name: name.clone(),
+        shortdomain: name,
+        display_name: environment.display_name.clone(),
+        extdomains: Vec::new(),
+        hardware_node_group: HOST_GROUP.to_owned(),
+        host_group: Some(HostGroup { display_name: HOST_GROUP.to_owned(), unique_name: HOST_GROUP.to_owned() }),
+        ishaenabled: environment.highly_available,
+        sslstate: environment.tls,
+        is_transferring: false,
+        is_firewall_enabled: false,
+        status: Status::of_environment(environment.operation, environment.desired, seen).number(),
+        uid: environment.account.0,
+    }
+}
+
+pub(crate) fn nodes(environment: &domain::Environment, seen: &[Observed]) -> Vec<Node> {
+    environment.nodes.iter().zip(seen).map(|(node, seen)| self::node(environment, node, seen)).collect()
+}
+
+fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed) -> Node {
+    let status = Status::of_node(environment.operation, environment.desired, seen);
+    let first = environment.nodes.iter().find(|other| other.group == node.group);
+    let (ctid, messages) = match seen {
+        Observed::Alive { number } => (*number, Vec::new()),
+        Observed::Dead { reason: Some(reason) } if status == Status::Broken => (0, vec![format!("the node {reason}")]),
+        Observed::Dead { .. } if status == Status::Broken => {
+            (0, vec!["the node has ended; how is not known".to_owned()])
+        }
+        Observed::Dead { .. } | Observed::Absent => (0, Vec::new()),
+    };
+    Node {
+        id: node.id.0,
+        name: format!("node{}-{}", node.id, environment.name),
+        display_name: node.display_name.clone(),
+        node_group: node.group.to_string(),
+        node_type: node.node_type.to_string(),
+        nodemission: node.group.to_string(),
+        r#type: TEMPLATE_TYPE.to_owned(),
+        status: status.number(),
+        version: "latest".to_owned(),
+        int_ip: ADDRESS.to_owned(),
+        address: ADDRESS.to_owned(),
+        url: node.port.map_or_else(String::new, |port| format!("http://{ADDRESS}:{port}")),
+        admin_url: String::new(),
+        port: node.port.map_or(0, i32::from),
+        user: rustix::process::getuid().to_string(),
+        fixed_cloudlets: node.cloudlets.fixed(),
+        flexible_cloudlets: node.cloudlets.flexible(),
+        disk_limit: 0,
+        disk_io_limit: 0,
+        disk_iops_limit: 0,
+        bandwidth_limit: 0,
+        ismaster: first.is_some_and(|first| first.id == node.id),
+        os_type: OS_TYPE.to_owned(),
+        guest_os_type: OS_TYPE.to_owned(),
+        host_os_type: OS_TYPE.to_owned(),
+        ctid,
+        maxchanks: domain::MAX_COUNT,
+        v_type: V_TYPE.to_owned(),
+        features: Vec::new(),
+        endpoints: Vec::new(),
+        messages,
+        packages: Vec::new(),
+        addons: Vec::new(),
+    }
+}
+
+fn node_groups(environment: &domain::Environment) -> Vec<NodeGroup> {
+    let mut names: Vec<&str> = environment.nodes.iter().map(|node| node.group.as_str()).collect();
+    names.dedup();
+    names.into_iter().map(node_group).collect()
+}
+
+fn node_group(name: &str) -> NodeGroup {
+    NodeGroup {
+        name: name.to_owned(),
+        display_name: name.to_owned(),
+        features: Vec::new(),
+        is_slb_access_enabled: false,
+        is_sequential_deploy: false,
+        redeploy_container_delay: 0,
+        redeploy_context_delay: 0,
+        restart_container_delay: 0,
+        restart_node_delay: 0,
+        scaling_mode: "STATELESS".to_owned(),
+        template_type: TEMPLATE_TYPE.to_owned(),
+        v_type: V_TYPE.to_owned(),
+        deployments: Vec::new(),
+    }
+}

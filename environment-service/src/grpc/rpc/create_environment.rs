@@ -1,0 +1,160 @@
+use access::{AccountPermit, Handle};
+use proto::environment::v1::rpc::CreateEnvironment;
+use proto::environment::v1::{self as wire, CreateEnvironmentRequest, CreateEnvironmentResponse};
+use proto::{ErrorKind, Failure};
+
+use crate::domain::{
+    Cloudlets, CloudletsError, DisplayName, EnvName, EnvironmentSpec, NodeCount, NodeGroupName, NodeSpec, NodeType,
+};
+use crate::grpc::Control;
+use crate::grpc::answer;
+use crate::grpc::control::{storage_failure, up_failure};
+use crate::operation::CreateError;
+use crate::store;
+
+/// The one region that there is.
+const REGION: &str = "default";
+
+impl Handle<CreateEnvironment> for Control {
+    async fn handle(
+        &self,
+        permit: &AccountPermit,
+        request: CreateEnvironmentRequest,
+    ) -> Result<CreateEnvironmentResponse, Failure> {
+        let spec = environment(request, self.node_types())?;
+        let name = spec.name().clone();
+        let created = self.operations.create(permit.account(), spec).await;
+        created.map_err(|error| failure(&name, error))?;
+        let found = self.look(permit, &name).await.map_err(storage_failure)?;
+        let (environment, seen) = found.ok_or_else(|| gone(&name))?;
+        Ok(CreateEnvironmentResponse {
+            env: Some(answer::env(&environment, &seen)),
+            nodes: answer::nodes(&environment, &seen),
+        })
+    }
+}
+
+/// Somebody deleted it in the moment after it was made.
+fn gone(name: &EnvName) -> Failure {
+    Failure::new(ErrorKind::EnvironmentNotFound, format!("environment `{name}` was made and deleted again"))
+}
+
+fn failure(name: &EnvName, error: CreateError) -> Failure {
+    match error {
+        CreateError::Record(store::CreateError::NameTaken) => {
+            Failure::new(ErrorKind::AlreadyExists, format!("the name `{name}` is taken"))
+                .with("parameter", "env.shortdomain")
+        }
+        CreateError::Record(store::CreateError::Storage(error)) => storage_failure(error),
+        CreateError::Up(error) => up_failure(name, error),
+        error @ CreateError::Torn(_) => Failure::internal(error),
+    }
+}
+
+fn environment(request: CreateEnvironmentRequest, node_types: &[NodeType]) -> Result<EnvironmentSpec, Failure> {
+    let env = request.env.ok_or_else(|| Failure::invalid("env", "must be given"))?;
+    let name = env.shortdomain.parse().map_err(|problem| Failure::invalid("env.shortdomain", problem))?;
+    if given(env.region.as_deref()).is_some_and(|region| region != REGION) {
+        return Err(Failure::invalid("env.region", format!("must be `{REGION}`")));
+    }
+    let display_name = display_name(env.display_name.as_deref(), "env.displayName")?;
+    let nodes = request.nodes.iter().enumerate().map(|(index, node)| self::node(index, node, node_types));
+    let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
+    let spec = EnvironmentSpec::new(name, nodes).map_err(|problem| Failure::invalid("nodes", problem))?;
+    Ok(spec.with_display_name(display_name).with_wishes(env.ishaenabled, env.sslstate))
+}
+
+fn node(index: usize, node: &wire::NodeSpec, node_types: &[NodeType]) -> Result<NodeSpec, Failure> {
+    let key = |field: &str| format!("nodes[{index}].{field}");
+    let node_type = node_types.iter().find(|known| known.as_str() == node.node_type).ok_or_else(|| {
+        let known: Vec<String> = node_types.iter().map(|known| format!("`{known}`")).collect();
+        Failure::invalid(&key("nodeType"), format!("must be one of the templates: {}", known.join(", ")))
+    })?;
+    let group = given(node.node_group.as_deref()).map(str::parse).transpose();
+    let group = group.map_err(|problem| Failure::invalid(&key("nodeGroup"), problem))?;
+    let count = NodeCount::new(node.count.unwrap_or(1)).map_err(|problem| Failure::invalid(&key("count"), problem))?;
+    let cloudlets = Cloudlets::new(node.fixed_cloudlets, node.flexible_cloudlets).map_err(|problem| match problem {
+        CloudletsError::Fixed => Failure::invalid(&key("fixedCloudlets"), problem),
+        CloudletsError::Flexible | CloudletsError::FlexibleBelowFixed => {
+            Failure::invalid(&key("flexibleCloudlets"), problem)
+        }
+    })?;
+    Ok(NodeSpec {
+        node_type: node_type.clone(),
+        group: group.unwrap_or_else(NodeGroupName::application),
+        count,
+        cloudlets,
+        display_name: display_name(node.display_name.as_deref(), &key("displayName"))?,
+    })
+}
+
+fn display_name(text: Option<&str>, key: &str) -> Result<Option<DisplayName>, Failure> {
+    given(text).map(str::parse).transpose().map_err(|problem| Failure::invalid(key, problem))
+}
+
+/// An empty text is as good as none.
+fn given(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> CreateEnvironmentRequest {
+        CreateEnvironmentRequest {
+            env: Some(wire::EnvironmentSpec { shortdomain: "shop".to_owned(), ..Default::default() }),
+            nodes: vec![wire::NodeSpec { node_type: "web".to_owned(), ..Default::default() }],
+        }
+    }
+
+    fn parse(request: CreateEnvironmentRequest) -> Result<EnvironmentSpec, Failure> {
+        environment(request, &["web".parse().unwrap(), "worker".parse().unwrap()])
+    }
+
+    fn refused(change: impl FnOnce(&mut CreateEnvironmentRequest)) -> (String, String) {
+        let mut request = request();
+        change(&mut request);
+        let failure = parse(request).unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::InvalidParameter);
+        (failure.detail("parameter").unwrap().to_owned(), failure.message().to_owned())
+    }
+
+    #[test]
+    fn what_is_not_given_has_a_default() {
+        let mut request = request();
+        request.nodes[0].node_group = Some(String::new());
+        request.env.as_mut().unwrap().region = Some(String::new());
+        let spec = parse(request).unwrap();
+        assert_eq!((spec.name().as_str(), spec.display_name()), ("shop", "shop"));
+        let node = &spec.nodes()[0];
+        assert_eq!((node.group.as_str(), node.count.get()), ("cp", 1));
+        assert_eq!((node.cloudlets.fixed(), node.cloudlets.flexible()), (0, 1));
+    }
+
+    #[test]
+    fn each_flaw_names_its_parameter() {
+        let parameter = |change: fn(&mut CreateEnvironmentRequest)| refused(change).0;
+        assert_eq!(parameter(|request| request.env = None), "env");
+        assert_eq!(parameter(|request| request.env.as_mut().unwrap().shortdomain.clear()), "env.shortdomain");
+        assert_eq!(parameter(|request| request.env.as_mut().unwrap().region = Some("eu".into())), "env.region");
+        assert_eq!(
+            parameter(|request| request.env.as_mut().unwrap().display_name = Some("\n".into())),
+            "env.displayName"
+        );
+        assert_eq!(parameter(|request| request.nodes.clear()), "nodes");
+        assert_eq!(parameter(|request| request.nodes.push(request.nodes[0].clone())), "nodes");
+        assert_eq!(parameter(|request| request.nodes[0].node_type = "db".into()), "nodes[0].nodeType");
+        assert_eq!(parameter(|request| request.nodes[0].node_group = Some("CP".into())), "nodes[0].nodeGroup");
+        assert_eq!(parameter(|request| request.nodes[0].count = Some(0)), "nodes[0].count");
+        assert_eq!(parameter(|request| request.nodes[0].fixed_cloudlets = Some(-1)), "nodes[0].fixedCloudlets");
+        assert_eq!(parameter(|request| request.nodes[0].flexible_cloudlets = Some(0)), "nodes[0].flexibleCloudlets");
+        assert_eq!(parameter(|request| request.nodes[0].display_name = Some("\0".into())), "nodes[0].displayName");
+    }
+
+    #[test]
+    fn an_unknown_template_is_told_the_known_ones() {
+        let (_, message) = refused(|request| request.nodes[0].node_type = "db".into());
+        assert_eq!(message, "`nodes[0].nodeType` must be one of the templates: `web`, `worker`");
+    }
+}

@@ -1,0 +1,56 @@
+//! The environment-service as a process of its own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use environment_service::Config;
+use lifecycle::Lifecycle;
+
+/// Environments, their lifecycle, and the processes that they are.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(
+        long,
+        env = "PORTCULLIS_ENVIRONMENT_SERVICE_CONFIG",
+        global = true,
+        default_value = "environment-service.toml"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Brings the database to this version, and ends.
+    Migrate,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let config = Config::load(&arguments.config)?;
+    if let Some(Command::Migrate) = arguments.command {
+        return Ok(environment_service::migrate(&config).await?);
+    }
+    let _telemetry = telemetry::init("environment-service", &config.telemetry)?;
+    let lifecycle = Lifecycle::new();
+    lifecycle.install_signals()?;
+    // What is under way at the end is bounded by the grace for nodes.
+    let grace = Duration::from_secs(30) + config.stop_grace.unsigned_abs();
+    environment_service::run(config, lifecycle.clone()).await?;
+    Ok(lifecycle.drained(grace).await?)
+}

@@ -1,0 +1,92 @@
+//! What is done to environments: one operation at a time on each, recorded before it begins and finished even if its caller
+//! goes away or the service is torn away. A pure function plans, this acts.
+
+mod begin;
+mod claim;
+mod converge;
+mod create;
+mod delete;
+mod recover;
+mod shutdown;
+mod start;
+mod stop;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lifecycle::{Clock, Lifecycle};
+use tokio::task::JoinError;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use begin::BeginError;
+pub(crate) use claim::Claims;
+pub(crate) use converge::BringUpError;
+pub(crate) use create::CreateError;
+pub(crate) use delete::DeleteError;
+pub use recover::RecoverError;
+pub(crate) use start::StartError;
+pub(crate) use stop::StopError;
+
+use crate::domain::{Desired, Environment, Node, Observed};
+use crate::driver::Driver;
+use crate::store::Store;
+
+/// The first wait before a record that the database did not take is tried again; it doubles up to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Carries out operations.
+#[derive(Clone)]
+pub(crate) struct Operations(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) clock: Clock,
+    pub(crate) lifecycle: Lifecycle,
+    /// How long a node has to run before it counts as started.
+    pub(crate) settle: Duration,
+    /// What is worked on.
+    pub(crate) claims: Claims,
+    /// The tasks that work on it.
+    pub(crate) under_way: TaskTracker,
+}
+
+impl std::ops::Deref for Operations {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Operations {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Carries something out to its end, whether or not anybody waits for it.
+    async fn detached<F>(&self, name: &'static str, operation: F) -> Result<F::Output, JoinError>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.lifecycle.spawn(name, self.under_way.track_future(operation)).await
+    }
+
+    /// What is seen of an environment's nodes, in their order.
+    pub(crate) async fn observe(&self, environment: &Environment) -> Vec<Observed> {
+        let launches: Vec<_> = environment.nodes.iter().filter_map(|node| node.launch.clone()).collect();
+        let mut seen = self.driver.observe(&launches).await.into_iter();
+        let of = |node: &Node| node.launch.as_ref().and_then(|_| seen.next()).unwrap_or(Observed::Absent);
+        environment.nodes.iter().map(of).collect()
+    }
+
+    /// Ends the recorded operation, and says what the environment is meant to be from now on.
+    async fn finish(&self, environment: &Environment, desired: Desired) {
+        let finished = self.persist(environment, || self.store.finish_operation(environment.id, desired)).await;
+        if let Err(error) = finished {
+            tracing::error!(environment.name = %environment.name, %error, "an operation's end was not recorded");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use std::future::Future;
+
+use access::AccountId;
+use storage::StorageError;
+
+use super::Operations;
+use super::claim::Claim;
+use crate::domain::{EnvName, Environment, Operation};
+use crate::store;
+
+/// Why an operation was not begun.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BeginError {
+    #[error("there is no such environment")]
+    NotFound,
+    #[error("another operation is under way")]
+    Busy(Operation),
+    #[error("the database did not keep the operation")]
+    Storage(#[from] StorageError),
+}
+
+impl Operations {
+    /// Begins an operation on an account's environment, unless another is under way.
+    pub(super) async fn begin(
+        &self,
+        account: AccountId,
+        name: &EnvName,
+        operation: Operation,
+    ) -> Result<(Environment, Claim), BeginError> {
+        let found = self.store.find(account, name).await?.ok_or(BeginError::NotFound)?;
+        let claim = self.claims.claim(found.id, operation).map_err(BeginError::Busy)?;
+        match self.store.begin_operation(found.id, operation).await {
+            Ok(environment) => Ok((environment, claim)),
+            Err(store::BeginError::NotFound) => Err(BeginError::NotFound),
+            Err(store::BeginError::Storage(error)) => Err(BeginError::Storage(error)),
+            // Recorded, and nobody works on it: its beginning was recorded in an outage that hid it, or its task died.
+            Err(store::BeginError::Busy(environment, torn)) => {
+                if environment.operation.is_some() {
+                    self.take_up(*environment, torn, claim);
+                }
+                Err(BeginError::Busy(torn))
+            }
+        }
+    }
+
+    /// Finishes, beside everything else, an operation that was torn off.
+    pub(super) fn take_up(&self, environment: Environment, operation: Operation, claim: Claim) {
+        tracing::warn!(
+            environment.name = %environment.name,
+            operation = operation.as_str(),
+            "an unfinished operation is taken up"
+        );
+        let operations = self.clone();
+        let resumed = async move {
+            operations.resume(&environment, operation).await;
+            drop(claim);
+        };
+        // Nobody waits for it but the end of the service.
+        drop(self.lifecycle.spawn("environment.resume", self.under_way.track_future(resumed)));
+    }
+
+    async fn resume(&self, environment: &Environment, operation: Operation) {
+        let result: Result<(), Box<dyn std::error::Error + Send + Sync>> = match operation {
+            Operation::Create => self.finish_create(environment).await.map_err(Into::into),
+            Operation::Start => self.finish_start(environment).await.map_err(Into::into),
+            Operation::Stop => self.finish_stop(environment).await.map_err(Into::into),
+            Operation::Delete => self.finish_delete(environment).await.map_err(Into::into),
+        };
+        let (name, operation) = (&environment.name, operation.as_str());
+        match result {
+            Ok(()) => tracing::info!(environment.name = %name, operation, "an unfinished operation is finished"),
+            Err(error) => tracing::error!(environment.name = %name, operation, error, "an unfinished operation failed"),
+        }
+    }
+
+    /// Records something that has happened. An outage of the database must not leave an environment locked, so this is
+    /// tried until it succeeds or the service ends; then the next run takes it up.
+    pub(super) async fn persist<F>(
+        &self,
+        environment: &Environment,
+        mut record: impl FnMut() -> F + Send,
+    ) -> Result<(), StorageError>
+    where
+        F: Future<Output = Result<(), StorageError>> + Send,
+    {
+        let mut wait = super::FIRST_WAIT;
+        loop {
+            match record().await {
+                Err(error) if error.is_unavailable() && !self.lifecycle.is_draining() => {
+                    tracing::warn!(environment.name = %environment.name, %error, "an operation's end is not recorded yet");
+                }
+                recorded => return recorded,
+            }
+            tokio::select! {
+                () = self.lifecycle.draining() => (),
+                () = tokio::time::sleep(wait) => wait = super::LONGEST_WAIT.min(wait * 2),
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+use access::AccountId;
+use tokio::task::JoinError;
+use uuid::Uuid;
+
+use super::{BringUpError, Operations};
+use crate::domain::{Desired, Environment, EnvironmentId, EnvironmentSpec, Operation};
+use crate::store::{self, NewEnvironment};
+
+/// Why an environment was not created.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CreateError {
+    #[error("the environment was not recorded")]
+    Record(#[from] store::CreateError),
+    #[error("the environment was not brought up")]
+    Up(#[from] BringUpError),
+    #[error("the operation was torn off")]
+    Torn(#[from] JoinError),
+}
+
+impl Operations {
+    /// Makes an environment and starts it. If it does not start, there is none.
+    pub(crate) async fn create(&self, account: AccountId, spec: EnvironmentSpec) -> Result<EnvironmentId, CreateError> {
+        let operations = self.clone();
+        self.detached("environment.create", async move {
+            let id = EnvironmentId(Uuid::new_v4());
+            let new = NewEnvironment { id, account, spec, created_at: operations.clock.now() };
+            let _claim = operations.claims.claim(id, Operation::Create);
+            let environment = operations.store.create(new).await?;
+            operations.finish_create(&environment).await?;
+            Ok(id)
+        })
+        .await?
+    }
+
+    /// The part of a creation after its beginning.
+    pub(super) async fn finish_create(&self, environment: &Environment) -> Result<(), BringUpError> {
+        let up = self.bring_up(environment).await;
+        match &up {
+            Ok(()) => self.finish(environment, Desired::Running).await,
+            Err(_) => self.forget_unstarted(environment).await,
+        }
+        up
+    }
+
+    /// Whatever cannot be undone stays, stopped, to be deleted by its owner.
+    async fn forget_unstarted(&self, environment: &Environment) {
+        if let Err(error) = self.finish_delete(environment).await {
+            tracing::error!(environment.name = %environment.name, %error, "a creation that failed was not undone");
+        }
+    }
+}

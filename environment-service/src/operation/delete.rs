@@ -1,0 +1,51 @@
+use access::AccountId;
+use storage::StorageError;
+use tokio::task::JoinError;
+
+use super::{BeginError, Operations};
+use crate::domain::{EnvName, Environment, Operation};
+use crate::driver::{ClearError, EndError};
+
+/// Why an environment was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeleteError {
+    #[error("the operation was not begun")]
+    Begin(#[from] BeginError),
+    #[error("the environment was not brought down")]
+    Down(#[from] EndError),
+    #[error("what is kept for it was not removed")]
+    Clear(#[from] ClearError),
+    #[error("the database did not forget it")]
+    Storage(#[from] StorageError),
+    #[error("the operation was torn off")]
+    Torn(#[from] JoinError),
+}
+
+impl Operations {
+    /// Stops an environment and forgets it.
+    pub(crate) async fn delete(&self, account: AccountId, name: EnvName) -> Result<(), DeleteError> {
+        let operations = self.clone();
+        self.detached("environment.delete", async move {
+            let (environment, _claim) = operations.begin(account, &name, Operation::Delete).await?;
+            operations.finish_delete(&environment).await
+        })
+        .await?
+    }
+
+    /// The part of a deletion after its beginning. If it fails, the environment is there as before, as far as it still is.
+    pub(super) async fn finish_delete(&self, environment: &Environment) -> Result<(), DeleteError> {
+        let gone = self.remove(environment).await;
+        if gone.is_err() {
+            self.finish(environment, environment.desired).await;
+        }
+        gone
+    }
+
+    async fn remove(&self, environment: &Environment) -> Result<(), DeleteError> {
+        // A creation that failed recorded launches after the environment was read.
+        let current = self.store.get(environment.id).await.ok().flatten();
+        self.bring_down(current.as_ref().unwrap_or(environment)).await?;
+        self.driver.clear(&environment.name).await?;
+        Ok(self.persist(environment, || self.store.delete(environment.id)).await?)
+    }
+}

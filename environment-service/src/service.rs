@@ -1,0 +1,197 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{AccessLayer, KeyRing};
+use lifecycle::{Clock, Lifecycle};
+use storage::{Database, DatabaseOptions, MigrateError, SchemaError};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::config::{Config, ConfigError, OnShutdown};
+use crate::driver::{self, ProcessDriver, ProcessSettings};
+use crate::grpc::{self, AuthorityKeys, Control};
+use crate::operation::{Claims, Operations, Parts, RecoverError};
+use crate::store::{MIGRATIONS, Store};
+
+/// How often health looks at the database.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// How many calls of one connection are worked on at once.
+const CONCURRENCY_PER_CONNECTION: usize = 1024;
+
+/// Why the service does not start or does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration cannot be used.
+    #[error("the configuration cannot be used")]
+    Config(#[from] ConfigError),
+    /// Nodes cannot be run here.
+    #[error("nodes cannot be run")]
+    Driver(#[from] driver::OpenError),
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Open(#[from] storage::OpenError),
+    /// The database is not of this version.
+    #[error("the database's schema does not fit")]
+    Schema(#[from] SchemaError),
+    /// What was launched before cannot be found again.
+    #[error("what was begun before cannot be taken up")]
+    Recover(#[from] RecoverError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The server failed.
+    #[error("the server failed")]
+    Serve(#[from] tonic::transport::Error),
+}
+
+/// The environment-service, listening.
+pub struct Service {
+    listener: TcpListener,
+    address: SocketAddr,
+    operations: Operations,
+    keys: AuthorityKeys,
+    layer: AccessLayer,
+    on_shutdown: OnShutdown,
+    lifecycle: Lifecycle,
+}
+
+impl Service {
+    /// Takes the data folder into use, opens the database, looks whether its schema fits, and begins to listen. The
+    /// authority need not be there yet.
+    ///
+    /// # Errors
+    /// Where any of it is not possible. Nothing is changed then.
+    pub async fn bind(config: Config, lifecycle: Lifecycle) -> Result<Self, RunError> {
+        config.validate()?;
+        let service_key = config.service_key()?;
+        let endpoint = config.endpoint().ok_or(ConfigError::AUTHORITY_URL)?;
+        let clock = Clock::system();
+
+        let settings = ProcessSettings {
+            data_dir: config.data_dir.clone(),
+            stop_grace: config.stop_grace(),
+            templates: config.templates.clone(),
+        };
+        let driver = Arc::new(ProcessDriver::open(settings, lifecycle.clone())?);
+        let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+        database.check_schema(&MIGRATIONS).await?;
+        let operations = Operations::new(Parts {
+            store: Store::new(database),
+            driver,
+            clock: clock.clone(),
+            lifecycle: lifecycle.clone(),
+            settle: config.start_settle(),
+            claims: Claims::default(),
+            under_way: TaskTracker::new(),
+        });
+
+        let ring = KeyRing::default();
+        let layer = AccessLayer::new(grpc::AUDIENCE, ring.clone(), clock.clone());
+        let keys = AuthorityKeys::new(endpoint, &service_key, ring, clock);
+
+        let listen = |source| RunError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        Ok(Self { listener, address, operations, keys, layer, on_shutdown: config.on_shutdown, lifecycle })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes up what was begun before, then serves until the drain begins, and then until every accepted call is answered
+    /// and every operation is finished.
+    ///
+    /// # Errors
+    /// Where the server fails, or what was begun before cannot be taken up.
+    pub async fn serve(self) -> Result<(), RunError> {
+        self.operations.recover().await?;
+        let (reporter, health) = tonic_health::server::health_reporter();
+        reporter.set_service_status("", ServingStatus::NotServing).await;
+        let watch = watch_health(reporter, self.keys.clone(), self.operations.store.clone(), self.lifecycle.clone());
+        self.lifecycle.spawn("environment-service.health", watch);
+        self.lifecycle.spawn("environment-service.keys", self.keys.clone().renew(self.lifecycle.clone()));
+
+        tracing::info!(address = %self.address, "environment-service is listening");
+        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
+        let control = Control::new(self.operations.clone());
+        Server::builder()
+            .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .add_routes(grpc::routes(control, self.keys, self.layer).add_service(health))
+            .serve_with_incoming_shutdown(incoming, self.lifecycle.draining())
+            .await?;
+        shut_down(&self.operations, self.on_shutdown).await;
+        Ok(())
+    }
+}
+
+async fn shut_down(operations: &Operations, on_shutdown: OnShutdown) {
+    operations.settled().await;
+    if on_shutdown == OnShutdown::Stop
+        && let Err(error) = operations.stop_until_next_run().await
+    {
+        tracing::error!(%error, "environments were not stopped");
+    }
+    operations.store.close().await;
+}
+
+/// Serving while the authority's keys are known and the database answers, and not before, nor once the drain has begun.
+async fn watch_health(reporter: HealthReporter, keys: AuthorityKeys, store: Store, lifecycle: Lifecycle) {
+    let mut tick = tokio::time::interval(HEALTH_INTERVAL);
+    let serving = async {
+        keys.ready().await;
+        loop {
+            tick.tick().await;
+            let answers = store.ping().await.is_ok();
+            let status = if answers { ServingStatus::Serving } else { ServingStatus::NotServing };
+            reporter.set_service_status("", status).await;
+        }
+    };
+    tokio::select! {
+        () = lifecycle.draining() => reporter.set_service_status("", ServingStatus::NotServing).await,
+        () = serving => (),
+    }
+}
+
+/// Runs the service until the drain is over.
+///
+/// # Errors
+/// Where it does not start, or fails.
+pub async fn run(config: Config, lifecycle: Lifecycle) -> Result<(), RunError> {
+    Service::bind(config, lifecycle).await?.serve().await
+}
+
+/// Why the database was not brought to this version.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Open(#[from] storage::OpenError),
+    /// The database cannot be brought to this version.
+    #[error("the migration failed")]
+    Migrate(#[from] MigrateError),
+}
+
+/// Brings the database to this version.
+///
+/// # Errors
+/// Where the database cannot be opened or changed, or is of a later version.
+pub async fn migrate(config: &Config) -> Result<(), MigrationError> {
+    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+    database.migrate(&MIGRATIONS).await?;
+    database.close().await;
+    Ok(())
+}

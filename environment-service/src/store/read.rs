@@ -1,0 +1,84 @@
+use access::AccountId;
+use sqlx::any::AnyRow;
+use storage::StorageError;
+
+use super::{Store, row};
+use crate::domain::{Desired, EnvName, Environment, EnvironmentId, LaunchId};
+
+/// An environment has at least one node, so the join loses none. One statement sees one state of both tables.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select environment.id, environment.name, environment.account, environment.display_name, ",
+            "environment.highly_available, environment.tls, environment.desired, environment.operation, ",
+            "environment.created_at, node.id as node_id, node.node_group, node.node_type, ",
+            "node.display_name as node_display_name, node.fixed_cloudlets, node.flexible_cloudlets, node.port, ",
+            "node.launch_id, node.instance ",
+            "from environment join node on node.environment_id = environment.id ",
+            $rest
+        )
+    };
+}
+
+pub(super) const BY_ID: &str = select!("where environment.id = $1 order by node.id");
+pub(super) const BY_NAME: &str = select!("where environment.account = $1 and environment.name = $2 order by node.id");
+const BY_ACCOUNT: &str = select!("where environment.account = $1 order by environment.name, node.id");
+const UNFINISHED: &str = select!("where environment.operation is not null order by environment.name, node.id");
+const AT_REST: &str =
+    select!("where environment.operation is null and environment.desired = $1 order by environment.name, node.id");
+
+impl Store {
+    /// An account's environment.
+    pub(crate) async fn find(&self, account: AccountId, name: &EnvName) -> Result<Option<Environment>, StorageError> {
+        let rows = sqlx::query(BY_NAME).bind(account.0).bind(name.as_str()).fetch_all(self.database.reader()).await?;
+        Ok(gather(&rows)?.pop())
+    }
+
+    /// An environment by its identity.
+    pub(crate) async fn get(&self, id: EnvironmentId) -> Result<Option<Environment>, StorageError> {
+        let rows = sqlx::query(BY_ID).bind(id.0.as_bytes().as_slice()).fetch_all(self.database.reader()).await?;
+        Ok(gather(&rows)?.pop())
+    }
+
+    /// An account's environments, by name.
+    pub(crate) async fn list(&self, account: AccountId) -> Result<Vec<Environment>, StorageError> {
+        let rows = sqlx::query(BY_ACCOUNT).bind(account.0).fetch_all(self.database.reader()).await?;
+        Ok(gather(&rows)?)
+    }
+
+    /// The environments whose operation was torn off.
+    pub(crate) async fn unfinished(&self) -> Result<Vec<Environment>, StorageError> {
+        let rows = sqlx::query(UNFINISHED).fetch_all(self.database.reader()).await?;
+        Ok(gather(&rows)?)
+    }
+
+    /// The environments that are meant to run and to which nothing is being done.
+    pub(crate) async fn meant_to_run(&self) -> Result<Vec<Environment>, StorageError> {
+        let rows = sqlx::query(AT_REST).bind(Desired::Running.as_str()).fetch_all(self.database.reader()).await?;
+        Ok(gather(&rows)?)
+    }
+
+    /// The launches of which it is not recorded what was launched.
+    pub(crate) async fn unrecorded(&self) -> Result<Vec<LaunchId>, StorageError> {
+        let rows =
+            sqlx::query("select launch_id from node where launch_id is not null and instance is null order by id")
+                .fetch_all(self.database.reader())
+                .await?;
+        let launches: Result<Vec<_>, sqlx::Error> = rows.iter().map(row::launch_id).collect();
+        Ok(launches?.into_iter().flatten().collect())
+    }
+}
+
+/// Puts nodes and their environments together. Rows of one environment follow each other.
+pub(super) fn gather(rows: &[AnyRow]) -> Result<Vec<Environment>, sqlx::Error> {
+    let mut environments: Vec<Environment> = Vec::new();
+    for read in rows {
+        let id = row::environment_id(read)?;
+        if environments.last().is_none_or(|last| last.id != id) {
+            environments.push(row::environment(read)?);
+        }
+        let environment = environments.last_mut().expect("one was just put there");
+        environment.nodes.push(row::node(read)?);
+    }
+    Ok(environments)
+}
