@@ -10,4 +10,4 @@ mod store;
 
 pub use config::{Config, ConfigError, ServiceKeyConfig};
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
-pub use service::{AdministerError, RunError, Service, create_account, migrate};
+pub use service::{AdministerError, RunError, Service, create_account, has_accounts, migrate};

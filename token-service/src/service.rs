@@ -71,13 +71,15 @@ impl Service {
         database.check_schema(&MIGRATIONS).await?;
         let store = Store::new(database);
 
+        let passwords =
+            Passwords::new(config.passwords_at_once).map_err(|error| RunError::Passwords(Box::new(error)))?;
         let clock = Clock::system();
         let keys = KeyRing::default();
         keys.replace(vec![signing_key.verifying_key()]);
         let layer = AccessLayer::new(grpc::AUDIENCE, keys, clock.clone()).with_service_keys(service_keys);
         let authority = Authority::new(grpc::Shared {
             store: store.clone(),
-            passwords: passwords(config.passwords_at_once)?,
+            passwords,
             signing_key,
             clock,
             catalog: proto::catalog(),
@@ -138,10 +140,6 @@ async fn watch_health(reporter: tonic_health::server::HealthReporter, store: Sto
         };
         reporter.set_service_status("", status).await;
     }
-}
-
-fn passwords(at_once: usize) -> Result<Passwords, RunError> {
-    Passwords::new(at_once).map_err(|error| RunError::Passwords(Box::new(error)))
 }
 
 /// Why the database was not changed from the command line.
@@ -206,4 +204,17 @@ pub async fn create_account(config: &Config, account: NewAccount) -> Result<Acco
     let id = store.create_account(&account.login, &account.name, &hash, account.role, now).await?;
     store.close().await;
     Ok(id)
+}
+
+/// Whether the database holds an account.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub async fn has_accounts(config: &Config) -> Result<bool, AdministerError> {
+    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+    database.check_schema(&MIGRATIONS).await?;
+    let store = Store::new(database);
+    let found = store.has_accounts().await?;
+    store.close().await;
+    Ok(found)
 }

@@ -53,6 +53,11 @@ impl Store {
         Ok(AccountId(id))
     }
 
+    pub(crate) async fn has_accounts(&self) -> Result<bool, StorageError> {
+        let found = sqlx::query("select id from account limit 1").fetch_optional(self.database.reader()).await?;
+        Ok(found.is_some())
+    }
+
     pub(crate) async fn account_by_login(&self, login: &Login) -> Result<Option<Account>, StorageError> {
         let found = sqlx::query("select id, name, email, password_hash, state from account where login = $1")
             .bind(login.as_str())

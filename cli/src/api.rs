@@ -1,0 +1,92 @@
+//! Calls to the REST API, as any script makes them.
+
+use reqwest::Client;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+/// Why a call did not do what it was to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("not signed in")]
+    NoCredential,
+    #[error("{url} is out of reach")]
+    Unreachable {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{url} does not answer like the API (HTTP {status})")]
+    NotTheApi { url: String, status: u16 },
+    #[error("{error} (result {result})")]
+    Refused { result: i64, reason: String, error: String },
+}
+
+/// The API at an address, with the credential to call it.
+pub(crate) struct Api {
+    client: Client,
+    url: String,
+    credential: Option<Zeroizing<String>>,
+}
+
+/// Parameters of a call, in their order.
+pub(crate) type Parameters = Vec<(&'static str, String)>;
+
+impl Api {
+    pub(crate) fn new(url: &str, credential: Option<Zeroizing<String>>) -> anyhow::Result<Self> {
+        // A second installation in one process changes nothing, which is as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder().user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION"))).build()?;
+        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), credential })
+    }
+
+    /// Calls a method by its public name, `environment.control.StopEnv`, under the credential.
+    pub(crate) async fn call(&self, method: &str, parameters: Parameters) -> Result<Map<String, Value>, ApiError> {
+        let credential = self.credential.as_ref().ok_or(ApiError::NoCredential)?;
+        self.send(method, parameters, Some(credential)).await
+    }
+
+    /// Calls a method that needs no credential.
+    pub(crate) async fn call_public(
+        &self,
+        method: &str,
+        parameters: Parameters,
+    ) -> Result<Map<String, Value>, ApiError> {
+        self.send(method, parameters, None).await
+    }
+
+    async fn send(
+        &self,
+        method: &str,
+        parameters: Parameters,
+        credential: Option<&Zeroizing<String>>,
+    ) -> Result<Map<String, Value>, ApiError> {
+        let path = proto::catalog().by_name(method).and_then(proto::Method::rest_path);
+        let path = path.expect("the command line calls methods of its own contract");
+        let url = format!("{}{path}", self.url);
+        let unreachable = |source: reqwest::Error| ApiError::Unreachable { url: self.url.clone(), source };
+
+        let mut request = self.client.post(&url).form(&parameters);
+        if let Some(credential) = credential {
+            request = request.bearer_auth(credential.as_str());
+        }
+        let response = request.send().await.map_err(|error| unreachable(error.without_url()))?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(|error| unreachable(error.without_url()))?;
+        let foreign = || ApiError::NotTheApi { url: self.url.clone(), status };
+        let answer: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| foreign())?;
+        match answer.get("result").and_then(Value::as_i64) {
+            None => Err(foreign()),
+            Some(0) => Ok(answer),
+            Some(result) => Err(ApiError::Refused {
+                result,
+                reason: text(&answer, "reason").to_owned(),
+                error: text(&answer, "error").to_owned(),
+            }),
+        }
+    }
+}
+
+/// A text member of an answer, empty where there is none.
+pub(crate) fn text<'a>(object: &'a Map<String, Value>, member: &str) -> &'a str {
+    object.get(member).and_then(Value::as_str).unwrap_or_default()
+}

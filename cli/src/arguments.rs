@@ -1,0 +1,200 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Personal access tokens for a platform's API, and the environments that they control.
+///
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not signed in, or a wrong password; 4 not allowed; 5 no such thing; 6 out of
+/// reach; 7 a wrong value; 8 not in the environment's present status.
+#[derive(Parser)]
+#[command(name = "portcullis", version, max_term_width = 120)]
+pub(crate) struct Arguments {
+    /// Where the API is.
+    #[arg(long, global = true, env = "PORTCULLIS_URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+    /// How answers are written to standard output.
+    #[arg(long, global = true, env = "PORTCULLIS_OUTPUT", value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How answers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// The API's own answer, one JSON object.
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Runs the whole system in this process, until Ctrl-C.
+    Up(Up),
+    /// Signs in, and keeps the session for the commands that follow.
+    Signin(Signin),
+    /// Ends the kept session.
+    Signout,
+    /// Accounts, for administrators.
+    #[command(subcommand)]
+    Account(Account),
+    /// Personal access tokens.
+    #[command(subcommand)]
+    Token(Token),
+    /// Environments.
+    #[command(subcommand)]
+    Env(Env),
+    /// The API's methods.
+    #[command(subcommand)]
+    Api(Api),
+    /// Makes a key for a service: prints the key, and the hash that the authority's configuration takes.
+    ServiceKey,
+    /// Makes the authority's signing key and prints it as PKCS #8 PEM.
+    SigningKey,
+}
+
+#[derive(Args)]
+pub(crate) struct Up {
+    /// Where everything is kept.
+    #[arg(long, env = "PORTCULLIS_DATA_DIR", default_value = ".portcullis")]
+    pub(crate) data_dir: PathBuf,
+    /// Where the API is served.
+    #[arg(long, env = "PORTCULLIS_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// The login of the account that the first start makes.
+    #[arg(long, env = "PORTCULLIS_LOGIN", default_value = "admin")]
+    pub(crate) login: String,
+    /// Its password. Not given: a random one, printed once.
+    #[arg(long, env = "PORTCULLIS_PASSWORD", hide_env_values = true)]
+    pub(crate) password: Option<String>,
+    /// Stops the environments' processes with the system, and starts them again with it. Otherwise they go on running.
+    #[arg(long, env = "PORTCULLIS_STOP_ENVIRONMENTS")]
+    pub(crate) stop_environments: bool,
+    /// What is logged on standard error.
+    #[arg(long, env = "PORTCULLIS_LOG", default_value = "info")]
+    pub(crate) log: String,
+}
+
+/// How a command gets the account's password.
+#[derive(Args)]
+pub(crate) struct Password {
+    /// Reads the password from standard input, one line, in place of asking for it.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Signin {
+    /// The account's login.
+    #[arg(long, env = "PORTCULLIS_LOGIN")]
+    pub(crate) login: String,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Account {
+    /// Makes an account. Its password is asked for, or read from standard input.
+    Create {
+        /// What it signs in with.
+        login: String,
+        /// Its name for people.
+        #[arg(long)]
+        name: Option<String>,
+        /// May make accounts itself.
+        #[arg(long)]
+        administrator: bool,
+        #[command(flatten)]
+        password: Password,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Token {
+    /// Lists the account's tokens.
+    List,
+    /// Makes a token and prints its value, this once.
+    Create {
+        /// What to call it.
+        #[arg(long)]
+        description: String,
+        /// A method that it may call; again for each.
+        #[arg(long = "method", value_name = "METHOD", required_unless_present = "set")]
+        methods: Vec<String>,
+        /// A predefined set in place of methods: `Extended Access`, `IDE Plugins`, `Marketplace`, `Maven Plugin`.
+        #[arg(long, conflicts_with = "methods")]
+        set: Option<String>,
+        /// When it ends: `yyyy-mm-dd hh:mm:ss` UTC, or `dd-mm-yyyy` for the end of that day.
+        #[arg(long)]
+        expires_at: Option<String>,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Gives a token a new value and prints it, this once. The old value is dead.
+    Regenerate {
+        /// The token's number.
+        id: i64,
+        /// When it ends, where that is to change.
+        #[arg(long)]
+        expires_at: Option<String>,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Deletes tokens.
+    Delete {
+        /// The tokens' numbers.
+        #[arg(required_unless_present = "all")]
+        ids: Vec<i64>,
+        /// All of the account's tokens.
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        #[command(flatten)]
+        password: Password,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Env {
+    /// Lists the environments.
+    List,
+    /// Makes an environment and starts it.
+    Create {
+        /// Its name.
+        name: String,
+        /// A node's template, with the number of nodes: `web` or `worker:2`; again for each group.
+        #[arg(long = "node", value_name = "TEMPLATE[:COUNT]", required = true)]
+        nodes: Vec<String>,
+    },
+    /// Starts an environment.
+    Start {
+        /// Its name.
+        name: String,
+    },
+    /// Stops an environment.
+    Stop {
+        /// Its name.
+        name: String,
+    },
+    /// Stops an environment and forgets it.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+    /// Tells all about an environment.
+    Info {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Api {
+    /// Lists the methods of the API that this build knows.
+    List {
+        /// Only methods whose name holds this text.
+        #[arg(long)]
+        search: Option<String>,
+    },
+}

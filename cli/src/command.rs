@@ -1,0 +1,56 @@
+//! What each command does.
+
+mod account;
+mod api;
+mod env;
+mod key;
+mod session;
+mod token;
+
+use std::io::IsTerminal;
+
+use anyhow::{Context, bail};
+use zeroize::Zeroizing;
+
+use crate::api::Api;
+use crate::arguments::{Arguments, Command, Output, Password};
+use crate::{credentials, up};
+
+/// What commands that call the API share.
+struct Caller {
+    api: Api,
+    url: String,
+    output: Output,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments { url, output, command } = arguments;
+    let caller = || {
+        let credential = credentials::find(&url)?;
+        anyhow::Ok(Caller { api: Api::new(&url, credential)?, url: url.clone(), output })
+    };
+    match command {
+        Command::Up(options) => up::run(options).await,
+        Command::Signin(options) => session::signin(&caller()?, options).await,
+        Command::Signout => session::signout(&url).await,
+        Command::Account(command) => account::run(&caller()?, command).await,
+        Command::Token(command) => token::run(&caller()?, command).await,
+        Command::Env(command) => env::run(&caller()?, command).await,
+        Command::Api(command) => api::run(output, &command),
+        Command::ServiceKey => key::service_key(output),
+        Command::SigningKey => key::signing_key(),
+    }
+}
+
+/// The password that a command needs: from standard input where it is told so, else from the terminal without an echo.
+fn password(from: &Password, prompt: &str) -> anyhow::Result<Zeroizing<String>> {
+    if from.password_stdin {
+        let mut line = Zeroizing::new(String::new());
+        std::io::stdin().read_line(&mut line).context("standard input")?;
+        return Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("there is no terminal to ask for the password: use --password-stdin");
+    }
+    Ok(Zeroizing::new(rpassword::prompt_password(prompt)?))
+}

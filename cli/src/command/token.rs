@@ -1,0 +1,56 @@
+use serde_json::{Map, Value};
+
+use super::{Caller, password};
+use crate::api::{Parameters, text};
+use crate::arguments::{Password, Token};
+use crate::output::{self, cell, object, objects};
+
+pub(super) async fn run(caller: &Caller, command: Token) -> anyhow::Result<()> {
+    match command {
+        Token::List => {
+            let answer = caller.api.call("users.authentication.GetTokens", Vec::new()).await?;
+            output::answer(caller.output, &answer, list)
+        }
+        Token::Create { description, methods, set, expires_at, password: from } => {
+            let mut parameters = vec![("description", description)];
+            parameters.extend(set.map(|set| ("tokenTemplate", set)));
+            parameters.extend((!methods.is_empty()).then(|| ("apiList", methods.join(","))));
+            parameters.extend(expires_at.map(|end| ("expiresAt", end)));
+            value(caller, "users.authentication.CreateToken", parameters, &from).await
+        }
+        Token::Regenerate { id, expires_at, password: from } => {
+            let mut parameters = vec![("id", id.to_string())];
+            parameters.extend(expires_at.map(|end| ("expiresAt", end)));
+            value(caller, "users.authentication.RegenerateToken", parameters, &from).await
+        }
+        Token::Delete { ids, all, password: from } => {
+            let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+            let ids = if all { "*".to_owned() } else { ids.join(",") };
+            let parameters = confirmed(vec![("ids", ids)], &from)?;
+            let answer = caller.api.call("users.authentication.DeleteTokens", parameters).await?;
+            output::answer(caller.output, &answer, |_| String::new())
+        }
+    }
+}
+
+fn confirmed(mut parameters: Parameters, from: &Password) -> anyhow::Result<Parameters> {
+    parameters.push(("password", password(from, "Password: ")?.to_string()));
+    Ok(parameters)
+}
+
+/// A call that answers a token's new value: the value alone goes to standard output, so that a script can take it.
+async fn value(caller: &Caller, method: &str, parameters: Parameters, from: &Password) -> anyhow::Result<()> {
+    let answer = caller.api.call(method, confirmed(parameters, from)?).await?;
+    eprintln!("this value is shown only once: keep it in a safe place");
+    output::answer(caller.output, &answer, |answer| text(&object(answer, "token"), "key").to_owned())
+}
+
+fn list(answer: &Map<String, Value>) -> String {
+    let rows = objects(answer, "apiTokens").into_iter().map(|token| {
+        let set = object(token, "tokenTemplate");
+        let methods = objects(token, "apiListItems").len();
+        let calls = if text(&set, "name") == "Custom" { format!("{methods} methods") } else { cell(&set, "name") };
+        [cell(token, "id"), cell(token, "description"), calls, cell(token, "expiresAt"), cell(token, "lastUsed")]
+    });
+    output::table(["id", "description", "may call", "expires at", "last used"], rows)
+}

@@ -1,0 +1,103 @@
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use access::{Credential, CredentialHash, CredentialKind, SigningKey};
+use anyhow::{Context, bail};
+use environment_service::driver::Template;
+use serde::Deserialize;
+use storage::DatabaseUrl;
+use zeroize::Zeroizing;
+
+/// What the first start offers to run. Whoever runs the system adds to the file.
+const TEMPLATES: &str = r#"# What environments can run. A node names a template; it never brings a command of its own.
+
+[[template]]
+name = "web"
+command = ["/bin/sh", "-c", "echo serving; while :; do sleep 5; echo still serving; done"]
+
+[[template]]
+name = "worker"
+command = ["/bin/sh", "-c", "echo working; while :; do sleep 5; echo still working; done"]
+"#;
+
+/// The folder in which everything is kept, locked against a second system in it.
+pub(super) struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Templates {
+    #[serde(default)]
+    template: Vec<Template>,
+}
+
+impl DataFolder {
+    /// Opens the folder, and makes it where it is not there.
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        let make = || -> io::Result<(PathBuf, File)> {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            let path = path.canonicalize()?;
+            let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(path.join("lock"))?;
+            Ok((path, lock))
+        };
+        let (path, lock) = make().with_context(|| format!("the data folder {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => bail!("another `portcullis up` runs on {}", path.display()),
+            Err(TryLockError::Error(error)) => Err(error).context("the data folder's lock"),
+        }
+    }
+
+    pub(super) fn database(&self, name: &str) -> DatabaseUrl {
+        DatabaseUrl::sqlite(&self.path.join(name))
+    }
+
+    /// Where nodes have their own folders.
+    pub(super) fn nodes(&self) -> PathBuf {
+        self.path.join("nodes")
+    }
+
+    /// The authority's signing key, made at the first start.
+    pub(super) fn signing_key(&self) -> anyhow::Result<PathBuf> {
+        self.secret("signing-key.pem", || SigningKey::generate(&mut rand::rng()).to_pem())
+    }
+
+    /// A service's key, made at the first start: its file, and the hash that the authority knows it by.
+    pub(super) fn service_key(&self, service: &str) -> anyhow::Result<(PathBuf, CredentialHash)> {
+        let path = self.secret(&format!("{service}.key"), || {
+            let key = Credential::generate(CredentialKind::Service, &mut rand::rng());
+            Zeroizing::new(key.expose().to_owned())
+        })?;
+        let text = Zeroizing::new(std::fs::read_to_string(&path).with_context(|| path.display().to_string())?);
+        let key = Credential::parse(text.trim()).with_context(|| format!("what {} holds", path.display()))?;
+        Ok((path, key.hash()))
+    }
+
+    /// What environments can run.
+    pub(super) fn templates(&self) -> anyhow::Result<Vec<Template>> {
+        let path = self.secret("templates.toml", || Zeroizing::new(TEMPLATES.to_owned()))?;
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let templates: Templates = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        Ok(templates.template)
+    }
+
+    /// A file for the owner only, filled when it is made: whole or not at all.
+    fn secret(&self, name: &str, content: impl FnOnce() -> Zeroizing<String>) -> anyhow::Result<PathBuf> {
+        let path = self.path.join(name);
+        let write = || -> io::Result<()> {
+            let beside = self.path.join(format!("{name}.new"));
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+            file.write_all(content().as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(beside, &path)
+        };
+        if !path.exists() {
+            write().with_context(|| path.display().to_string())?;
+        }
+        Ok(path)
+    }
+}

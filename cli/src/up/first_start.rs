@@ -1,0 +1,103 @@
+//! What the first start makes, so that there is something to try: an account, an environment, a token.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::json;
+use token_service::{NewAccount, NewPassword, Role};
+use zeroize::Zeroizing;
+
+use super::System;
+use crate::api::{Api, ApiError, text};
+use crate::arguments::Up;
+use crate::output;
+
+/// What the example is called.
+const EXAMPLE: &str = "my-project";
+
+/// The account that was just made.
+pub(super) struct FirstAccount {
+    login: String,
+    password: Zeroizing<String>,
+}
+
+/// Makes the account of the first start, and prints its password this once; later starts make none.
+pub(super) async fn account(options: &Up, system: &System) -> anyhow::Result<Option<FirstAccount>> {
+    if system.has_accounts().await? {
+        return Ok(None);
+    }
+    let given = options.password.clone().map(Zeroizing::new);
+    let password = given.clone().unwrap_or_else(random_password);
+    let account = NewAccount {
+        login: options.login.parse().context("--login")?,
+        name: options.login.clone(),
+        password: NewPassword::try_from(password.to_string()).context("--password")?,
+        role: Role::Administrator,
+    };
+    let login = account.login.to_string();
+    system.create_account(account).await?;
+    output::line(&format!("account   {login}"))?;
+    if given.is_none() {
+        output::line(&format!("password  {}   (shown only this once)", password.as_str()))?;
+    }
+    Ok(Some(FirstAccount { login, password }))
+}
+
+/// Twenty letters and digits: some 119 random bits.
+fn random_password() -> Zeroizing<String> {
+    use rand::distr::{Alphanumeric, SampleString};
+    Zeroizing::new(Alphanumeric.sample_string(&mut rand::rng(), 20))
+}
+
+/// Waits until calls can be served, makes the example where this is the first start, and prints what to try.
+pub(super) async fn prepare(url: &str, account: Option<FirstAccount>) -> anyhow::Result<()> {
+    until_ready(url).await?;
+    let token = match account {
+        Some(account) => Some(example(url, &account).await.context("the example environment")?),
+        None => None,
+    };
+    output::line(&format!("api       {url}/1.0/"))?;
+    output::line(&format!("ready     {url}/readyz"))?;
+    let path = "1.0/environment/control/rest/stopenv";
+    let token = token.as_ref().map_or("$TOKEN", |token| token.as_str());
+    output::line(&format!("try       curl -H 'Authorization: Bearer {token}' '{url}/{path}?envName={EXAMPLE}'"))?;
+    Ok(())
+}
+
+/// Asks `/readyz`, as whoever runs the system would.
+async fn until_ready(url: &str) -> anyhow::Result<()> {
+    let client = reqwest::Client::new();
+    loop {
+        let answer = client.get(format!("{url}/readyz")).send().await;
+        if answer.is_ok_and(|answer| answer.status().is_success()) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Makes the environment and a token that can list, inspect, start and stop it, through the API like anybody.
+async fn example(url: &str, account: &FirstAccount) -> anyhow::Result<Zeroizing<String>> {
+    let (login, password) = (account.login.clone(), account.password.to_string());
+    let signin = vec![("login", login), ("password", password.clone())];
+    let session = Api::new(url, None)?.call_public("users.authentication.Signin", signin).await?;
+    let api = Api::new(url, Some(Zeroizing::new(text(&session, "session").to_owned())))?;
+
+    let nodes = json!([{ "nodeType": "web", "nodeGroup": "cp" }, { "nodeType": "worker", "nodeGroup": "worker" }]);
+    let environment = json!({ "shortdomain": EXAMPLE, "displayName": "My project" });
+    let create = vec![("env", environment.to_string()), ("nodes", nodes.to_string())];
+    match api.call("environment.control.CreateEnvironment", create).await {
+        Ok(_) => {}
+        // From an earlier first start that was cut short.
+        Err(ApiError::Refused { reason, .. }) if reason == "ALREADY_EXISTS" => {}
+        Err(error) => return Err(error.into()),
+    }
+    let create = vec![
+        ("description", "first steps".to_owned()),
+        ("tokenTemplate", "IDE Plugins".to_owned()),
+        ("password", password),
+    ];
+    let token = api.call("users.authentication.CreateToken", create).await?;
+    api.call("users.authentication.Signout", Vec::new()).await?;
+    Ok(Zeroizing::new(text(&output::object(&token, "token"), "key").to_owned()))
+}

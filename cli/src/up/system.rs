@@ -1,0 +1,139 @@
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use access::AccountId;
+use anyhow::Context;
+use lifecycle::Lifecycle;
+use token_service::{NewAccount, ServiceKeyConfig};
+use tokio::task::JoinHandle;
+
+use super::data::DataFolder;
+use crate::arguments::Up;
+
+/// The three services, listening, and not serving yet.
+pub(super) struct System {
+    token_config: token_service::Config,
+    token: (token_service::Service, Lifecycle),
+    environment: (environment_service::Service, Lifecycle),
+    gateway: (api_gateway::Gateway, Lifecycle),
+    lifecycle: Lifecycle,
+}
+
+/// The three services, serving.
+pub(super) struct Running {
+    /// In the order in which they end: no service goes before those that call it.
+    services: [(JoinHandle<anyhow::Result<()>>, Lifecycle); 3],
+    lifecycle: Lifecycle,
+}
+
+/// Where services listen for each other: on the loopback, wherever there is room.
+fn anywhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+impl System {
+    pub(super) async fn bind(options: &Up, data: &DataFolder, lifecycle: &Lifecycle) -> anyhow::Result<Self> {
+        let (gateway_key, gateway_hash) = data.service_key("api-gateway")?;
+        let (environment_key, environment_hash) = data.service_key("environment-service")?;
+
+        let mut token_config = token_service::Config::new(data.database("token.db"), data.signing_key()?);
+        token_config.listen = anywhere();
+        token_config.service_keys = [("api-gateway", gateway_hash), ("environment-service", environment_hash)]
+            .map(|(name, hash)| ServiceKeyConfig { name: name.to_owned(), sha256: hash.to_string() })
+            .to_vec();
+        token_service::migrate(&token_config).await.context("token-service")?;
+        let stages = [Lifecycle::new(), Lifecycle::new(), Lifecycle::new()];
+        let [token_stage, environment_stage, gateway_stage] = stages;
+        let token = token_service::Service::bind(token_config.clone(), token_stage.clone()).await;
+        let token = token.context("token-service")?;
+        let authority = format!("http://{}", token.local_addr());
+
+        let mut environment_config = environment_service::Config::new(
+            data.database("environment.db"),
+            authority.clone(),
+            environment_key,
+            data.nodes(),
+        );
+        environment_config.listen = anywhere();
+        environment_config.templates = data.templates()?;
+        if options.stop_environments {
+            environment_config.on_shutdown = environment_service::OnShutdown::Stop;
+        }
+        environment_service::migrate(&environment_config).await.context("environment-service")?;
+        let environment = environment_service::Service::bind(environment_config, environment_stage.clone()).await;
+        let environment = environment.context("environment-service")?;
+
+        let upstreams = [
+            ("token-service".to_owned(), authority),
+            ("environment-service".to_owned(), format!("http://{}", environment.local_addr())),
+        ];
+        let mut gateway_config = api_gateway::Config::new(gateway_key, upstreams.into());
+        gateway_config.listen = options.listen;
+        let gateway = api_gateway::Gateway::bind(gateway_config, gateway_stage.clone()).await.context("api-gateway")?;
+        Ok(Self {
+            token_config,
+            token: (token, token_stage),
+            environment: (environment, environment_stage),
+            gateway: (gateway, gateway_stage),
+            lifecycle: lifecycle.clone(),
+        })
+    }
+
+    /// Where the API is served.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.gateway.0.local_addr())
+    }
+
+    /// Whether there is an account already.
+    pub(super) async fn has_accounts(&self) -> anyhow::Result<bool> {
+        token_service::has_accounts(&self.token_config).await.context("token-service")
+    }
+
+    pub(super) async fn create_account(&self, account: NewAccount) -> anyhow::Result<AccountId> {
+        token_service::create_account(&self.token_config, account).await.context("token-service")
+    }
+
+    /// Begins to serve.
+    pub(super) fn start(self) -> Running {
+        let Self { token, environment, gateway, lifecycle, .. } = self;
+        let services = [
+            (serve("api-gateway", gateway.0.serve(), &lifecycle), gateway.1),
+            (serve("environment-service", environment.0.serve(), &lifecycle), environment.1),
+            (serve("token-service", token.0.serve(), &lifecycle), token.1),
+        ];
+        Running { services, lifecycle }
+    }
+}
+
+/// Runs a service. One that ends by itself takes the others along.
+fn serve<E: Into<anyhow::Error>>(
+    name: &'static str,
+    service: impl Future<Output = Result<(), E>> + Send + 'static,
+    lifecycle: &Lifecycle,
+) -> JoinHandle<anyhow::Result<()>> {
+    let whole = lifecycle.clone();
+    lifecycle.spawn(name, async move {
+        let ended = service.await.map_err(Into::into).context(name);
+        whole.begin_drain();
+        ended
+    })
+}
+
+impl Running {
+    /// Waits for the drain, and then drains one service after the other.
+    pub(super) async fn ended(self, grace: Duration) -> anyhow::Result<()> {
+        self.lifecycle.draining().await;
+        let mut result = Ok(());
+        for (service, stage) in self.services {
+            stage.begin_drain();
+            let ended = tokio::select! {
+                ended = service => ended.context("a service panicked").and_then(|ended| ended),
+                () = self.lifecycle.aborted() => Err(anyhow::anyhow!("stopped before everything had ended")),
+            };
+            let drained = stage.drained(grace).await.context("a service did not drain");
+            result = result.and(ended).and(drained);
+        }
+        result
+    }
+}

@@ -1,0 +1,264 @@
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use access::{Credential, CredentialKind, SigningKey};
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::{ServiceProcess, TestDatabase, binary, eventually, free_port, process_alive, processes_in_group};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::Client;
+
+/// What the administrator signs in with.
+pub const LOGIN: &str = "alice@example.org";
+/// The administrator's password.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// Nodes of a shell with a child, so that a stop has a group to end. They end by themselves if everything else fails.
+const TEMPLATES: &str = r#"
+[[template]]
+name = "worker"
+command = ["/bin/sh", "-c", "echo working; sleep 600 & wait"]
+
+[[template]]
+name = "stubborn"
+command = ["/bin/sh", "-c", "trap '' TERM; echo deaf; for second in $(seq 600); do sleep 1; done"]
+
+[[template]]
+name = "short"
+command = ["/bin/sh", "-c", "echo gone; exit 3"]
+"#;
+
+/// A running system of three processes.
+pub struct Stack {
+    /// The database engine, for the text of an assertion.
+    pub engine: &'static str,
+    /// Calls the gateway.
+    pub client: Client,
+    /// The gateway's process.
+    pub gateway: Option<ServiceProcess>,
+    /// The environment-service's process.
+    pub environment: Option<ServiceProcess>,
+    /// The token-service's process.
+    pub token: Option<ServiceProcess>,
+    /// Where the environment-service listens for gRPC.
+    pub environment_url: String,
+    url: String,
+    folder: TempDir,
+    _databases: [TestDatabase; 2],
+}
+
+/// One on each engine.
+pub async fn stacks() -> Vec<Stack> {
+    let sqlite = Stack::start([TestDatabase::sqlite(), TestDatabase::sqlite()]).await;
+    vec![sqlite, Stack::start([TestDatabase::postgres(), TestDatabase::postgres()]).await]
+}
+
+impl Stack {
+    /// One on SQLite, for what has nothing to do with the engine.
+    pub async fn sqlite() -> Self {
+        Self::start([TestDatabase::sqlite(), TestDatabase::sqlite()]).await
+    }
+
+    async fn start(databases: [TestDatabase; 2]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [token_port, environment_port, gateway_port] = [free_port(), free_port(), free_port()];
+        write_configurations(folder.path(), &databases, [token_port, environment_port, gateway_port]);
+        let url = format!("http://127.0.0.1:{gateway_port}");
+        let mut stack = Self {
+            engine: databases[0].engine,
+            client: Client::new(&url),
+            gateway: None,
+            environment: None,
+            token: None,
+            environment_url: format!("http://127.0.0.1:{environment_port}"),
+            url,
+            folder,
+            _databases: databases,
+        };
+        stack.prepare().await;
+        stack.start_token_service().await;
+        stack.start_environment_service().await;
+        stack.start_gateway().await;
+        stack.ready().await;
+        stack
+    }
+
+    /// Migrates the databases and makes the administrator, as an operator does.
+    async fn prepare(&self) {
+        run("token-service", &["--config", &self.config("token-service"), "migrate"], "").await;
+        run("environment-service", &["--config", &self.config("environment-service"), "migrate"], "").await;
+        let config = self.config("token-service");
+        let create = ["--config", &config, "create-account", "--login", LOGIN, "--administrator"];
+        run("token-service", &create, PASSWORD).await;
+    }
+
+    fn config(&self, service: &str) -> String {
+        self.folder.path().join(format!("{service}.toml")).display().to_string()
+    }
+
+    /// Starts the token-service.
+    pub async fn start_token_service(&mut self) {
+        self.token = Some(self.process("token-service").await);
+    }
+
+    /// Starts the environment-service.
+    pub async fn start_environment_service(&mut self) {
+        self.environment = Some(self.process("environment-service").await);
+    }
+
+    /// Starts the gateway.
+    pub async fn start_gateway(&mut self) {
+        self.gateway = Some(self.process("api-gateway").await);
+    }
+
+    async fn process(&self, service: &str) -> ServiceProcess {
+        ServiceProcess::start(&binary(service), &["--config", &self.config(service)], &[]).await
+    }
+
+    /// Waits until a call can be served.
+    pub async fn ready(&self) {
+        let gateway = self.gateway.as_ref().expect("the gateway was started");
+        let url = format!("{}/readyz", self.url);
+        gateway.ready(|| async { reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200) }).await;
+    }
+
+    /// The authority's signing key, for grants that it never made.
+    #[must_use]
+    pub fn signing_key(&self) -> SigningKey {
+        let pem = std::fs::read_to_string(self.folder.path().join("signing-key.pem")).expect("it was written");
+        SigningKey::from_pem(&pem).expect("it was written as PEM")
+    }
+
+    /// Signs the administrator in.
+    pub async fn session(&self) -> String {
+        self.signin(LOGIN).await
+    }
+
+    /// Signs an account in.
+    pub async fn signin(&self, login: &str) -> String {
+        let path = "/1.0/users/authentication/rest/signin";
+        let answer = self.client.post(path, &[("login", login), ("password", PASSWORD)]).await.success();
+        answer["session"].as_str().expect("a session").to_owned()
+    }
+
+    /// Makes a token for methods and answers its number and value.
+    pub async fn token(&self, session: &str, api_list: &str) -> (i64, String) {
+        let path = "/1.0/users/authentication/rest/createtoken";
+        let form = [("session", session), ("password", PASSWORD), ("description", "test"), ("apiList", api_list)];
+        let answer = self.client.post(path, &form).await.success();
+        let token = &answer["token"];
+        (token["id"].as_i64().expect("a number"), token["key"].as_str().expect("a value").to_owned())
+    }
+
+    /// Makes an environment of one node group.
+    pub async fn create_environment(&self, session: &str, name: &str, template: &str, count: u32) -> Value {
+        let env = json!({ "shortdomain": name }).to_string();
+        let nodes = json!([{ "nodeType": template, "count": count }]).to_string();
+        let path = "/1.0/environment/control/rest/createenvironment";
+        let form = [("session", session), ("env", env.as_str()), ("nodes", nodes.as_str())];
+        self.client.post(path, &form).await.success()
+    }
+
+    /// What is known of an environment.
+    pub async fn info(&self, session: &str, name: &str) -> Value {
+        let path = "/1.0/environment/control/rest/getenvinfo";
+        self.client.post(path, &[("session", session), ("envName", name)]).await.success()
+    }
+
+    /// The processes of an environment's nodes, by the numbers in an answer that lists its nodes.
+    #[must_use]
+    pub fn node_processes(answer: &Value) -> Vec<u32> {
+        let nodes = answer["nodes"].as_array().expect("nodes");
+        let pids = nodes.iter().map(|node| node["ctid"].as_i64().expect("a process number"));
+        pids.filter(|pid| *pid != 0).map(|pid| u32::try_from(pid).expect("a process number")).collect()
+    }
+
+    /// Everything that the three processes have logged.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        let services = [&self.gateway, &self.environment, &self.token];
+        services.into_iter().flatten().map(ServiceProcess::log).collect()
+    }
+}
+
+impl Drop for Stack {
+    /// Nodes outlive their service by design, and must not outlive the test.
+    fn drop(&mut self) {
+        drop((self.gateway.take(), self.environment.take(), self.token.take()));
+        let folder = self.folder.path().display().to_string();
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let ours = String::from_utf8_lossy(&environment).contains(&folder);
+            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+            if let Some(pid) = pid.filter(|_| ours) {
+                let _ = kill_process_group(pid, Signal::KILL);
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// Waits until processes, and all in their groups, are gone.
+pub async fn gone(pids: &[u32]) {
+    eventually("the end of the nodes' processes", Duration::from_secs(10), async || {
+        let gone = pids.iter().all(|pid| !process_alive(*pid) && processes_in_group(*pid).is_empty());
+        gone.then_some(())
+    })
+    .await;
+}
+
+/// Runs a program to its end, with one line on its standard input.
+async fn run(program: &str, arguments: &[&str], line: &str) {
+    let mut command = Command::new(binary(program));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it is built");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(format!("{line}\n").as_bytes()).await.ok();
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("it ends");
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u16; 3]) {
+    let [token_port, environment_port, gateway_port] = ports;
+    let write = |name: &str, text: &str| -> PathBuf {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("the temporary folder can be written");
+        path
+    };
+    let key = || Credential::generate(CredentialKind::Service, &mut rand::rng());
+    let (gateway_key, environment_key) = (key(), key());
+    let signing_key = write("signing-key.pem", &SigningKey::generate(&mut rand::rng()).to_pem());
+    let gateway_key_file = write("api-gateway.key", gateway_key.expose());
+    let environment_key_file = write("environment-service.key", environment_key.expose());
+
+    let token = format!(
+        "listen = \"127.0.0.1:{token_port}\"\ndatabase_url = \"{}\"\nsigning_key_file = {signing_key:?}\n\
+         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n\
+         [[service_keys]]\nname = \"api-gateway\"\nsha256 = \"{}\"\n\
+         [[service_keys]]\nname = \"environment-service\"\nsha256 = \"{}\"\n",
+        databases[0].url,
+        gateway_key.hash(),
+        environment_key.hash(),
+    );
+    write("token-service.toml", &token);
+    let environment = format!(
+        "listen = \"127.0.0.1:{environment_port}\"\ndatabase_url = \"{}\"\nauthority_url = \"http://127.0.0.1:{token_port}\"\n\
+         service_key_file = {environment_key_file:?}\ndata_dir = {:?}\nstop_grace = \"1s\"\n\
+         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n{TEMPLATES}",
+        databases[1].url,
+        folder.join("nodes"),
+    );
+    write("environment-service.toml", &environment);
+    let gateway = format!(
+        "listen = \"127.0.0.1:{gateway_port}\"\nservice_key_file = {gateway_key_file:?}\n\
+         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info\"\n\
+         [upstreams]\n\"token-service\" = \"http://127.0.0.1:{token_port}\"\n\
+         \"environment-service\" = \"http://127.0.0.1:{environment_port}\"\n",
+    );
+    write("api-gateway.toml", &gateway);
+}
