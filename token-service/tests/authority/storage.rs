@@ -49,7 +49,9 @@ async fn it_does_not_start_on_a_schema_that_it_does_not_know() {
         let database = open.unwrap();
         let later = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
                      select 999, 'later', success, checksum, 0 from _sqlx_migrations";
-        sqlx::query(later).execute(database.reader()).await.unwrap();
+        let mut tx = database.begin("test").await.unwrap();
+        sqlx::query(later).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
         let mut config = stage.config.clone();
         config.listen.set_port(0);
         let error = Service::bind(config, Lifecycle::new()).await.map(|_| ()).unwrap_err();
