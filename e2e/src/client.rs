@@ -87,7 +87,6 @@ impl Answer {
     ///
     /// # Panics
     /// Where it did not.
-    #[must_use]
     #[track_caller]
     pub fn success(self) -> Value {
         assert_eq!(self.result(), 0, "{self:?}");

@@ -3,7 +3,7 @@
 
 use access::{AccountId, Claims, CredentialId, GrantedKind, PermissionSet, Revision, decide};
 use e2e::{PASSWORD, Stack};
-use proto::catalog::Access;
+use proto::catalog::{Access, Parameter};
 use proto::{Method, catalog};
 
 /// What a caller shows, and what it is worth.
@@ -88,7 +88,7 @@ async fn every_method_under_every_credential_is_decided_as_the_contract_says() {
                     assert_eq!(answer.error(), expected.message(), "{case}");
                 }
                 Ok(()) => {
-                    let needs_parameters = method.parameters().iter().any(proto::catalog::Parameter::is_required);
+                    let needs_parameters = method.parameters().iter().any(Parameter::is_required);
                     assert_eq!(answer.result(), if needs_parameters { 3 } else { 0 }, "{case}");
                 }
             }

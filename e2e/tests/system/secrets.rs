@@ -1,4 +1,4 @@
-use e2e::{PASSWORD, Stack, stacks};
+use e2e::{PASSWORD, stacks};
 use reqwest::Method;
 
 /// Every way in which a secret comes in or goes out, and then a look into all that was logged, at the finest level.
