@@ -1,0 +1,43 @@
+//! `docs/errors.md` is made from the contract. `UPDATE_DOCS=1 cargo test -p proto --test errors` makes it anew.
+
+use std::path::Path;
+
+use proto::ErrorKind;
+
+const HEAD: &str = "# Errors
+
+<!-- Made from proto/portcullis/api/v1/error.proto by `UPDATE_DOCS=1 cargo test -p proto --test errors`: edit that. -->
+
+Every answer of the REST API is HTTP 200 with a member `result`: 0 for success, else one of the numbers below, with `error` (a
+sentence that names what is wrong), `reason` (a stable name for programs) and `source` (`JEL`). What a failure is about is told in
+members of its own: `parameter`, `permission`.
+
+A caller that accepts `application/problem+json` gets the true HTTP status and a body after RFC 9457 with the same
+members. Over gRPC the code below comes with `google.rpc.ErrorInfo`: `domain` is `portcullis`, `reason` as below, the details are in its metadata.
+
+Numbers from 9101 are this platform's own; the others are those of the original.
+
+| `result` | `reason` | gRPC code | HTTP status | meaning |
+|---|---|---|---|---|
+";
+
+#[test]
+fn the_page_of_errors_says_what_the_contract_says() {
+    let rows = ErrorKind::all().into_iter().map(|kind| {
+        format!(
+            "| {} | `{}` | `{}` | {} | {} |\n",
+            kind.result(),
+            kind.reason(),
+            kind.code_name(),
+            kind.http_status().as_u16(),
+            kind.documentation()
+        )
+    });
+    let page = format!("{HEAD}{}", rows.collect::<String>());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "docs/errors.md is out of date: UPDATE_DOCS=1 cargo test -p proto --test errors");
+}
