@@ -1,10 +1,9 @@
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use rustix::process::getuid;
 
@@ -13,22 +12,34 @@ use crate::free_port;
 /// A private PostgreSQL server: its own folder, its own port, one for each test process.
 pub struct Postgres {
     programs: PathBuf,
+    folder: PathBuf,
     port: u16,
     databases: AtomicU32,
     /// Holds the pipe whose end, however it comes, stops the server and removes its folder.
     _guard: Child,
 }
 
-/// Runs the server until standard input ends. The folder goes with it.
+/// Makes a folder with a server, says `ready` and where, and removes both when standard input ends. What keeps the server
+/// from starting is told instead.
 const GUARD: &str = r#"
-"$1/postgres" -D "$2/data" -k "$2" -p "$3" -c listen_addresses=127.0.0.1 -c max_connections=200 \
-    </dev/null >"$2/log" 2>&1 &
-server=$!
-cat >/dev/null
-kill -QUIT "$server"
-wait "$server"
-rm -rf "$2"
+programs=$1 port=$2 name=portcullis-postgres-XXXXXX
+folder=$(mktemp -d "${TMPDIR:-/tmp}/$name" 2>/dev/null || mktemp -d "/tmp/$name") || exit
+settings="-k '$folder' -p $port -c listen_addresses=127.0.0.1 -c max_connections=200"
+if {
+    "$programs/initdb" --username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync -D "$folder/data" &&
+    "$programs/pg_ctl" start --wait -D "$folder/data" -l "$folder/log" -o "$settings"
+} </dev/null >"$folder/start" 2>&1; then
+    echo "ready $folder"
+    cat >/dev/null
+    "$programs/pg_ctl" stop --mode=immediate -D "$folder/data" </dev/null >/dev/null 2>&1
+else
+    cat "$folder/start" "$folder/log"
+fi
+rm -rf "$folder"
 "#;
+
+/// Another process can take the port before the server does.
+const ATTEMPTS: usize = 5;
 
 impl Postgres {
     /// The server of this test process, started when it is first needed.
@@ -43,43 +54,48 @@ impl Postgres {
 
     fn start() -> Self {
         let programs = programs().expect(
-            "no `initdb` and `postgres` on PATH or under /usr/lib/postgresql/*/bin: `cargo xtask test` installs Debian's \
-             package `postgresql`",
+            "no `initdb` and `postgres` on PATH or under /usr/lib/postgresql/*/bin: install Debian's package `postgresql` \
+             (`cargo xtask test` does it, where it may)",
         );
         let owner = unprivileged_owner();
-        let folder =
-            tempfile::Builder::new().prefix("portcullis-postgres-").tempdir().expect("a temporary folder").keep();
-        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).expect("our own folder");
-        if let Some((uid, gid)) = owner {
-            chown(&folder, Some(uid), Some(gid)).expect("root may give a folder away");
+        let mut reasons = String::new();
+        for _ in 0..ATTEMPTS {
+            match Self::attempt(&programs, owner) {
+                Ok(server) => return server,
+                Err(reason) => reasons.push_str(&reason),
+            }
         }
-        let mut initdb = Command::new(programs.join("initdb"));
-        initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]);
-        let made = as_owner(&mut initdb, owner).arg(folder.join("data")).output().expect("initdb starts");
-        assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
-
-        let port = free_port();
-        let mut guard = Command::new("/bin/sh");
-        guard.args(["-c", GUARD, "postgres-guard"]).arg(&programs).arg(&folder).arg(port.to_string());
-        // A group of its own: Ctrl-C ends the tests, and their end ends the server.
-        guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        let guard = as_owner(&mut guard, owner).spawn().expect("the shell starts");
-        let server = Self { programs, port, databases: AtomicU32::new(0), _guard: guard };
-        server.wait_until_ready(&folder);
-        server
+        panic!("PostgreSQL does not start:\n{reasons}");
     }
 
-    fn wait_until_ready(&self, folder: &Path) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let asked = self.client("pg_isready").output().expect("pg_isready starts");
-            if asked.status.success() {
-                return;
-            }
-            let log = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "PostgreSQL does not get ready: {}", log());
-            std::thread::yield_now();
+    fn attempt(programs: &Path, owner: Option<(u32, u32)>) -> Result<Self, String> {
+        let port = free_port();
+        let mut guard = Command::new("/bin/sh");
+        guard.args(["-c", GUARD, "postgres-guard"]).arg(programs).arg(port.to_string()).current_dir("/");
+        // Nobody else's PGDATA or PGPORT.
+        guard.env_clear().envs(["PATH", "TMPDIR"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        // A group of its own: Ctrl-C ends the tests, and their end ends the server.
+        guard.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        if let Some((uid, gid)) = owner {
+            guard.uid(uid).gid(gid);
         }
+        let mut guard = guard.spawn().expect("the shell starts");
+        let mut output = BufReader::new(guard.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("the pipe is readable");
+        if let Some(folder) = line.strip_prefix("ready ") {
+            let (programs, folder) = (programs.to_owned(), PathBuf::from(folder.trim_end()));
+            return Ok(Self { programs, folder, port, databases: AtomicU32::new(0), _guard: guard });
+        }
+        output.read_to_string(&mut line).expect("the pipe is readable");
+        guard.wait().expect("it is our child");
+        Err(line)
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A new, empty database, by its address.
@@ -89,15 +105,11 @@ impl Postgres {
     #[must_use]
     pub fn new_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        let created = self.client("createdb").arg(&name).output().expect("createdb starts");
+        let mut createdb = Command::new(self.programs.join("createdb"));
+        createdb.env_clear().args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string(), &name]);
+        let created = createdb.output().expect("createdb starts");
         assert!(created.status.success(), "createdb failed: {}", String::from_utf8_lossy(&created.stderr));
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
-    }
-
-    fn client(&self, program: &str) -> Command {
-        let mut command = Command::new(self.programs.join(program));
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
-        command
     }
 }
 
@@ -124,11 +136,4 @@ fn unprivileged_owner() -> Option<(u32, u32)> {
         Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?))
     };
     find("postgres").or_else(|| find("nobody")).or(Some((65534, 65534)))
-}
-
-fn as_owner(command: &mut Command, owner: Option<(u32, u32)>) -> &mut Command {
-    if let Some((uid, gid)) = owner {
-        command.uid(uid).gid(gid);
-    }
-    command.current_dir("/")
 }

@@ -23,7 +23,10 @@ watcher=$!
 wait "$pid"
 code=$?
 kill "$watcher"
+trap '' PIPE
 echo "$code"
+cat <&3 >/dev/null
+rm -f "$log"
 "#;
 
 /// A program of the workspace as a process of its own. It does not outlive the test, however the test ends.
@@ -32,7 +35,7 @@ pub struct ServiceProcess {
     pid: u32,
     log: NamedTempFile,
     output: Lines<BufReader<ChildStdout>>,
-    _guard: Child,
+    guard: Child,
 }
 
 /// What a process ended with; 128 and the number for a signal.
@@ -54,7 +57,7 @@ impl ServiceProcess {
         let mut output = BufReader::new(guard.stdout.take().expect("it is piped")).lines();
         let pid = output.next_line().await.expect("the pipe is readable").and_then(|line| line.parse().ok());
         let pid = pid.unwrap_or_else(|| panic!("{name} was not started"));
-        Self { name, pid, log, output, _guard: guard }
+        Self { name, pid, log, output, guard }
     }
 
     /// Waits until the process answers.
@@ -126,6 +129,17 @@ impl ServiceProcess {
     pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).expect("a pid is a positive number");
         kill_process(pid, signal).unwrap_or_else(|error| panic!("{}: {error}; its log:\n{}", self.name, self.log()));
+    }
+}
+
+impl Drop for ServiceProcess {
+    /// Waits for the end, so that the folders it works in can be removed.
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.guard.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

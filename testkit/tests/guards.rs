@@ -4,6 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use testkit::{Postgres, ServiceProcess, eventually, process_alive, processes_in_group};
+use tokio::net::TcpStream;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_process_is_killed_when_its_test_lets_go_of_it() {
@@ -11,7 +14,33 @@ async fn a_process_is_killed_when_its_test_lets_go_of_it() {
     let pid = process.pid();
     assert!(process_alive(pid));
     drop(process);
-    eventually("the end of the process", Duration::from_secs(10), async || (!process_alive(pid)).then_some(())).await;
+    assert!(!process_alive(pid));
+}
+
+#[tokio::test]
+async fn a_frozen_process_goes_on_and_can_be_killed() {
+    let process = ServiceProcess::start(Path::new("/bin/sleep"), &["1000"], &[]).await;
+    let pid = process.pid();
+    let state = || std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    process.pause();
+    eventually("the pause", PATIENCE, async || state().contains("State:\tT").then_some(())).await;
+    process.resume();
+    eventually("the end of the pause", PATIENCE, async || state().contains("State:\tS").then_some(())).await;
+    process.pause();
+    process.kill().await;
+    assert!(!process_alive(pid));
+}
+
+#[tokio::test]
+async fn a_process_that_ends_early_is_reported_with_its_log() {
+    let script = ["-c", "echo no such key >&2; exit 3"];
+    let never_ready = tokio::spawn(async move {
+        let process = ServiceProcess::start(Path::new("/bin/sh"), &script, &[]).await;
+        process.ready(|| async { false }).await;
+    });
+    let panic = never_ready.await.unwrap_err().into_panic();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert!(text.contains("sh ended") && text.contains("no such key"), "{text}");
 }
 
 #[tokio::test]
@@ -36,24 +65,24 @@ async fn a_process_sees_only_the_environment_it_is_given() {
 async fn nothing_outlives_a_killed_test_process() {
     if std::env::var_os("TESTKIT_VICTIM").is_some() {
         let process = ServiceProcess::start(Path::new("/bin/sleep"), &["1000"], &[]).await;
-        let url = Postgres::shared().new_database();
-        println!("ready {} {url}", process.pid());
+        let server = Postgres::shared();
+        println!("ready {} {} {}", process.pid(), server.new_database(), server.folder().display());
         std::future::pending::<()>().await;
     }
     let test = std::env::current_exe().unwrap();
     let arguments = ["--exact", "nothing_outlives_a_killed_test_process", "--nocapture"];
     let victim = ServiceProcess::start(&test, &arguments, &[("TESTKIT_VICTIM", "1")]).await;
-    victim.ready(|| async { victim.log().contains("ready ") }).await;
+    victim.ready(|| async { victim.log().contains("ready ") && victim.log().ends_with('\n') }).await;
     let log = victim.log();
     let words: Vec<&str> = log.split("ready ").nth(1).unwrap().split_whitespace().collect();
-    let (pid, url) = (words[0].parse().unwrap(), words[1]);
-    let port: u16 = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
-    assert!(process_alive(pid));
-    assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok());
+    let (pid, folder) = (words[0].parse().unwrap(), Path::new(words[2]));
+    let address = words[1].rsplit('@').next().unwrap().split('/').next().unwrap();
+    assert!(process_alive(pid) && folder.join("data").is_dir());
+    assert!(TcpStream::connect(address).await.is_ok());
     victim.kill().await;
-    eventually("the end of everything", Duration::from_secs(30), async || {
-        let refused = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err();
-        (refused && !process_alive(pid)).then_some(())
+    eventually("the end of everything", PATIENCE, async || {
+        let refused = TcpStream::connect(address).await.is_err();
+        (refused && !process_alive(pid) && !folder.exists()).then_some(())
     })
     .await;
 }
