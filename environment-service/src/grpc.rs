@@ -19,8 +19,8 @@ use tower::ServiceBuilder;
 /// The name by which grants mean this service.
 pub(crate) const AUDIENCE: &str = "environment-service";
 
-/// The largest request that is read: an environment of as many nodes as there can be is a tenth of it.
-const MAX_REQUEST: usize = 256 * 1024;
+/// The largest request that is read. It is more than the gateway takes, so that what is too large in it is named.
+const MAX_REQUEST: usize = 4 * 1024 * 1024;
 
 /// The service behind the access layer.
 pub(crate) fn routes(control: Control, keys: AuthorityKeys, layer: AccessLayer) -> Routes {

@@ -1,7 +1,6 @@
 //! The environment-service as a process of its own.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -31,17 +30,8 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
     let config = Config::load(&arguments.config)?;
     if let Some(Command::Migrate) = arguments.command {
         return Ok(environment_service::migrate(&config).await?);
@@ -49,7 +39,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let _telemetry = telemetry::init("environment-service", &config.telemetry)?;
     let lifecycle = Lifecycle::new();
     lifecycle.install_signals()?;
-    // What is under way at the end is bounded by the grace for nodes.
     let grace = Duration::from_secs(30) + config.stop_grace.unsigned_abs();
     environment_service::run(config, lifecycle.clone()).await?;
     Ok(lifecycle.drained(grace).await?)

@@ -1,5 +1,6 @@
 //! From what is to what is desired, by the plan.
 
+use std::error::Error;
 use std::fmt;
 
 use storage::StorageError;
@@ -56,7 +57,8 @@ impl Operations {
         let intents = self.intents(&nodes)?;
         self.store.intend(&intents).await?;
         let launched = self.launch(environment, &nodes, &intents).await;
-        if launched.is_err() {
+        if let Err(error) = &launched {
+            log(environment, error);
             self.undo(environment, &intents).await;
         }
         launched
@@ -125,6 +127,13 @@ impl Operations {
             tracing::warn!(environment.name = %environment.name, %error, "ended launches were not forgotten");
         }
     }
+}
+
+/// What is wrong with the machine or the configuration is for the operator, not for the caller.
+fn log(environment: &Environment, error: &BringUpError) {
+    let cause = error.source();
+    let root = cause.and_then(Error::source);
+    tracing::warn!(environment.name = %environment.name, %error, cause, root, "an environment does not start");
 }
 
 fn to_end(environment: &Environment, actions: &[Action]) -> Vec<Launch> {

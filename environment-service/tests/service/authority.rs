@@ -1,0 +1,112 @@
+//! A real token-service, and its signing key, by which a test makes what the authority would, and what it would not.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use access::{
+    AccountId, Claims, Credential, CredentialId, CredentialKind, GRANT_HEADER, GrantedKind, PermissionSet, Revision,
+    SigningKey,
+};
+use jiff::{SignedDuration, Timestamp};
+use lifecycle::Lifecycle;
+use proto::catalog::PermissionId;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use storage::DatabaseUrl;
+use token_service::{Config, Service, ServiceKeyConfig};
+use tokio::task::JoinHandle;
+use tonic::Request;
+use tonic::metadata::MetadataValue;
+
+pub(crate) const ALICE: AccountId = AccountId(1);
+pub(crate) const BOB: AccountId = AccountId(2);
+
+/// The authority, which may not run yet.
+pub(crate) struct Authority {
+    config: Config,
+    pub(crate) signing_key: SigningKey,
+    pub(crate) service_key_file: PathBuf,
+    running: Option<(Lifecycle, JoinHandle<()>)>,
+}
+
+impl Authority {
+    /// One that will listen there.
+    pub(crate) async fn prepare(folder: &Path, listen: SocketAddr) -> Self {
+        let service_key = Credential::generate(CredentialKind::Service, &mut StdRng::seed_from_u64(1));
+        let service_key_file = folder.join("service.key");
+        std::fs::write(&service_key_file, service_key.expose()).unwrap();
+        let database = DatabaseUrl::sqlite(&folder.join("token.db"));
+        let mut config = Config::new(database, folder.join("signing-key.pem"));
+        config.listen = listen;
+        config.service_keys =
+            vec![ServiceKeyConfig { name: "environment-service".into(), sha256: service_key.hash().to_string() }];
+        token_service::migrate(&config).await.unwrap();
+        let signing_key = write_signing_key(&config.signing_key_file, 1);
+        Self { config, signing_key, service_key_file, running: None }
+    }
+
+    pub(crate) async fn start(&mut self) -> SocketAddr {
+        let lifecycle = Lifecycle::new();
+        let service = Service::bind(self.config.clone(), lifecycle.clone()).await.unwrap();
+        let address = service.local_addr();
+        let served = tokio::spawn(async move { service.serve().await.unwrap() });
+        self.running = Some((lifecycle, served));
+        address
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        let (lifecycle, served) = self.running.take().unwrap();
+        lifecycle.begin_drain();
+        served.await.unwrap();
+    }
+
+    /// Gives it another key to sign with from its next start on.
+    pub(crate) fn replace_signing_key(&mut self) {
+        self.signing_key = write_signing_key(&self.config.signing_key_file, 2);
+    }
+
+    /// What the authority says of an account's session.
+    pub(crate) fn session(&self, account: AccountId) -> Claims {
+        let now = Timestamp::now();
+        Claims {
+            credential: CredentialId { kind: GrantedKind::Session, number: 1 },
+            account,
+            administrator: false,
+            permissions: PermissionSet::default(),
+            audience: "environment-service".to_owned(),
+            issued_at: now,
+            expires_at: now + SignedDuration::from_secs(60),
+            as_of: Revision(0),
+            credential_expires_at: None,
+        }
+    }
+
+    /// What the authority says of an account's token for some methods.
+    pub(crate) fn token(&self, account: AccountId, permissions: &[u32]) -> Claims {
+        Claims {
+            credential: CredentialId { kind: GrantedKind::Token, number: 1 },
+            permissions: permissions.iter().copied().map(PermissionId).collect(),
+            ..self.session(account)
+        }
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        if let Some((lifecycle, _)) = &self.running {
+            lifecycle.abort();
+        }
+    }
+}
+
+fn write_signing_key(file: &Path, seed: u64) -> SigningKey {
+    let key = SigningKey::generate(&mut StdRng::seed_from_u64(seed));
+    std::fs::write(file, key.to_pem().as_bytes()).unwrap();
+    key
+}
+
+pub(crate) fn with_grant<T>(grant: &[u8], message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().append_bin(GRANT_HEADER, MetadataValue::from_bytes(grant));
+    request
+}

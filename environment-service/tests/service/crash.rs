@@ -1,0 +1,184 @@
+//! The service as a process of its own, killed without warning and started again.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use environment_service::Config;
+use jiff::SignedDuration;
+use proto::environment::v1::control_client::ControlClient;
+use testkit::{ServiceProcess, TestDatabase, eventually, free_port};
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::stage::{Caller, LONG, Stage, all_alive, pids};
+
+/// The service's program on a stage whose authority runs.
+struct Program {
+    process: ServiceProcess,
+    client: ControlClient<Channel>,
+}
+
+impl Program {
+    async fn start(config: &Config, database: &str, folder: &Path) -> Self {
+        let port = free_port();
+        let file = write_config(config, database, port, folder);
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_environment-service"));
+        let process = ServiceProcess::start(&program, &["--config", file.to_str().unwrap()], &[]).await;
+        let channel = Channel::from_shared(format!("http://127.0.0.1:{port}")).unwrap().connect_lazy();
+        let health = HealthClient::new(channel.clone());
+        process
+            .ready(|| {
+                let mut health = health.clone();
+                async move {
+                    let answer = health.check(HealthCheckRequest { service: String::new() }).await;
+                    answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
+                }
+            })
+            .await;
+        Self { process, client: ControlClient::new(channel) }
+    }
+
+    fn alice<'a>(&self, stage: &'a Stage) -> Caller<'a> {
+        stage.caller(self.client.clone())
+    }
+}
+
+fn write_config(config: &Config, database: &str, port: u16, folder: &Path) -> PathBuf {
+    let mut text = format!(
+        "listen = \"127.0.0.1:{port}\"\ndatabase_url = {database:?}\nauthority_url = {:?}\nservice_key_file = {:?}\n\
+         data_dir = {:?}\nstop_grace = \"{:#}\"\nstart_settle = \"{:#}\"\n",
+        config.authority_url, config.service_key_file, config.data_dir, config.stop_grace, config.start_settle
+    );
+    for template in &config.templates {
+        let Ok(()) = writeln!(
+            text,
+            "[[template]]\nname = {:?}\ncommand = {:?}\nport = {}\nenvironment = {{ GATE = {:?} }}",
+            template.name, template.command, template.port, template.environment["GATE"]
+        ) else {
+            unreachable!("a String takes all")
+        };
+    }
+    let file = folder.join("environment-service.toml");
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+/// A stage whose service is the program.
+async fn stage() -> (Stage, String) {
+    let database = TestDatabase::sqlite();
+    let url = database.url.clone();
+    let mut stage = Stage::prepare(database).await;
+    stage.authority.start().await;
+    (stage, url)
+}
+
+#[tokio::test]
+async fn what_runs_is_found_again_and_not_started_twice() {
+    let (stage, database) = stage().await;
+    let folder = stage.file("");
+    let program = Program::start(&stage.config, &database, &folder).await;
+    let created = program.alice(&stage).create("shop", &[("cp", "pair", 2)]).await.unwrap();
+    let before = pids(&created.nodes);
+    program.process.kill().await;
+    assert!(all_alive(&before));
+    assert_eq!(stage.processes().len(), 4);
+
+    let program = Program::start(&stage.config, &database, &folder).await;
+    let alice = program.alice(&stage);
+    let info = alice.info("shop").await.unwrap();
+    assert_eq!((info.env.unwrap().status, pids(&info.nodes)), (1, before.clone()));
+    alice.start("shop").await.unwrap();
+    assert_eq!(stage.processes().len(), 4);
+    alice.stop("shop").await.unwrap();
+    assert_eq!(stage.processes(), [] as [i32; 0]);
+    let (code, log) = program.process.terminate().await;
+    assert_eq!(code, 0, "{log}");
+}
+
+#[tokio::test]
+async fn a_creation_that_was_torn_off_is_finished_with_what_was_launched() {
+    let (mut stage, database) = stage().await;
+    let folder = stage.file("");
+    stage.config.start_settle = SignedDuration::from_secs(60);
+    let program = Program::start(&stage.config, &database, &folder).await;
+    let before = {
+        let (alice, witness) = (program.alice(&stage), program.alice(&stage));
+        tokio::select! {
+            _ = alice.create("shop", &[("cp", "pair", 2)]) => panic!("it settles for a minute"),
+            nodes = eventually("both are launched", LONG, || async {
+                let info = witness.info("shop").await.ok()?;
+                assert_eq!(info.env?.status, 6);
+                info.nodes.iter().all(|node| node.ctid > 0).then(|| pids(&info.nodes))
+            }) => nodes,
+        }
+    };
+    program.process.kill().await;
+
+    stage.config.start_settle = SignedDuration::from_millis(100);
+    let program = Program::start(&stage.config, &database, &folder).await;
+    program.alice(&stage).until_status("shop", 1).await;
+    let info = program.alice(&stage).info("shop").await.unwrap();
+    assert_eq!(pids(&info.nodes), before);
+    assert_eq!(stage.processes().len(), 4);
+}
+
+#[tokio::test]
+async fn a_stop_that_was_torn_off_is_finished() {
+    let (mut stage, database) = stage().await;
+    let folder = stage.file("");
+    stage.config.stop_grace = SignedDuration::from_secs(60);
+    let program = Program::start(&stage.config, &database, &folder).await;
+    program.alice(&stage).create("shop", &[("cp", "slow", 1)]).await.unwrap();
+    {
+        let (alice, witness) = (program.alice(&stage), program.alice(&stage));
+        tokio::select! {
+            _ = alice.stop("shop") => panic!("the gate is shut"),
+            () = witness.until_status("shop", 13) => (),
+        }
+    }
+    program.process.kill().await;
+    stage.open_gate();
+
+    let program = Program::start(&stage.config, &database, &folder).await;
+    program.alice(&stage).until_status("shop", 2).await;
+    assert_eq!(stage.processes(), [] as [i32; 0]);
+}
+
+#[tokio::test]
+async fn a_launch_that_was_never_recorded_is_found() {
+    let (stage, database) = stage().await;
+    let folder = stage.file("");
+    let program = Program::start(&stage.config, &database, &folder).await;
+    let created = program.alice(&stage).create("shop", &[("cp", "pair", 1)]).await.unwrap();
+    program.process.kill().await;
+    // As if the service had been killed between the launch and its record.
+    let opened = storage::Database::open(&database.parse().unwrap(), &storage::DatabaseOptions::default()).await;
+    let opened = opened.unwrap();
+    let mut tx = opened.begin("test").await.unwrap();
+    for text in ["update node set instance = null", "update environment set operation = 'create', desired = 'stopped'"]
+    {
+        assert_eq!(sqlx::query(text).execute(&mut *tx).await.unwrap().rows_affected(), 1);
+    }
+    tx.commit().await.unwrap();
+    opened.close().await;
+
+    let program = Program::start(&stage.config, &database, &folder).await;
+    program.alice(&stage).until_status("shop", 1).await;
+    let info = program.alice(&stage).info("shop").await.unwrap();
+    assert_eq!(pids(&info.nodes), pids(&created.nodes));
+    assert_eq!(stage.processes().len(), 2, "nothing was started twice");
+}
+
+#[tokio::test]
+async fn the_program_says_what_is_wrong_with_its_configuration() {
+    let (stage, database) = stage().await;
+    let file = write_config(&stage.config, &database, 0, &stage.file(""));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("stop_grase = \"1s\"\n{text}")).unwrap();
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_environment-service"));
+    let mut process = ServiceProcess::start(&program, &["--config", file.to_str().unwrap()], &[]).await;
+    assert_eq!(process.ended().await, 1);
+    assert!(process.log().contains("stop_grase"), "{}", process.log());
+}
