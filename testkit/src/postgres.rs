@@ -20,8 +20,9 @@ pub struct Postgres {
 }
 
 /// Makes a folder with a server, says `ready` and where, and removes both when standard input ends. What keeps the server
-/// from starting is told instead.
+/// from starting is told instead. (Who reads it can be gone by then, and that must not end the guard.)
 const GUARD: &str = r#"
+trap '' PIPE
 programs=$1 port=$2 name=portcullis-postgres-XXXXXX
 folder=$(mktemp -d "${TMPDIR:-/tmp}/$name" 2>/dev/null || mktemp -d "/tmp/$name") || exit
 settings="-k '$folder' -p $port -c listen_addresses=127.0.0.1 -c max_connections=200"

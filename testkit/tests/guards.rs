@@ -1,8 +1,11 @@
 //! What tests start must not outlive them.
 
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use testkit::{Postgres, ServiceProcess, eventually, process_alive, processes_in_group};
 use tokio::net::TcpStream;
 
@@ -60,29 +63,67 @@ async fn a_process_sees_only_the_environment_it_is_given() {
     assert!(log.contains("A=1\n") && !log.contains("HOME="), "{log}");
 }
 
+/// A test process with a folder of its own for what it leaves behind, which must be nothing.
+async fn victim(test: &str) -> (ServiceProcess, TempDir) {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written");
+    // PostgreSQL may run as somebody else.
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).expect("our own folder");
+    let environment = [("TESTKIT_VICTIM", "1"), ("TMPDIR", folder.path().to_str().expect("a plain path"))];
+    let program = std::env::current_exe().expect("a test has a path");
+    (ServiceProcess::start(&program, &["--exact", test, "--nocapture"], &environment).await, folder)
+}
+
+fn is_victim() -> bool {
+    std::env::var_os("TESTKIT_VICTIM").is_some()
+}
+
+fn left_in(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).expect("our own folder").flatten().map(|entry| entry.path()).collect()
+}
+
+/// Processes that have to do with a folder.
+fn working_in(folder: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").expect("this is Linux").flatten();
+    let commands = processes.filter_map(|process| std::fs::read_to_string(process.path().join("cmdline")).ok());
+    commands.filter(|command| command.contains(&*folder.to_string_lossy())).collect()
+}
+
 /// The test process itself can be killed: its pipes end then, and with them everything.
 #[tokio::test]
 async fn nothing_outlives_a_killed_test_process() {
-    if std::env::var_os("TESTKIT_VICTIM").is_some() {
+    if is_victim() {
         let process = ServiceProcess::start(Path::new("/bin/sleep"), &["1000"], &[]).await;
-        let server = Postgres::shared();
-        println!("ready {} {} {}", process.pid(), server.new_database(), server.folder().display());
+        println!("ready {} {}", process.pid(), Postgres::shared().new_database());
         std::future::pending::<()>().await;
     }
-    let test = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "nothing_outlives_a_killed_test_process", "--nocapture"];
-    let victim = ServiceProcess::start(&test, &arguments, &[("TESTKIT_VICTIM", "1")]).await;
+    let (victim, folder) = victim("nothing_outlives_a_killed_test_process").await;
     victim.ready(|| async { victim.log().contains("ready ") && victim.log().ends_with('\n') }).await;
     let log = victim.log();
     let words: Vec<&str> = log.split("ready ").nth(1).unwrap().split_whitespace().collect();
-    let (pid, folder) = (words[0].parse().unwrap(), Path::new(words[2]));
-    let address = words[1].rsplit('@').next().unwrap().split('/').next().unwrap();
-    assert!(process_alive(pid) && folder.join("data").is_dir());
+    let (pid, url) = (words[0].parse().unwrap(), words[1]);
+    let address = url.rsplit('@').next().unwrap().split('/').next().unwrap();
+    assert!(process_alive(pid) && !working_in(folder.path()).is_empty() && !left_in(folder.path()).is_empty());
     assert!(TcpStream::connect(address).await.is_ok());
     victim.kill().await;
     eventually("the end of everything", PATIENCE, async || {
         let refused = TcpStream::connect(address).await.is_err();
-        (refused && !process_alive(pid) && !folder.exists()).then_some(())
+        let gone = working_in(folder.path()).is_empty() && left_in(folder.path()).is_empty();
+        (refused && gone && !process_alive(pid)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_outlives_a_test_process_that_is_killed_while_postgresql_starts() {
+    if is_victim() {
+        let _ = Postgres::shared();
+        std::future::pending::<()>().await;
+    }
+    let (victim, folder) = victim("nothing_outlives_a_test_process_that_is_killed_while_postgresql_starts").await;
+    eventually("PostgreSQL's folder", PATIENCE, async || left_in(folder.path()).pop()).await;
+    victim.kill().await;
+    eventually("the end of everything", PATIENCE, async || {
+        (working_in(folder.path()).is_empty() && left_in(folder.path()).is_empty()).then_some(())
     })
     .await;
 }
