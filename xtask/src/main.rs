@@ -6,6 +6,8 @@ mod steps;
 mod tools;
 mod up;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 use crate::steps::Step;
@@ -34,13 +36,19 @@ const CHECK: &[Step] = &[packages::STEP, source::FORMAT, source::LINTS, source::
 // The end-to-end tests start the binaries, which `cargo test` alone would not build.
 const TEST: &[Step] = &[packages::STEP, source::FORMAT, source::LINTS, source::BINARIES, source::ALL_TESTS];
 
-fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
-    let tools = Tools::find()?;
-    match cli.command {
+fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    let done = Tools::find().and_then(|tools| match command {
         Command::Up(arguments) => up::run(&tools, &arguments),
         Command::Check => steps::run(CHECK, &tools),
         Command::Test => steps::run(TEST, &tools),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

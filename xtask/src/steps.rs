@@ -27,7 +27,8 @@ pub(crate) fn run(steps: &[Step], tools: &Tools) -> anyhow::Result<()> {
         let begun = Instant::now();
         result = (step.run)(tools).with_context(|| format!("step `{}`", step.name));
         let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Failed };
-        eprintln!("    {} after {:.1} s", step.name, begun.elapsed().as_secs_f64());
+        let how = if result.is_ok() { "done" } else { "failed" };
+        eprintln!("    {how} after {:.1} s", begun.elapsed().as_secs_f64());
         outcomes.push((outcome, begun.elapsed()));
         if result.is_err() {
             break;
