@@ -1,6 +1,6 @@
 //! Logs and traces of a process. It knows no service; what may be logged is decided where it is logged.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -48,6 +48,13 @@ pub enum InitError {
 #[must_use = "telemetry ends with its guard"]
 #[derive(Debug)]
 pub struct Guard(());
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Nobody is left to tell that it failed.
+        let _ = std::io::stderr().flush();
+    }
+}
 
 /// Begins to log on standard error, in colour only on a terminal and never with `NO_COLOR`.
 ///
