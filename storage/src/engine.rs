@@ -1,5 +1,6 @@
 //! Everything in which the two engines differ.
 
+use std::error::Error;
 use std::fmt;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -104,21 +105,21 @@ impl fmt::Display for Engine {
 
 /// Makes what has to be there before the first connection, and says how to connect.
 pub(crate) fn prepare(url: &DatabaseUrl) -> io::Result<AnyConnectOptions> {
-    let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
     let url = match url.place() {
         Place::Server(url) => url.clone(),
+        Place::File(path) if path.to_str().is_none() => return Err(invalid("its path is not UTF-8")),
         Place::File(path) => {
             create_private_file(path)?;
-            let absolute = DatabaseUrl::sqlite(&std::path::absolute(path)?);
-            if path.to_str().is_none() {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "its path is not UTF-8"));
-            }
-            Url::parse(&absolute.to_string()).map_err(|error| invalid(error.to_string()))?
+            Url::parse(&DatabaseUrl::sqlite(&std::path::absolute(path)?).to_string()).map_err(invalid)?
         }
     };
-    let options = AnyConnectOptions::from_url(&url).map_err(|error| invalid(error.to_string()))?;
+    let options = AnyConnectOptions::from_url(&url).map_err(invalid)?;
     // Every call is logged where it arrives; its statements are noise beside that.
     Ok(options.disable_statement_logging())
+}
+
+fn invalid(error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
 }
 
 /// Tells a new connection what it is for.
