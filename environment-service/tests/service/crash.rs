@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use environment_service::Config;
 use jiff::SignedDuration;
 use proto::environment::v1::control_client::ControlClient;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use testkit::{ServiceProcess, TestDatabase, eventually, free_port};
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
@@ -154,8 +157,7 @@ async fn a_launch_that_was_never_recorded_is_found() {
     let created = program.alice(&stage).create("shop", &[("cp", "pair", 1)]).await.unwrap();
     program.process.kill().await;
     // As if the service had been killed between the launch and its record.
-    let opened = storage::Database::open(&database.parse().unwrap(), &storage::DatabaseOptions::default()).await;
-    let opened = opened.unwrap();
+    let opened = stage.database().await;
     let mut tx = opened.begin("test").await.unwrap();
     for text in ["update node set instance = null", "update environment set operation = 'create', desired = 'stopped'"]
     {
@@ -169,6 +171,38 @@ async fn a_launch_that_was_never_recorded_is_found() {
     let info = program.alice(&stage).info("shop").await.unwrap();
     assert_eq!(pids(&info.nodes), pids(&created.nodes));
     assert_eq!(stage.processes().len(), 2, "nothing was started twice");
+}
+
+#[tokio::test]
+async fn killed_at_any_moment_it_neither_loses_nor_doubles_anything() {
+    let (mut stage, database) = stage().await;
+    let folder = stage.file("");
+    stage.config.start_settle = SignedDuration::from_millis(10);
+    let mut program = Program::start(&stage.config, &database, &folder).await;
+    program.alice(&stage).create("shop", &[("cp", "fickle", 3)]).await.unwrap();
+    let mut rng = StdRng::seed_from_u64(20_261_123);
+    for round in 0..20 {
+        // Not to wait for anything: the moment is the point.
+        let moment = tokio::time::sleep(Duration::from_millis(rng.random_range(0..40)));
+        let alice = program.alice(&stage);
+        tokio::select! {
+            () = async {
+                // Stops and starts for as long as it is let.
+                while alice.stop("shop").await.and(alice.start("shop").await).is_ok() {}
+            } => (),
+            () = moment => (),
+        }
+        drop(alice);
+        program.process.kill().await;
+        program = Program::start(&stage.config, &database, &folder).await;
+        let at_rest = || async {
+            let status = program.alice(&stage).status("shop").await;
+            [1, 2].contains(&status).then_some(status)
+        };
+        let status = eventually("what was torn off is finished", LONG, at_rest).await;
+        let expected = if status == 1 { 3 } else { 0 };
+        assert_eq!(stage.processes().len(), expected, "round {round}, status {status}");
+    }
 }
 
 #[tokio::test]

@@ -190,6 +190,49 @@ async fn a_caller_that_goes_away_does_not_cancel() {
 }
 
 #[tokio::test]
+async fn an_operation_that_nobody_works_on_is_finished() {
+    let stage = Stage::sqlite().await;
+    let alice = stage.alice();
+    alice.create("shop", &[("cp", "pair", 1)]).await.unwrap();
+    // As if the record of its beginning had come through in an outage that hid it from the service.
+    let database = stage.database().await;
+    let mut tx = database.begin("test").await.unwrap();
+    sqlx::query("update environment set operation = 'stop'").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(alice.status("shop").await, 13);
+    assert_kind(alice.start("shop").await, ErrorKind::EnvironmentStatus);
+    alice.until_status("shop", 2).await;
+    alice.start("shop").await.unwrap();
+    assert_eq!(alice.status("shop").await, 1);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_database_does_not_leave_an_environment_locked() {
+    let mut stage = Stage::prepare(testkit::TestDatabase::sqlite()).await;
+    stage.config.stop_grace = jiff::SignedDuration::from_secs(30);
+    stage.authority.start().await;
+    stage.start_service().await;
+    let alice = stage.alice();
+    alice.create("shop", &[("cp", "slow", 1)]).await.unwrap();
+    let database = stage.database().await;
+    let outage = async {
+        alice.until_status("shop", 13).await;
+        // Nobody else can write for as long as this is open, which is longer than the service waits for its turn.
+        let outage = database.begin("outage").await.unwrap();
+        stage.open_gate();
+        eventually("the node ends", LONG, || async { stage.processes().is_empty().then_some(()) }).await;
+        // The second of these begins after the service has begun to record the end, and gives up later than it.
+        for _ in 0..2 {
+            assert_kind(alice.create("other", &[("cp", "pair", 1)]).await, ErrorKind::Unavailable);
+        }
+        drop(outage);
+    };
+    let (stopped, ()) = tokio::join!(alice.stop("shop"), outage);
+    stopped.unwrap();
+    assert_eq!(alice.status("shop").await, 2);
+}
+
+#[tokio::test]
 async fn anothers_environment_is_as_good_as_none() {
     let stage = Stage::sqlite().await;
     stage.alice().create("shop", &[("cp", "pair", 1)]).await.unwrap();

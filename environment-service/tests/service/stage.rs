@@ -17,6 +17,7 @@ use proto::environment::v1::{
 };
 use proto::{ErrorKind, Failure};
 use rustix::process::{Pid, Signal, kill_process};
+use storage::{Database, DatabaseOptions};
 use tempfile::TempDir;
 use testkit::{TestDatabase, databases, eventually};
 use tokio::task::JoinHandle;
@@ -150,6 +151,11 @@ impl Stage {
 
     pub(crate) fn account(&self, account: AccountId) -> Caller<'_> {
         Caller { account, ..self.alice() }
+    }
+
+    /// The service's database, by another connection.
+    pub(crate) async fn database(&self) -> Database {
+        Database::open(&self.config.database_url, &DatabaseOptions::default()).await.unwrap()
     }
 
     /// Opens the gate that templates look at.

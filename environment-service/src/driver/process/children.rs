@@ -82,7 +82,7 @@ async fn collect(mut child: Child, hold: Hold) -> Exit {
     if let Err(error) = hold.ended().await {
         tracing::warn!(process.id = hold.key().pid, %error, "a process could not be watched any more");
     }
-    let left = match Table::read().await {
+    let left = match Table::read_unmarked().await {
         Ok(table) => table.group(hold.key().pid).filter(|entry| !entry.over).map(|entry| entry.key).collect(),
         Err(_) => HashSet::new(),
     };

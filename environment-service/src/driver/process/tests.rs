@@ -92,7 +92,7 @@ impl Drop for Machine {
         // Killing may race with forking, hence again until nothing is found.
         let deadline = Instant::now() + LONG;
         while Instant::now() < deadline {
-            let Ok(table) = table::read() else { return };
+            let table = Table::read_now();
             let marked = self.launched.iter().flat_map(|launch| table.marked(*launch));
             let grouped = self.groups.iter().flat_map(|group| table.group(*group));
             let pids: Vec<i32> = marked.chain(grouped).filter(|entry| !entry.over).map(|entry| entry.key.pid).collect();
@@ -276,7 +276,7 @@ async fn what_was_never_recorded_is_found_by_its_mark() {
     let unrecorded = Launch { instance: None, ..launch };
     assert_eq!(driver.observe(&unrecorded), Observed::Dead { reason: None }, "not seen before it is found");
     driver.end(&[unrecorded]).await.unwrap();
-    assert!(machine.launched.iter().all(|launch| table::read().unwrap().marked(*launch).all(|entry| entry.over)));
+    assert!(machine.launched.iter().all(|launch| Table::read_now().marked(*launch).all(|entry| entry.over)));
 }
 
 #[tokio::test]
