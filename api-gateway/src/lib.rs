@@ -1,1 +1,16 @@
-//! REST in, gRPC out.
+//! REST in, gRPC out. Routes, decoding and answers follow from the API catalog: the gateway knows no method by name, and no
+//! account but through the authority's answers.
+
+mod answer;
+mod authority;
+mod call;
+mod config;
+mod http_request;
+mod parameters;
+mod readiness;
+mod server;
+mod service_url;
+mod upstream;
+
+pub use config::{Config, ConfigError};
+pub use server::{Gateway, RunError};

@@ -32,7 +32,7 @@ pub(crate) fn answer(
 /// A table without lines, which `cut` and `awk` can read too.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(head.map(str::to_uppercase));
+    table.load_style(presets::NOTHING).set_header(head.map(str::to_uppercase));
     for row in rows {
         table.add_row(row);
     }

@@ -20,6 +20,9 @@ use crate::store::{MIGRATIONS, Store};
 
 /// How often health looks at the database.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+/// How long, besides the nodes' grace, accepted calls may take when the drain has begun. One that watches the health never
+/// ends by itself.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// How many calls of one connection are worked on at once.
 const CONCURRENCY_PER_CONNECTION: usize = 1024;
 
@@ -52,6 +55,9 @@ pub enum RunError {
     /// The server failed.
     #[error("the server failed")]
     Serve(#[from] tonic::transport::Error),
+    /// It was told to end at once.
+    #[error("stopped before everything had ended")]
+    Aborted,
 }
 
 /// The environment-service, listening.
@@ -62,6 +68,7 @@ pub struct Service {
     keys: AuthorityKeys,
     layer: AccessLayer,
     on_shutdown: OnShutdown,
+    patience: Duration,
     lifecycle: Lifecycle,
 }
 
@@ -102,7 +109,8 @@ impl Service {
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        Ok(Self { listener, address, operations, keys, layer, on_shutdown: config.on_shutdown, lifecycle })
+        let patience = DRAIN_PATIENCE + config.stop_grace();
+        Ok(Self { listener, address, operations, keys, layer, on_shutdown: config.on_shutdown, patience, lifecycle })
     }
 
     /// Where it listens.
@@ -115,7 +123,7 @@ impl Service {
     /// and every operation is finished.
     ///
     /// # Errors
-    /// Where the server fails, or what was begun before cannot be taken up.
+    /// Where the server fails, what was begun before cannot be taken up, or all is to end at once.
     pub async fn serve(self) -> Result<(), RunError> {
         self.operations.recover().await?;
         let (reporter, health) = tonic_health::server::health_reporter();
@@ -127,12 +135,18 @@ impl Service {
         tracing::info!(address = %self.address, "environment-service is listening");
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let control = Control::new(self.operations.clone());
-        Server::builder()
+        let server = Server::builder()
             .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .add_routes(grpc::routes(control, self.keys, self.layer).add_service(health))
-            .serve_with_incoming_shutdown(incoming, self.lifecycle.draining())
-            .await?;
+            .serve_with_incoming_shutdown(incoming, self.lifecycle.draining());
+        let lifecycle = &self.lifecycle;
+        let too_late = async { (lifecycle.draining().await, tokio::time::sleep(self.patience).await) };
+        tokio::select! {
+            served = server => served?,
+            _ = too_late => tracing::warn!("connections are cut that did not end"),
+            () = lifecycle.aborted() => return Err(RunError::Aborted),
+        }
         shut_down(&self.operations, self.on_shutdown).await;
         Ok(())
     }

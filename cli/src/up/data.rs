@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use access::{Credential, CredentialHash, CredentialKind, SigningKey};
 use anyhow::{Context, bail};
-use environment_service::driver::Template;
+use environment_service::Template;
 use serde::Deserialize;
 use storage::DatabaseUrl;
 use zeroize::Zeroizing;

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use proto::environment::v1::control_client::ControlClient;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use rustix::process::Signal;
 use testkit::{ServiceProcess, TestDatabase, eventually, free_port};
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
@@ -144,6 +145,33 @@ async fn a_stop_that_was_torn_off_is_finished() {
     program.process.kill().await;
     stage.open_gate();
 
+    let program = Program::start(&stage.config, &database, &folder).await;
+    program.alice(&stage).until_status("shop", 2).await;
+    assert_eq!(stage.processes(), [] as [i32; 0]);
+}
+
+#[tokio::test]
+async fn told_to_end_twice_it_ends_at_once_and_leaves_the_rest_to_its_next_start() {
+    let (mut stage, database) = stage().await;
+    let folder = stage.file("");
+    stage.config.stop_grace = SignedDuration::from_secs(60);
+    let program = Program::start(&stage.config, &database, &folder).await;
+    program.alice(&stage).create("shop", &[("cp", "slow", 1)]).await.unwrap();
+    let (alice, witness) = (program.alice(&stage), program.alice(&stage));
+    let process = program.process;
+    let end = async {
+        witness.until_status("shop", 13).await;
+        process.signal(Signal::TERM);
+        let draining = || async { process.log().contains("draining").then_some(()) };
+        eventually("the first signal is heard", LONG, draining).await;
+        let (code, log) = process.terminate().await;
+        assert_eq!(code, 1, "{log}");
+    };
+    let (stopped, ()) = tokio::join!(alice.stop("shop"), end);
+    assert!(stopped.is_err(), "its connection was cut");
+    drop((alice, witness));
+
+    stage.open_gate();
     let program = Program::start(&stage.config, &database, &folder).await;
     program.alice(&stage).until_status("shop", 2).await;
     assert_eq!(stage.processes(), [] as [i32; 0]);
