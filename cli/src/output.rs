@@ -46,7 +46,7 @@ pub(crate) fn objects<'a>(object: &'a Map<String, Value>, member: &str) -> Vec<&
 }
 
 /// A member that is an object; empty where there is none.
-pub(crate) fn object<'a>(object: &'a Map<String, Value>, member: &str) -> Map<String, Value> {
+pub(crate) fn object(object: &Map<String, Value>, member: &str) -> Map<String, Value> {
     object.get(member).and_then(Value::as_object).cloned().unwrap_or_default()
 }
 

@@ -5,9 +5,12 @@ use super::Caller;
 use crate::arguments::Env;
 use crate::output::{self, cell, object, objects};
 
+/// How an answer is told to people.
+type People = fn(&Map<String, Value>) -> String;
+
 pub(super) async fn run(caller: &Caller, command: Env) -> anyhow::Result<()> {
     let named = |name: &str| vec![("envName", name.to_owned())];
-    let (method, parameters, people): (_, _, fn(&Map<String, Value>) -> String) = match command {
+    let (method, parameters, people): (_, _, People) = match command {
         Env::List => ("GetEnvs", Vec::new(), list),
         Env::Info { name } => ("GetEnvInfo", named(&name), info),
         Env::Start { name } => ("StartEnv", named(&name), nothing),

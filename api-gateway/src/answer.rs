@@ -1,0 +1,112 @@
+//! How an outcome looks to a REST client.
+
+mod json;
+mod problem;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, StatusCode};
+use prost_reflect::DynamicMessage;
+use proto::{ErrorKind, Failure, Method};
+use serde_json::{Map, Value, json};
+
+pub(crate) use problem::wants_problem;
+
+/// The header by which a caller and the logs name the same request.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// An answer, before it is a response: what the log has to know of it is still there.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) result: i32,
+    content_type: &'static str,
+    body: String,
+    headers: HeaderMap,
+}
+
+impl Answer {
+    /// The success of a method.
+    pub(crate) fn success(method: &Method, message: &DynamicMessage) -> Self {
+        let mut body = String::from("{\"result\":0");
+        if method.is_wrapped() {
+            body.push_str(",\"response\":{\"result\":0");
+            json::push_members(&mut body, message, true);
+            body.push('}');
+        } else {
+            json::push_members(&mut body, message, true);
+        }
+        body.push('}');
+        Self::json(StatusCode::OK, 0, body)
+    }
+
+    /// A failure: HTTP 200, since the platform's clients read no other body, or the truth for who asks for it.
+    pub(crate) fn failure(failure: &Failure, problem: bool) -> Self {
+        let kind = failure.kind();
+        let mut members = Map::from_iter([
+            ("result".to_owned(), json!(kind.result())),
+            ("error".to_owned(), json!(failure.message())),
+            ("reason".to_owned(), json!(kind.reason())),
+            ("source".to_owned(), json!("JEL")),
+        ]);
+        members.extend(failure.details().map(|(name, value)| (name.to_owned(), json!(value))));
+        if !problem {
+            return Self::json(StatusCode::OK, kind.result(), ordered(&members, &["result", "error"]));
+        }
+        let status = kind.http_status();
+        members.remove("error");
+        members.extend(problem::members(status, failure.message()));
+        let body = ordered(&members, &["type", "title", "status", "detail"]);
+        let mut answer = Self { content_type: problem::CONTENT_TYPE, ..Self::json(status, kind.result(), body) };
+        match kind {
+            ErrorKind::PostOnly => answer.header(ALLOW, "POST"),
+            ErrorKind::NotAuthenticated => {
+                answer.header(WWW_AUTHENTICATE, "Bearer realm=\"portcullis\", error=\"invalid_token\"");
+            }
+            ErrorKind::WrongLogin => answer.header(WWW_AUTHENTICATE, "Bearer realm=\"portcullis\""),
+            ErrorKind::MissingPermission => {
+                answer.header(WWW_AUTHENTICATE, "Bearer realm=\"portcullis\", error=\"insufficient_scope\"");
+            }
+            _ => {}
+        }
+        answer
+    }
+
+    /// JSON that is no answer of a method.
+    pub(crate) fn json(status: StatusCode, result: i32, body: String) -> Self {
+        Self { status, result, content_type: "application/json; charset=utf-8", body, headers: HeaderMap::new() }
+    }
+
+    fn header(&mut self, name: HeaderName, value: &'static str) {
+        self.headers.insert(name, HeaderValue::from_static(value));
+    }
+
+    pub(crate) fn into_response(self, request_id: &str) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        *headers = self.headers;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+/// An object's text with these members first, as people expect to read it.
+fn ordered(members: &Map<String, Value>, first: &[&str]) -> String {
+    let leading = first.iter().filter_map(|name| members.get_key_value(*name));
+    let rest = members.iter().filter(|(name, _)| !first.contains(&name.as_str()));
+    let mut text = String::from("{");
+    for (name, value) in leading.chain(rest) {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&format!("{}:{value}", Value::String(name.clone())));
+    }
+    text.push('}');
+    text
+}

@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use access::{Credential, CredentialError, CredentialKind};
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use jiff::SignedDuration;
+use serde::Deserialize;
+use telemetry::TelemetryConfig;
+use tonic::transport::Endpoint;
+use zeroize::Zeroizing;
+
+use crate::service_url;
+
+/// How the api-gateway runs: a TOML file, and over it the environment, `PORTCULLIS_API_GATEWAY__LISTEN` and so on (`__`
+/// goes one level down).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where it listens for HTTP. Default: `127.0.0.1:8080`.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The file that holds the key by which the token-service knows this gateway.
+    pub service_key_file: PathBuf,
+    /// Where each service is that executes methods: `"token-service" = "http://127.0.0.1:9001"`.
+    pub upstreams: BTreeMap<String, String>,
+    /// The largest body, in bytes: 1 KiB to 1 GiB. Default: 4 MiB.
+    #[serde(default = "default_max_body_bytes")]
+    pub max_body_bytes: usize,
+    /// The largest parameter, in bytes: 256 to 1 GiB. Default: 64 KiB.
+    #[serde(default = "default_max_parameter_bytes")]
+    pub max_parameter_bytes: usize,
+    /// How many calls are worked on at once; further ones are told to try again: 1 to 1,000,000. Default: 4096.
+    #[serde(default = "default_max_calls")]
+    pub max_calls: usize,
+    /// How many connections are open at once: 1 to 1,000,000. Default: 10000.
+    #[serde(default = "default_max_connections")]
+    pub max_connections: usize,
+    /// How long the token-service may take to say what a credential is worth: 100 ms to 1 min. Default: 5 s.
+    #[serde(default = "default_introspection_timeout")]
+    pub introspection_timeout: SignedDuration,
+    /// Logging.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+fn default_max_body_bytes() -> usize {
+    4 * 1024 * 1024
+}
+
+fn default_max_parameter_bytes() -> usize {
+    64 * 1024
+}
+
+fn default_max_calls() -> usize {
+    4096
+}
+
+fn default_max_connections() -> usize {
+    10_000
+}
+
+fn default_introspection_timeout() -> SignedDuration {
+    SignedDuration::from_secs(5)
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file or the environment does not fit the configuration.
+    #[error("the configuration is malformed")]
+    Malformed(#[from] Box<figment::Error>),
+    /// There is no such file.
+    #[error("there is no configuration file {}", .0.display())]
+    Missing(PathBuf),
+    /// A value is out of its range.
+    #[error("{key} must be {allowed}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A service that executes methods has no address.
+    #[error("upstreams: {0:?} is missing")]
+    MissingUpstream(String),
+    /// An address is of no service.
+    #[error("upstreams: {0:?} is no service that executes methods")]
+    UnknownUpstream(String),
+    /// An address is none.
+    #[error("upstreams: {0:?} must be an address like http://127.0.0.1:9001")]
+    Upstream(String),
+    /// The service key cannot be read.
+    #[error("service_key_file: {} cannot be read", file.display())]
+    ServiceKeyFile {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The service key is none.
+    #[error("service_key_file: what {} holds", file.display())]
+    ServiceKey {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: CredentialError,
+    },
+    /// The service key is a session or a token.
+    #[error("service_key_file: {} must hold a service key, `pcl_svc_…`", .0.display())]
+    NoServiceKey(PathBuf),
+}
+
+impl Config {
+    /// The defaults, with all that has none.
+    #[must_use]
+    pub fn new(service_key_file: PathBuf, upstreams: BTreeMap<String, String>) -> Self {
+        Self {
+            listen: default_listen(),
+            service_key_file,
+            upstreams,
+            max_body_bytes: default_max_body_bytes(),
+            max_parameter_bytes: default_max_parameter_bytes(),
+            max_calls: default_max_calls(),
+            max_connections: default_max_connections(),
+            introspection_timeout: default_introspection_timeout(),
+            telemetry: TelemetryConfig::default(),
+        }
+    }
+
+    /// Reads a file and the environment.
+    ///
+    /// # Errors
+    /// Where a key is unknown or missing, or a value is not what it may be; the error names the key.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        if !file.is_file() {
+            return Err(ConfigError::Missing(file.to_owned()));
+        }
+        let environment = Env::prefixed("PORTCULLIS_API_GATEWAY__").split("__");
+        let config: Self = Figment::from(Toml::file_exact(file)).merge(environment).extract().map_err(Box::new)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Looks whether each value is what it may be, and whether each service has its address.
+    ///
+    /// # Errors
+    /// Names the first key whose value is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let range = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Range { key, allowed }) };
+        range((1024..=1 << 30).contains(&self.max_body_bytes), "max_body_bytes", "1 KiB to 1 GiB")?;
+        range((256..=1 << 30).contains(&self.max_parameter_bytes), "max_parameter_bytes", "256 to 1 GiB")?;
+        range((1..=1_000_000).contains(&self.max_calls), "max_calls", "1 to 1,000,000")?;
+        range((1..=1_000_000).contains(&self.max_connections), "max_connections", "1 to 1,000,000")?;
+        let timeout = SignedDuration::from_millis(100)..=SignedDuration::from_mins(1);
+        range(timeout.contains(&self.introspection_timeout), "introspection_timeout", "100 ms to 1 min")?;
+        self.endpoints().map(drop)
+    }
+
+    /// The address of each service that executes methods.
+    pub(crate) fn endpoints(&self) -> Result<BTreeMap<&'static str, Endpoint>, ConfigError> {
+        let audiences = proto::catalog().audiences();
+        if let Some(unknown) = self.upstreams.keys().find(|name| !audiences.contains(name.as_str())) {
+            return Err(ConfigError::UnknownUpstream(unknown.clone()));
+        }
+        let endpoints = audiences.into_iter().map(|audience| {
+            let url = self.upstreams.get(audience).ok_or_else(|| ConfigError::MissingUpstream(audience.to_owned()))?;
+            let endpoint = service_url::endpoint(url).ok_or_else(|| ConfigError::Upstream(audience.to_owned()))?;
+            Ok((audience, endpoint))
+        });
+        endpoints.collect()
+    }
+
+    /// The key by which the authority knows this gateway.
+    pub(crate) fn service_key(&self) -> Result<Credential, ConfigError> {
+        let file = self.service_key_file.clone();
+        let text = std::fs::read_to_string(&file)
+            .map(Zeroizing::new)
+            .map_err(|source| ConfigError::ServiceKeyFile { file: file.clone(), source })?;
+        match Credential::parse(text.trim()) {
+            Ok(key) if key.kind() == CredentialKind::Service => Ok(key),
+            Ok(_) => Err(ConfigError::NoServiceKey(file)),
+            Err(source) => Err(ConfigError::ServiceKey { file, source }),
+        }
+    }
+}

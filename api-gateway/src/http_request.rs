@@ -1,0 +1,107 @@
+//! What a REST call consists of: its path, its parameters, its credential.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Multipart, Request};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, Method as Verb};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use proto::{ErrorKind, Failure};
+use zeroize::Zeroizing;
+
+use crate::parameters::Parameters;
+
+/// How large what is read may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) body: usize,
+    pub(crate) parameter: usize,
+}
+
+/// The parameters of a call, from the query and, of a POST, from a form in the body. Any other body is not ours to read: the
+/// webhooks that call with a token in the query send what they like.
+pub(crate) async fn parameters(request: Request, limits: Limits) -> Result<Parameters, Failure> {
+    let mut parameters = Parameters::default();
+    parameters.add_encoded(request.uri().query().unwrap_or_default().as_bytes());
+    if request.method() != Verb::POST {
+        return Ok(parameters);
+    }
+    match media_type(request.headers()).as_str() {
+        "multipart/form-data" => add_multipart(&mut parameters, request, limits).await?,
+        "application/x-www-form-urlencoded" => parameters.add_encoded(&body(request, limits).await?),
+        _ => drop(body(request, limits).await?),
+    }
+    Ok(parameters)
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+async fn body(request: Request, limits: Limits) -> Result<Bytes, Failure> {
+    let read = Limited::new(request.into_body(), limits.body).collect().await;
+    read.map(http_body_util::Collected::to_bytes)
+        .map_err(|error| if error.is::<LengthLimitError>() { too_large(limits) } else { unreadable().because(error) })
+}
+
+async fn add_multipart(parameters: &mut Parameters, request: Request, limits: Limits) -> Result<(), Failure> {
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts, axum::body::Body::new(Limited::new(body, limits.body)));
+    let malformed = |error: &dyn std::fmt::Display| {
+        Failure::new(ErrorKind::InvalidParameter, format!("the body is no multipart/form-data: {error}"))
+    };
+    let mut multipart = Multipart::from_request(request, &()).await.map_err(|error| malformed(&error))?;
+    loop {
+        let field = multipart.next_field().await.map_err(|error| multipart_failure(&error, limits))?;
+        let Some(field) = field else { return Ok(()) };
+        let Some(name) = field.name().map(str::to_owned) else { continue };
+        if field.file_name().is_some() {
+            return Err(Failure::invalid(&name, "must not be a file"));
+        }
+        let value = field.bytes().await.map_err(|error| multipart_failure(&error, limits))?;
+        parameters.add(&name, &value);
+    }
+}
+
+fn multipart_failure(error: &axum::extract::multipart::MultipartError, limits: Limits) -> Failure {
+    if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
+        return too_large(limits);
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        if source.is::<LengthLimitError>() {
+            return too_large(limits);
+        }
+        cause = source.source();
+    }
+    Failure::new(ErrorKind::InvalidParameter, "the body is no multipart/form-data")
+}
+
+fn too_large(limits: Limits) -> Failure {
+    Failure::new(ErrorKind::RequestTooLarge, format!("the body has more than {} bytes", limits.body))
+}
+
+fn unreadable() -> Failure {
+    Failure::new(ErrorKind::InvalidParameter, "the body ended before it was complete")
+}
+
+/// The credential that a call shows: a parameter, or `Authorization: Bearer` (RFC 6750, section 2.1). Two of them are refused:
+/// nobody could say under which the call is made.
+pub(crate) fn credential(
+    headers: &HeaderMap,
+    parameters: &Parameters,
+    limits: Limits,
+) -> Result<Option<Zeroizing<String>>, Failure> {
+    let parameter = parameters.credential(limits.parameter)?;
+    let mut bearers = headers.get_all(AUTHORIZATION).iter().filter_map(|value| {
+        let (scheme, value) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| value.trim())
+    });
+    match (parameter, bearers.next(), bearers.next()) {
+        (Some(_), Some(_), _) | (_, _, Some(_)) => Err(Failure::invalid(
+            "session",
+            "is given more than once (`Authorization: Bearer` is another place for it)",
+        )),
+        (credential, bearer, None) => Ok(credential.or(bearer).map(|value| Zeroizing::new(value.to_owned()))),
+    }
+}

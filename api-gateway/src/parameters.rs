@@ -1,0 +1,91 @@
+//! From what a client sent to a request message, by the method's descriptor. Pure: no I/O, and nothing panics on any bytes.
+
+mod date;
+mod list;
+mod names;
+mod scalar;
+mod structured;
+
+pub(crate) use names::Parameters;
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, Value};
+use proto::catalog::Parameter;
+use proto::{Failure, Method};
+
+/// Builds a method's request. Everything is looked at before anything is done.
+pub(crate) fn request(method: &Method, sent: &Parameters, max_bytes: usize) -> Result<DynamicMessage, Failure> {
+    let mut message = DynamicMessage::new(method.descriptor().input());
+    for parameter in method.parameters() {
+        let values = sent.values(parameter, max_bytes)?;
+        set(&mut message, parameter, &values)?;
+    }
+    Ok(message)
+}
+
+fn set(message: &mut DynamicMessage, parameter: &Parameter, values: &[&str]) -> Result<(), Failure> {
+    let field = parameter.field();
+    if field.is_list() && !is_message(field) {
+        return set_list(message, parameter, values);
+    }
+    let value = match values {
+        [] => None,
+        [value] => decode(parameter, value)?,
+        _ => return Err(Failure::invalid(parameter.name(), "is given more than once")),
+    };
+    match value {
+        Some(value) if field.is_list() && value.as_list().is_some_and(<[Value]>::is_empty) => missing(parameter),
+        Some(value) => {
+            message.set_field(field, value);
+            Ok(())
+        }
+        None => missing(parameter),
+    }
+}
+
+fn set_list(message: &mut DynamicMessage, parameter: &Parameter, values: &[&str]) -> Result<(), Failure> {
+    let items = list::items(parameter, values)?;
+    if let Some(wildcard) = parameter.wildcard()
+        && items == ["*"]
+    {
+        message.set_field(&wildcard, Value::Bool(true));
+        return Ok(());
+    }
+    if items.is_empty() {
+        return missing(parameter);
+    }
+    let decoded: Result<Vec<Value>, Failure> = items.iter().map(|item| scalar::decode(parameter, item)).collect();
+    message.set_field(parameter.field(), Value::List(decoded?));
+    Ok(())
+}
+
+/// Nothing to set: all right, unless the method needs it.
+fn missing(parameter: &Parameter) -> Result<(), Failure> {
+    if parameter.is_required() { Err(Failure::invalid(parameter.name(), "is missing")) } else { Ok(()) }
+}
+
+/// One value; `None` where the text means that none is given.
+fn decode(parameter: &Parameter, text: &str) -> Result<Option<Value>, Failure> {
+    let field = parameter.field();
+    let textual = matches!(field.kind(), Kind::String | Kind::Bytes) && !field.is_map();
+    if text.is_empty() || (!textual && text == "null") {
+        return Ok(None);
+    }
+    if is_timestamp(field) {
+        return date::decode(parameter, text).map(Some);
+    }
+    if field.is_map() || is_message(field) {
+        return structured::decode(parameter, text).map(Some);
+    }
+    scalar::decode(parameter, text).map(Some)
+}
+
+fn is_message(field: &FieldDescriptor) -> bool {
+    matches!(field.kind(), Kind::Message(_))
+}
+
+fn is_timestamp(field: &FieldDescriptor) -> bool {
+    matches!(field.kind(), Kind::Message(message) if message.full_name() == "google.protobuf.Timestamp")
+}
+
+#[cfg(test)]
+mod tests;

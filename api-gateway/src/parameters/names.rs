@@ -1,0 +1,65 @@
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+use proto::Failure;
+use proto::catalog::Parameter;
+
+/// The names under which clients send their credential.
+const CREDENTIAL: [&str; 2] = ["session", "token"];
+
+/// What a client sent, in its order: names as they were written, values as bytes.
+#[derive(Default)]
+pub(crate) struct Parameters(Vec<(Vec<u8>, Vec<u8>)>);
+
+impl Parameters {
+    /// Takes in a query or a form, `application/x-www-form-urlencoded` after the URL Standard: `+` is a space, and a `%` that
+    /// is followed by no two digits stands for itself. What the bytes mean is decided where a parameter is used.
+    pub(crate) fn add_encoded(&mut self, text: &[u8]) {
+        for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+            self.0.push((unescape(name), unescape(value)));
+        }
+    }
+
+    /// Takes in a part of a `multipart/form-data` body.
+    pub(crate) fn add(&mut self, name: &str, value: &[u8]) {
+        self.0.push((name.as_bytes().to_vec(), value.to_vec()));
+    }
+
+    /// The values that are sent for a parameter, under whatever name and case.
+    pub(crate) fn values(&self, parameter: &Parameter, max_bytes: usize) -> Result<Vec<&str>, Failure> {
+        let named = self.0.iter().filter(|(name, _)| str::from_utf8(name).is_ok_and(|name| parameter.is_called(name)));
+        named.map(|(_, value)| text(parameter.name(), value, max_bytes)).collect()
+    }
+
+    /// The credential among the parameters; `None` where there is none, or an empty one.
+    pub(crate) fn credential(&self, max_bytes: usize) -> Result<Option<&str>, Failure> {
+        let named = self
+            .0
+            .iter()
+            .filter(|(name, _)| CREDENTIAL.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())));
+        let values: Vec<&[u8]> = named.map(|(_, value)| value.as_slice()).collect();
+        match values.as_slice() {
+            [] => Ok(None),
+            [value] => text("session", value, max_bytes).map(|value| Some(value).filter(|value| !value.is_empty())),
+            _ => Err(Failure::invalid("session", "is given more than once (`token` is another name for it)")),
+        }
+    }
+}
+
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let spaced: Cow<'_, [u8]> = if text.contains(&b'+') {
+        text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect::<Vec<u8>>().into()
+    } else {
+        text.into()
+    };
+    percent_decode(&spaced).collect()
+}
+
+fn text<'a>(name: &str, value: &'a [u8], max_bytes: usize) -> Result<&'a str, Failure> {
+    if value.len() > max_bytes {
+        return Err(Failure::invalid(name, format!("has {} bytes, of at most {max_bytes}", value.len())));
+    }
+    str::from_utf8(value).map_err(|_| Failure::invalid(name, "must be UTF-8"))
+}

@@ -1,0 +1,132 @@
+//! Structured parameters: JSON text, and as two clients send it, with single quotes.
+
+use std::fmt;
+
+use prost_reflect::{DeserializeOptions, DynamicMessage, Value};
+use proto::Failure;
+use proto::catalog::Parameter;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value as Json};
+
+/// How deep arrays and objects may stand in each other.
+const MAX_DEPTH: usize = 32;
+
+/// A field of messages, one or a list or a map of them. Members that the contract does not know are ignored, as parameters are.
+pub(super) fn decode(parameter: &Parameter, text: &str) -> Result<Value, Failure> {
+    let field = parameter.field();
+    let value = parse(parameter, text)?;
+    let fits = if field.is_list() { value.is_array() } else { value.is_object() };
+    if !fits {
+        let form = if field.is_list() { "a JSON array of objects" } else { "a JSON object" };
+        return Err(Failure::invalid(parameter.name(), format!("must be {form}")));
+    }
+    let request = Json::Object(Map::from_iter([(field.json_name().to_owned(), value)]));
+    let options = DeserializeOptions::new().deny_unknown_fields(false);
+    let message = DynamicMessage::deserialize_with_options(field.parent_message().clone(), request, &options);
+    let message = message.map_err(|error| Failure::invalid(parameter.name(), format!("does not fit: {error}")))?;
+    Ok(message.get_field(field).into_owned())
+}
+
+/// Reads JSON, or JSON with single quotes; in both a member that is there twice is refused.
+pub(super) fn parse(parameter: &Parameter, text: &str) -> Result<Json, Failure> {
+    let wrong = |error: &dyn fmt::Display| Failure::invalid(parameter.name(), format!("must be JSON: {error}"));
+    let mut strict = serde_json::Deserializer::from_str(text);
+    let error = match AnyValue(0).deserialize(&mut strict).and_then(|value| strict.end().map(|()| value)) {
+        Ok(value) => return Ok(value),
+        // It is JSON, and what is wrong with it is not its quotes.
+        Err(error) if error.is_data() => return Err(wrong(&error)),
+        Err(error) => error,
+    };
+    let single_quoted = text.contains('\'').then(|| json5::from_str::<Json5Value>(text));
+    match single_quoted {
+        Some(Ok(value)) => Ok(value.0),
+        Some(Err(error)) => Err(wrong(&error)),
+        None => Err(wrong(&error)),
+    }
+}
+
+struct Json5Value(Json);
+
+impl<'de> serde::Deserialize<'de> for Json5Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        AnyValue(0).deserialize(deserializer).map(Self)
+    }
+}
+
+/// Any value at a depth, in which no member is there twice.
+#[derive(Clone, Copy)]
+struct AnyValue(usize);
+
+impl AnyValue {
+    /// What stands in this one. The readers call themselves for it, so here is where they end.
+    fn inner<E: Error>(self) -> Result<Self, E> {
+        if self.0 < MAX_DEPTH { Ok(Self(self.0 + 1)) } else { Err(E::custom("it is nested too deep")) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for AnyValue {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
+        serde_json::Number::from_f64(value).map(Json::Number).ok_or_else(|| E::custom("a number is not finite"))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Json, A::Error> {
+        let mut array = Vec::new();
+        while let Some(value) = values.next_element_seed(self.inner()?)? {
+            array.push(value);
+        }
+        Ok(Json::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(self.inner()?)?;
+            if object.insert(name.clone(), value).is_some() {
+                return Err(A::Error::custom(format_args!("the member `{name}` is there twice")));
+            }
+        }
+        Ok(Json::Object(object))
+    }
+}

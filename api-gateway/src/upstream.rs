@@ -1,0 +1,111 @@
+//! Calls to the services that execute methods, with messages that are known by their descriptors only.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Duration;
+
+use access::GRANT_HEADER;
+use bytes::Bytes;
+use prost_reflect::prost::Message;
+use prost_reflect::{DynamicMessage, MessageDescriptor};
+use proto::{Failure, Method};
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+/// The services that execute methods, by the names that grants have for them.
+#[derive(Clone)]
+pub(crate) struct Upstreams(BTreeMap<&'static str, Channel>);
+
+impl Upstreams {
+    pub(crate) fn new(channels: BTreeMap<&'static str, Channel>) -> Self {
+        Self(channels)
+    }
+
+    /// Calls a method under a grant; a public one needs none.
+    pub(crate) async fn call(
+        &self,
+        method: &Method,
+        message: DynamicMessage,
+        grant: Option<Bytes>,
+    ) -> Result<DynamicMessage, Failure> {
+        let channel = self.0.get(method.audience()).cloned();
+        let channel = channel.ok_or_else(|| Failure::internal(format!("no upstream {}", method.audience())))?;
+        let mut request = Request::new(message);
+        if let Some(grant) = grant {
+            request.metadata_mut().insert_bin(GRANT_HEADER, MetadataValue::from_bytes(&grant));
+        }
+        let mut client = Grpc::new(channel);
+        client.ready().await.map_err(|error| Failure::unavailable(method.audience(), error))?;
+        let codec = DynamicCodec(method.descriptor().output());
+        let answer = client.unary(request, method.grpc_path().clone(), codec).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| failure(method, status))
+    }
+
+    /// The services that do not serve, with the reason.
+    pub(crate) async fn not_serving(&self, timeout: Duration) -> Vec<(&'static str, String)> {
+        let asked = self.0.iter().map(|(name, channel)| async move {
+            let mut request = Request::new(HealthCheckRequest::default());
+            request.set_timeout(timeout);
+            let answer = HealthClient::new(channel.clone()).check(request).await;
+            match answer.map(|answer| answer.into_inner().status()) {
+                Ok(ServingStatus::Serving) => None,
+                Ok(_) => Some((*name, "not serving".to_owned())),
+                Err(status) => Some((*name, status.code().description().to_owned())),
+            }
+        });
+        futures::future::join_all(asked).await.into_iter().flatten().collect()
+    }
+}
+
+/// A status that a broken connection made, and no service, is an outage, whatever its code.
+fn failure(method: &Method, status: Status) -> Failure {
+    let broken = matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled) && status.source().is_some();
+    if broken { Failure::unavailable(method.audience(), status) } else { status.into() }
+}
+
+/// Protobuf by descriptor.
+struct DynamicCodec(MessageDescriptor);
+
+impl Codec for DynamicCodec {
+    type Encode = DynamicMessage;
+    type Decode = DynamicMessage;
+    type Encoder = DynamicEncoder;
+    type Decoder = DynamicDecoder;
+
+    fn encoder(&mut self) -> DynamicEncoder {
+        DynamicEncoder
+    }
+
+    fn decoder(&mut self) -> DynamicDecoder {
+        DynamicDecoder(self.0.clone())
+    }
+}
+
+struct DynamicEncoder;
+
+impl Encoder for DynamicEncoder {
+    type Item = DynamicMessage;
+    type Error = Status;
+
+    fn encode(&mut self, message: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        message.encode(buffer).map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+struct DynamicDecoder(MessageDescriptor);
+
+impl Decoder for DynamicDecoder {
+    type Item = DynamicMessage;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
+        let message = DynamicMessage::decode(self.0.clone(), buffer);
+        message.map(Some).map_err(|error| Status::internal(error.to_string()))
+    }
+}
