@@ -106,7 +106,7 @@ async fn bad_parameters_of_an_environment() {
         (env, r#"[{"nodeType":"worker","count":"many"}]"#, "`nodes`"),
         (env, r#"[{"nodeType":"worker","count":0}]"#, "count"),
         (env, r#"[{"nodeType":"worker","count":100000}]"#, "count"),
-        (env, r#"[{"nodeType":"no-such-template"}]"#, "no-such-template"),
+        (env, r#"[{"nodeType":"no-such-template"}]"#, "nodeType"),
         (env, r#"[{"nodeType":"worker","nodeGroup":"../.."}]"#, "nodeGroup"),
         (r#"{"shortdomain":""}"#, nodes, "shortdomain"),
         (r#"{"shortdomain":"../../etc"}"#, nodes, "shortdomain"),

@@ -89,15 +89,15 @@ async fn every_process_drains_when_it_is_told_to() {
     let mut stack = Stack::sqlite().await;
     let session = stack.session().await;
     stack.create_environment(&session, "my-project", "stubborn", 1).await;
-    let gateway = stack.gateway.take().unwrap();
     // A stop that takes its grace of a second is under way when the gateway is told to end.
-    let client = stack.client.clone();
+    let (client, caller) = (stack.client.clone(), session.clone());
     let call =
-        tokio::spawn(async move { client.post(STOP, &[("envName", "my-project"), ("session", &session)]).await.body });
-    testkit::eventually("the call at the environment-service", std::time::Duration::from_secs(10), async || {
-        stack.environment.as_ref().unwrap().log().contains("stop").then_some(())
+        tokio::spawn(async move { client.post(STOP, &[("envName", "my-project"), ("session", &caller)]).await.body });
+    testkit::eventually("the stop under way", std::time::Duration::from_secs(10), async || {
+        (stack.info(&session, "my-project").await["env"]["status"] == 13).then_some(())
     })
     .await;
+    let gateway = stack.gateway.take().unwrap();
     let (code, log) = gateway.terminate().await;
     assert_eq!(code, 0, "{log}");
     assert_eq!(call.await.unwrap(), r#"{"result":0}"#, "the accepted call was finished");
