@@ -33,8 +33,6 @@ pub(crate) type Parameters = Vec<(&'static str, String)>;
 
 impl Api {
     pub(crate) fn new(url: &str, credential: Option<Zeroizing<String>>) -> anyhow::Result<Self> {
-        // A second installation in one process changes nothing, which is as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION"))).build()?;
         Ok(Self { client, url: url.trim_end_matches('/').to_owned(), credential })
     }

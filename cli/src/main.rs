@@ -14,6 +14,8 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Every HTTP client of this process speaks TLS by it. Nothing else installs one, so this succeeds.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = arguments::Arguments::parse();
     match command::run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,6 +23,8 @@ struct Home {
 
 impl Home {
     fn new() -> Self {
+        // The first test to come here installs it for all.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let listen = format!("127.0.0.1:{}", free_port());
         Self { folder: tempfile::tempdir().unwrap(), url: format!("http://{listen}"), listen }
     }
