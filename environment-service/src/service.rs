@@ -89,7 +89,7 @@ impl Service {
             stop_grace: config.stop_grace(),
             templates: config.templates.clone(),
         };
-        let driver = Arc::new(ProcessDriver::open(settings, lifecycle.clone())?);
+        let driver = Arc::new(ProcessDriver::open(settings, lifecycle.clone()).await?);
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
         let operations = Operations::new(Parts {

@@ -20,7 +20,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending, select_all};
@@ -39,6 +39,10 @@ use crate::domain::{EnvName, Instance, Launch, LaunchId, NodeType, Observed};
 
 /// The variable that marks the processes of one launch.
 const MARK: &str = "PORTCULLIS_INSTANCE";
+
+/// How long the data folder may still be held: a child of a service that was killed holds it until it runs its own program.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// How nodes are run.
 #[derive(Clone, Debug)]
@@ -89,15 +93,19 @@ impl ProcessDriver {
     ///
     /// # Errors
     /// Where another service uses it, or it can't be used at all.
-    pub(crate) fn open(settings: ProcessSettings, tasks: lifecycle::Lifecycle) -> Result<Self, OpenError> {
+    pub(crate) async fn open(settings: ProcessSettings, tasks: lifecycle::Lifecycle) -> Result<Self, OpenError> {
         let folder_error = |error| OpenError::Folder(settings.data_dir.clone(), error);
         let data_dir = std::path::absolute(&settings.data_dir).map_err(folder_error)?;
         launch::private_folder(&data_dir).map_err(folder_error)?;
         let lock = File::create(data_dir.join("lock")).map_err(folder_error)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => OpenError::InUse(data_dir.clone()),
-            TryLockError::Error(error) => folder_error(error),
-        })?;
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        while let Err(error) = lock.try_lock() {
+            match error {
+                TryLockError::WouldBlock if Instant::now() < deadline => tokio::time::sleep(LOCK_RETRY).await,
+                TryLockError::WouldBlock => return Err(OpenError::InUse(data_dir)),
+                TryLockError::Error(error) => return Err(folder_error(error)),
+            }
+        }
         let boot = procfs::sys::kernel::random::boot_id().map_err(OpenError::Boot)?;
         let boot = Uuid::try_parse(boot.trim()).map_err(OpenError::MalformedBoot)?;
         let templates: Result<_, TemplateError> =

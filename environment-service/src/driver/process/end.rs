@@ -27,14 +27,17 @@ pub(super) struct Target {
     leader: Option<Key>,
     /// Every process that is known to belong to the launch.
     known: HashSet<Key>,
-    /// Those that have been sent SIGTERM.
+    /// Those that have been asked to end.
     asked: HashSet<Key>,
+    /// Those of them that may not have heard it: until a forked process runs its own program it answers in the way of its
+    /// parent, and a shell's child drops what it has heard.
+    unheard: HashSet<Key>,
 }
 
 impl Target {
     pub(super) fn new(launch: LaunchId, leader: Option<Key>, left: HashSet<Key>) -> Self {
         let known = leader.into_iter().chain(left).collect();
-        Self { launch, leader, known, asked: HashSet::new() }
+        Self { launch, leader, known, asked: HashSet::new(), unheard: HashSet::new() }
     }
 
     fn group(&self) -> Option<i32> {
@@ -49,18 +52,28 @@ impl Target {
         members
     }
 
-    /// Asks it to end. As long as its first process runs, what that starts while it ends is its own affair; later there is
-    /// nobody else to end it.
+    /// Asks it to end.
     fn ask(&mut self, alive: &[Entry]) {
-        let orphaned = !alive.iter().any(|entry| Some(entry.key) == self.leader);
         let first = self.asked.is_empty();
-        if first || orphaned {
-            let fresh: Vec<Entry> = alive.iter().filter(|entry| !self.asked.contains(&entry.key)).copied().collect();
-            self.asked.extend(fresh.iter().map(|entry| entry.key));
-            self.signal(&fresh, Signal::TERM, first);
-            // One that is halted hears nothing until it goes on.
-            self.signal(&fresh, Signal::CONT, first);
-        }
+        let due = self.due(alive);
+        self.signal(&due, Signal::TERM, first);
+        // One that is halted hears nothing until it goes on.
+        self.signal(&due, Signal::CONT, first);
+    }
+
+    /// Those that are to be asked now: all at first; then those that may not have heard it. As long as its first process
+    /// runs, what that starts while it ends is its own affair; later there is nobody else to end it.
+    fn due(&mut self, alive: &[Entry]) -> Vec<Entry> {
+        let first = self.asked.is_empty();
+        let orphaned = !alive.iter().any(|entry| Some(entry.key) == self.leader);
+        let is_due = |entry: &Entry| match self.asked.contains(&entry.key) {
+            true => self.unheard.contains(&entry.key),
+            false => first || orphaned,
+        };
+        let due: Vec<Entry> = alive.iter().filter(|entry| is_due(entry)).copied().collect();
+        self.asked.extend(due.iter().map(|entry| entry.key));
+        self.unheard = due.iter().filter(|entry| entry.starting).map(|entry| entry.key).collect();
+        due
     }
 
     fn kill(&self, alive: &[Entry]) {
@@ -133,5 +146,51 @@ async fn one_ended(keys: impl Iterator<Item = Key>, until: Instant) {
     tokio::select! {
         _ = ended => (),
         () = sleep_until(until) => (),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn entry(pid: i32, starting: bool) -> Entry {
+        Entry { key: Key { pid, started: 1 }, group: 10, over: false, starting, mark: None }
+    }
+
+    fn due(target: &mut Target, alive: &[(i32, bool)]) -> Vec<i32> {
+        let alive: Vec<Entry> = alive.iter().map(|(pid, starting)| entry(*pid, *starting)).collect();
+        target.due(&alive).iter().map(|entry| entry.key.pid).collect()
+    }
+
+    fn target() -> Target {
+        Target::new(LaunchId(Uuid::nil()), Some(Key { pid: 10, started: 1 }), HashSet::new())
+    }
+
+    #[test]
+    fn each_is_asked_once() {
+        let mut target = target();
+        assert_eq!(due(&mut target, &[(10, false), (11, false)]), [10, 11]);
+        assert_eq!(due(&mut target, &[(10, false), (11, false)]), [] as [i32; 0]);
+        assert_eq!(due(&mut target, &[(11, false)]), [] as [i32; 0], "it heard it the first time");
+    }
+
+    #[test]
+    fn one_that_was_starting_is_asked_until_it_has_started() {
+        let mut target = target();
+        assert_eq!(due(&mut target, &[(10, false), (11, true)]), [10, 11]);
+        assert_eq!(due(&mut target, &[(10, false), (11, true)]), [11]);
+        assert_eq!(due(&mut target, &[(10, false), (11, false)]), [11]);
+        assert_eq!(due(&mut target, &[(10, false), (11, false)]), [] as [i32; 0]);
+    }
+
+    #[test]
+    fn what_the_first_process_starts_while_it_ends_is_left_to_it_as_long_as_it_runs() {
+        let mut target = target();
+        assert_eq!(due(&mut target, &[(10, false)]), [10]);
+        assert_eq!(due(&mut target, &[(10, false), (12, true)]), [] as [i32; 0]);
+        assert_eq!(due(&mut target, &[(12, false)]), [12]);
+        assert_eq!(due(&mut target, &[(12, false)]), [] as [i32; 0]);
     }
 }

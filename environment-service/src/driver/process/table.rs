@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::time::Duration;
 
-use procfs::process::{Process, all_processes};
+use lifecycle::Clock;
+use procfs::process::{Process, Stat, StatFlags, all_processes};
 use uuid::Uuid;
 
 use super::MARK;
@@ -18,9 +20,15 @@ pub(super) struct Entry {
     pub(super) group: i32,
     /// Whether it has ended and only waits to be collected.
     pub(super) over: bool,
+    /// Whether it was forked just now and runs no program of its own yet.
+    pub(super) starting: bool,
     /// The launch that its variables say it belongs to.
     pub(super) mark: Option<LaunchId>,
 }
+
+/// How long a process that was forked may take until it runs a program of its own, or has made itself at home in its
+/// parent's.
+const START: Duration = Duration::from_secs(1);
 
 /// The processes of the machine, without this one.
 #[derive(Debug)]
@@ -73,7 +81,13 @@ fn read(mark: fn(&Process) -> Option<LaunchId>) -> Result<Table, ScanError> {
 fn entry(process: &Process, mark: fn(&Process) -> Option<LaunchId>) -> Option<Entry> {
     let stat = process.stat().ok()?;
     let key = Key { pid: stat.pid, started: stat.starttime };
-    Some(Entry { key, group: stat.pgrp, over: is_over(&stat), mark: mark(process) })
+    Some(Entry { key, group: stat.pgrp, over: is_over(&stat), starting: is_starting(&stat), mark: mark(process) })
+}
+
+fn is_starting(stat: &Stat) -> bool {
+    let forked = StatFlags::from_bits_truncate(stat.flags).contains(StatFlags::PF_FORKNOEXEC);
+    let started = Duration::from_millis(stat.starttime.saturating_mul(1000) / procfs::ticks_per_second());
+    forked && Clock::system().monotonic().saturating_sub(started) < START
 }
 
 /// The mark among a process's variables.
@@ -89,7 +103,7 @@ mod tests {
 
     fn entry(pid: i32, group: i32, mark: Option<u128>) -> Entry {
         let mark = mark.map(|mark| LaunchId(Uuid::from_u128(mark)));
-        Entry { key: Key { pid, started: 100 }, group, over: false, mark }
+        Entry { key: Key { pid, started: 100 }, group, over: false, starting: false, mark }
     }
 
     fn members(table: &Table, known: &[Key]) -> Vec<i32> {
