@@ -21,6 +21,13 @@ struct Home {
     listen: String,
 }
 
+impl Drop for Home {
+    /// Nodes outlive the system by design, and must not outlive the test.
+    fn drop(&mut self) {
+        testkit::kill_processes_of(self.folder.path());
+    }
+}
+
 impl Home {
     fn new() -> Self {
         // The first test to come here installs it for all.

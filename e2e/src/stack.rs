@@ -3,7 +3,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use access::{Credential, CredentialKind, SigningKey};
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::{ServiceProcess, TestDatabase, binary, eventually, free_port, process_alive, processes_in_group};
@@ -189,16 +188,7 @@ impl Drop for Stack {
     /// Nodes outlive their service by design, and must not outlive the test.
     fn drop(&mut self) {
         drop((self.gateway.take(), self.environment.take(), self.token.take()));
-        let folder = self.folder.path().display().to_string();
-        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-            let ours = String::from_utf8_lossy(&environment).contains(&folder);
-            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
-            if let Some(pid) = pid.filter(|_| ours) {
-                let _ = kill_process_group(pid, Signal::KILL);
-                let _ = rustix::process::kill_process(pid, Signal::KILL);
-            }
-        }
+        testkit::kill_processes_of(self.folder.path());
     }
 }
 

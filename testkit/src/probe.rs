@@ -3,6 +3,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A port of this machine that nobody listens on at this moment.
 ///
 /// # Panics
@@ -56,4 +58,19 @@ fn stat(process: &Path) -> Option<(char, u32)> {
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
     Some((state, fields.nth(1)?.parse().ok()?))
+}
+
+/// Kills every process that has a folder among its variables: what a service under test has started there, and left running
+/// as it should.
+pub fn kill_processes_of(folder: &Path) {
+    let folder = folder.display().to_string();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let variables = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        let ours = String::from_utf8_lossy(&variables).contains(&folder);
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| ours) {
+            // It may have ended since; then there is nothing to kill.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
 }
