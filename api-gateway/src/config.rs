@@ -31,6 +31,9 @@ pub struct Config {
     /// The largest parameter, in bytes: 256 to 1 GiB. Default: 64 KiB.
     #[serde(default = "default_max_parameter_bytes")]
     pub max_parameter_bytes: usize,
+    /// How long a client may take to send a body: 100 ms to 10 min. Default: 30 s.
+    #[serde(default = "default_body_timeout")]
+    pub body_timeout: SignedDuration,
     /// How many calls are worked on at once; further ones are told to try again: 1 to 1,000,000. Default: 4096.
     #[serde(default = "default_max_calls")]
     pub max_calls: usize,
@@ -55,6 +58,10 @@ fn default_max_body_bytes() -> usize {
 
 fn default_max_parameter_bytes() -> usize {
     64 * 1024
+}
+
+fn default_body_timeout() -> SignedDuration {
+    SignedDuration::from_secs(30)
 }
 
 fn default_max_calls() -> usize {
@@ -126,6 +133,7 @@ impl Config {
             upstreams,
             max_body_bytes: default_max_body_bytes(),
             max_parameter_bytes: default_max_parameter_bytes(),
+            body_timeout: default_body_timeout(),
             max_calls: default_max_calls(),
             max_connections: default_max_connections(),
             introspection_timeout: default_introspection_timeout(),
@@ -155,6 +163,8 @@ impl Config {
         let range = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Range { key, allowed }) };
         range((1024..=1 << 30).contains(&self.max_body_bytes), "max_body_bytes", "1 KiB to 1 GiB")?;
         range((256..=1 << 30).contains(&self.max_parameter_bytes), "max_parameter_bytes", "256 to 1 GiB")?;
+        let body = SignedDuration::from_millis(100)..=SignedDuration::from_mins(10);
+        range(body.contains(&self.body_timeout), "body_timeout", "100 ms to 10 min")?;
         range((1..=1_000_000).contains(&self.max_calls), "max_calls", "1 to 1,000,000")?;
         range((1..=1_000_000).contains(&self.max_connections), "max_connections", "1 to 1,000,000")?;
         let timeout = SignedDuration::from_millis(100)..=SignedDuration::from_mins(1);
@@ -189,3 +199,6 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What a REST call consists of: its path, its parameters, its credential.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Multipart, Request};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -10,9 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::parameters::Parameters;
 
-/// How large what is read may be.
+/// How large what is read may be, and how long the reading may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    pub(crate) body_time: Duration,
     pub(crate) body: usize,
     pub(crate) parameter: usize,
 }
@@ -20,6 +23,14 @@ pub(crate) struct Limits {
 /// The parameters of a call, from the query and, of a POST, from a form in the body. Any other body is not ours to read: the
 /// webhooks that call with a token in the query send what they like.
 pub(crate) async fn parameters(request: Request, limits: Limits) -> Result<Parameters, Failure> {
+    let read = tokio::time::timeout(limits.body_time, read(request, limits)).await;
+    read.map_err(|_| {
+        let seconds = limits.body_time.as_secs();
+        Failure::new(ErrorKind::InvalidParameter, format!("the body was not sent within {seconds} s"))
+    })?
+}
+
+async fn read(request: Request, limits: Limits) -> Result<Parameters, Failure> {
     let mut parameters = Parameters::default();
     parameters.add_encoded(request.uri().query().unwrap_or_default().as_bytes());
     if request.method() != Verb::POST {

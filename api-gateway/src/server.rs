@@ -80,7 +80,11 @@ impl Gateway {
             upstreams: Upstreams::new(
                 endpoints.iter().map(|(name, endpoint)| (*name, endpoint.connect_lazy())).collect(),
             ),
-            limits: Limits { body: config.max_body_bytes, parameter: config.max_parameter_bytes },
+            limits: Limits {
+                body_time: config.body_timeout.unsigned_abs(),
+                body: config.max_body_bytes,
+                parameter: config.max_parameter_bytes,
+            },
             room: Arc::new(Semaphore::new(config.max_calls)),
         };
         let listen = |source| RunError::Listen { address: config.listen, source };

@@ -45,7 +45,8 @@ pub struct Stack {
     pub token: Option<ServiceProcess>,
     /// Where the environment-service listens for gRPC.
     pub environment_url: String,
-    url: String,
+    /// Where the gateway listens.
+    pub url: String,
     folder: TempDir,
     _databases: [TestDatabase; 2],
 }
@@ -245,7 +246,7 @@ fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u1
     );
     write("environment-service.toml", &environment);
     let gateway = format!(
-        "listen = \"127.0.0.1:{gateway_port}\"\nservice_key_file = {gateway_key_file:?}\n\
+        "listen = \"127.0.0.1:{gateway_port}\"\nservice_key_file = {gateway_key_file:?}\nbody_timeout = \"1s\"\n\
          [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info\"\n\
          [upstreams]\n\"token-service\" = \"http://127.0.0.1:{token_port}\"\n\
          \"environment-service\" = \"http://127.0.0.1:{environment_port}\"\n",

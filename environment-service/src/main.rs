@@ -1,7 +1,6 @@
 //! The environment-service as a process of its own.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use environment_service::Config;
@@ -12,12 +11,7 @@ use lifecycle::Lifecycle;
 #[command(version)]
 struct Arguments {
     /// The configuration file.
-    #[arg(
-        long,
-        env = "PORTCULLIS_ENVIRONMENT_SERVICE_CONFIG",
-        global = true,
-        default_value = "environment-service.toml"
-    )]
+    #[arg(long, global = true, default_value = "environment-service.toml")]
     config: PathBuf,
     #[command(subcommand)]
     command: Option<Command>,
@@ -39,7 +33,5 @@ async fn main() -> anyhow::Result<()> {
     let _telemetry = telemetry::init("environment-service", &config.telemetry)?;
     let lifecycle = Lifecycle::new();
     lifecycle.install_signals()?;
-    let grace = Duration::from_secs(30) + config.stop_grace.unsigned_abs();
-    environment_service::run(config, lifecycle.clone()).await?;
-    Ok(lifecycle.drained(grace).await?)
+    Ok(environment_service::run(config, lifecycle).await?)
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{AccessLayer, KeyRing};
-use lifecycle::{Clock, Lifecycle};
+use lifecycle::{Clock, Lifecycle, Undrained};
 use storage::{Database, DatabaseOptions, MigrateError, SchemaError};
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
@@ -55,6 +55,9 @@ pub enum RunError {
     /// The server failed.
     #[error("the server failed")]
     Serve(#[from] tonic::transport::Error),
+    /// Something went on for too long when the service ended.
+    #[error("not everything had ended")]
+    Undrained(#[from] Undrained),
     /// It was told to end at once.
     #[error("stopped before everything had ended")]
     Aborted,
@@ -185,7 +188,9 @@ async fn watch_health(reporter: HealthReporter, keys: AuthorityKeys, store: Stor
 /// # Errors
 /// Where it does not start, or fails.
 pub async fn run(config: Config, lifecycle: Lifecycle) -> Result<(), RunError> {
-    Service::bind(config, lifecycle).await?.serve().await
+    let patience = DRAIN_PATIENCE + config.stop_grace();
+    Service::bind(config, lifecycle.clone()).await?.serve().await?;
+    Ok(lifecycle.drained(patience).await?)
 }
 
 /// Why the database was not brought to this version.

@@ -156,6 +156,12 @@ impl Catalog {
         methods
     }
 
+    /// Whether a service of this name executes methods.
+    #[must_use]
+    pub fn has_audience(&self, name: &str) -> bool {
+        self.methods.iter().any(|method| method.audience() == name)
+    }
+
     /// The services that execute the methods.
     #[must_use]
     pub fn audiences(&self) -> BTreeSet<&str> {

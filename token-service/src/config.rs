@@ -179,3 +179,6 @@ impl Config {
         SigningKey::from_pem(&pem).map_err(|source| ConfigError::SigningKey { file, source })
     }
 }
+
+#[cfg(test)]
+mod tests;

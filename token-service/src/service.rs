@@ -17,6 +17,9 @@ use crate::{Config, ConfigError};
 /// How often health looks at the database.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long a call may take: the longest waits for its turn to verify a password.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How many calls of one connection are worked on at once.
 const CONCURRENCY_PER_CONNECTION: usize = 1024;
 
@@ -113,6 +116,7 @@ impl Service {
         tracing::info!(address = %self.address, "token-service is listening");
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         Server::builder()
+            .timeout(CALL_TIMEOUT)
             .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .add_routes(grpc::routes(&self.authority, self.layer).add_service(health))

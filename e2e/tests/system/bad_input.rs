@@ -1,7 +1,10 @@
 //! Bad input: each gets its documented result and a text that names what is wrong, and changes nothing.
 
-use e2e::{Answer, PASSWORD, Stack};
+use std::time::Duration;
+
+use e2e::{Answer, Client, PASSWORD, Stack};
 use reqwest::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CREATE_TOKEN: &str = "/1.0/users/authentication/rest/createtoken";
 const CREATE_ENVIRONMENT: &str = "/1.0/environment/control/rest/createenvironment";
@@ -158,4 +161,48 @@ async fn another_accounts_environment_does_not_exist() {
         assert_eq!(foreign.body.replace("alices", "nobodys"), missing.body, "the same answer");
     }
     assert_eq!(stack.info(&alice, "alices").await["env"]["status"], 1);
+}
+
+/// Sends bytes as they are, and answers what comes back until the connection is closed or an answer is complete.
+async fn raw(stack: &Stack, bytes: &[u8]) -> String {
+    let address = stack.url.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    // A gateway that has read enough closes: what is not sent then need not be.
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let mut buffer = [0_u8; 4096];
+    loop {
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut buffer)).await.expect("an end");
+        match read {
+            Ok(0) | Err(_) => break,
+            Ok(length) => answer.extend_from_slice(&buffer[..length]),
+        }
+        if answer.ends_with(b"}") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn requests_that_are_none_do_not_hold_the_gateway_up() {
+    let stack = Stack::sqlite().await;
+    let head = format!("POST {STOP} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n");
+    let slow = raw(&stack, format!("{head}content-length: 100\r\n\r\nsession=").as_bytes()).await;
+    assert!(slow.contains("\"result\":3") && slow.contains("not sent within 1 s"), "{slow}");
+    let endless = raw(&stack, format!("{head}x: {}\r\n\r\n", "x".repeat(1024 * 1024)).as_bytes()).await;
+    assert!(endless.is_empty() || endless.starts_with("HTTP/1.1 4"), "{endless}");
+    let long =
+        raw(&stack, format!("GET {STOP}?{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(1024 * 1024)).as_bytes()).await;
+    assert!(long.is_empty() || long.starts_with("HTTP/1.1 4"), "{long}");
+    let noise = raw(&stack, b"\x00\xff\x13\x37 nonsense\r\n\r\n").await;
+    assert!(noise.is_empty() || noise.starts_with("HTTP/1.1 400"), "{noise}");
+    let body = "x".repeat(5 * 1024 * 1024);
+    let large = stack.client.request(Method::POST, STOP).body(body).send().await;
+    // It may have been told before all of it was sent, and have lost the answer over that.
+    if let Ok(answer) = large {
+        assert!(answer.text().await.unwrap().contains("\"result\":9107"));
+    }
+    // By another connection: the last one is closed with what was not read of the body.
+    assert_eq!(Client::new(&stack.url).get("/readyz").await.status, 200, "it serves on");
 }

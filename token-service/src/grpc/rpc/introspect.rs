@@ -14,7 +14,7 @@ use crate::store::Introspected;
 impl Handle<Introspect> for Authority {
     async fn handle(&self, _: &ServicePermit, request: IntrospectRequest) -> Result<IntrospectResponse, Failure> {
         let value = Zeroizing::new(request.credential);
-        if !self.catalog.audiences().contains(request.audience.as_str()) {
+        if !self.catalog.has_audience(&request.audience) {
             return Err(Failure::invalid("audience", "must name a service that executes calls"));
         }
         let Ok(credential) = Credential::parse(&value) else { return Ok(IntrospectResponse::default()) };

@@ -1,0 +1,60 @@
+use super::*;
+
+const COMPLETE: &str = r#"
+service_key_file = "/etc/portcullis/api-gateway.key"
+[upstreams]
+"token-service" = "http://127.0.0.1:9001"
+"environment-service" = "http://127.0.0.1:9002"
+"#;
+
+fn load(text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("api-gateway.toml");
+    std::fs::write(&file, text).unwrap();
+    Config::load(&file).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        format!("{error}: {cause}")
+    })
+}
+
+#[test]
+fn what_is_not_given_has_a_default() {
+    let config = load(COMPLETE).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!((config.max_body_bytes, config.max_parameter_bytes), (4 << 20, 64 << 10));
+}
+
+#[test]
+fn each_flaw_names_its_key() {
+    let with = |text: &str| load(&format!("{text}\n{COMPLETE}")).unwrap_err();
+    for (error, key) in [
+        (load("").unwrap_err(), "service_key_file"),
+        (load(&COMPLETE.replace("\"environment-service\"", "#")).unwrap_err(), "environment-service"),
+        (load(&format!("{COMPLETE}\"mail-service\" = \"http://x\"")).unwrap_err(), "mail-service"),
+        (load(&COMPLETE.replace("http://127.0.0.1:9001", "9001")).unwrap_err(), "token-service"),
+        (with("max_bodi = 1"), "max_bodi"),
+        (with("max_body_bytes = 1"), "max_body_bytes"),
+        (with("max_parameter_bytes = 1"), "max_parameter_bytes"),
+        (with("body_timeout = \"1h\""), "body_timeout"),
+        (with("max_calls = 0"), "max_calls"),
+        (with("max_connections = 0"), "max_connections"),
+        (with("introspection_timeout = \"1ms\""), "introspection_timeout"),
+    ] {
+        assert!(error.contains(key), "{key}: {error}");
+    }
+}
+
+#[test]
+fn a_service_key_is_one_and_is_not_told() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let config = Config::new(file.path().to_owned(), BTreeMap::new());
+    let token = Credential::generate(CredentialKind::Token, &mut rand::rng());
+    let key = Credential::generate(CredentialKind::Service, &mut rand::rng());
+    std::fs::write(file.path(), token.expose()).unwrap();
+    assert!(matches!(config.service_key(), Err(ConfigError::NoServiceKey(_))));
+    std::fs::write(file.path(), &key.expose()[1..]).unwrap();
+    let error = config.service_key().unwrap_err();
+    assert!(matches!(error, ConfigError::ServiceKey { .. }) && !format!("{error:?}").contains(&key.expose()[9..]));
+    std::fs::write(file.path(), format!("{}\n", key.expose())).unwrap();
+    assert_eq!(config.service_key().unwrap().hash(), key.hash());
+}

@@ -1,0 +1,33 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use token_service::Login;
+
+/// The authority: accounts, sessions, tokens, introspection.
+#[derive(Parser)]
+#[command(version)]
+pub(crate) struct Arguments {
+    /// The configuration file.
+    #[arg(long, env = "PORTCULLIS_TOKEN_SERVICE_CONFIG")]
+    pub(crate) config: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Brings the database to this version, and ends.
+    Migrate,
+    /// Makes an account, and ends. The password is read from standard input, one line.
+    CreateAccount(CreateAccount),
+}
+
+#[derive(Args)]
+pub(crate) struct CreateAccount {
+    /// What the account signs in with.
+    #[arg(long)]
+    pub(crate) login: Login,
+    /// May make accounts.
+    #[arg(long)]
+    pub(crate) administrator: bool,
+}

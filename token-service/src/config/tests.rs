@@ -1,0 +1,45 @@
+use super::*;
+
+const COMPLETE: &str = r#"
+database_url = "sqlite:///var/lib/portcullis/token.db"
+signing_key_file = "/etc/portcullis/signing-key.pem"
+"#;
+
+fn load(text: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token-service.toml");
+    std::fs::write(&file, text).unwrap();
+    Config::load(&file).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        format!("{error}: {cause}")
+    })
+}
+
+#[test]
+fn what_is_not_given_has_a_default() {
+    let config = load(COMPLETE).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:9001");
+    assert_eq!(config.grant_lifetime, SignedDuration::from_secs(60));
+    assert_eq!((config.tokens_per_account, config.passwords_at_once), (100, 2));
+}
+
+#[test]
+fn each_flaw_names_its_key() {
+    let with = |text: &str| load(&format!("{text}\n{COMPLETE}")).unwrap_err();
+    for (error, key) in [
+        (load("").unwrap_err(), "database_url"),
+        (load(&COMPLETE.replace("sqlite:", "mysql:")).unwrap_err(), "database_url"),
+        (with("grant_lifetyme = \"1s\""), "grant_lifetyme"),
+        (with("grant_lifetime = \"0s\""), "grant_lifetime"),
+        (with("grant_lifetime = \"1h\""), "grant_lifetime"),
+        (with("session_lifetime = \"1s\""), "session_lifetime"),
+        (with("session_lifetime = \"soon\""), "session_lifetime"),
+        (with("tokens_per_account = 0"), "tokens_per_account"),
+        (with("passwords_at_once = 65"), "passwords_at_once"),
+        (with("listen = \"nowhere\""), "listen"),
+        (load(&format!("{COMPLETE}[[service_keys]]\nname = \"x\"\nsha256 = \"00\"")).unwrap_err(), "sha256"),
+    ] {
+        assert!(error.contains(key), "{key}: {error}");
+    }
+    assert!(Config::load(Path::new("/nowhere/at-all.toml")).unwrap_err().to_string().contains("at-all.toml"));
+}
