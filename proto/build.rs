@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use prost_build::{Config, Service, ServiceGenerator};
 use prost_reflect::{DescriptorPool, ExtensionDescriptor, Kind, MethodDescriptor, Value};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "portcullis/api/v1/error.proto",
     "portcullis/api/v1/options.proto",
     "portcullis/environment/v1/control.proto",
+    "portcullis/token/v1/account.proto",
     "portcullis/token/v1/account_administration.proto",
     "portcullis/token/v1/introspection.proto",
     "portcullis/token/v1/token_authority.proto",

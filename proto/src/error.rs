@@ -243,6 +243,11 @@ impl From<Status> for Failure {
                 Code::ResourceExhausted => {
                     Self::new(ErrorKind::Unavailable, "the platform is busy, try again").because(status)
                 }
+                // What tonic answers to a message over the service's limit.
+                Code::OutOfRange => {
+                    Self::new(ErrorKind::RequestTooLarge, "the request is larger than the service takes")
+                        .because(status)
+                }
                 _ => Self::internal(status),
             };
         };
@@ -288,6 +293,7 @@ mod tests {
             (Code::Unavailable, ErrorKind::Unavailable),
             (Code::DeadlineExceeded, ErrorKind::Unavailable),
             (Code::ResourceExhausted, ErrorKind::Unavailable),
+            (Code::OutOfRange, ErrorKind::RequestTooLarge),
             (Code::Unauthenticated, ErrorKind::Internal),
             (Code::Unknown, ErrorKind::Internal),
         ] {

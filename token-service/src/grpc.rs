@@ -11,6 +11,7 @@ pub(crate) use authority::{Authority, Policy, Shared};
 
 use access::{AccessLayer, Guarded};
 use proto::token::v1::account_administration_server::AccountAdministrationServer;
+use proto::token::v1::account_server::AccountServer;
 use proto::token::v1::introspection_server::IntrospectionServer;
 use proto::token::v1::token_authority_server::TokenAuthorityServer;
 use tonic::service::{LayerExt, Routes};
@@ -30,5 +31,6 @@ pub(crate) fn routes(authority: &Authority, layer: AccessLayer) -> Routes {
         .add_service(
             layer.named_layer(AccountAdministrationServer::new(guard()).max_decoding_message_size(MAX_REQUEST)),
         )
+        .add_service(layer.named_layer(AccountServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(IntrospectionServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
 }

@@ -65,6 +65,9 @@ async fn bad_parameters_of_a_token() {
     ] {
         assert_refused(&stack.client.post(CREATE_TOKEN, &form).await, 3, named);
     }
+    // Each of them fits, and all together do not.
+    let many: Vec<(&str, &str)> = good.iter().copied().chain((0..10).map(|_| ("apiList", &large[..60_000]))).collect();
+    assert_refused(&stack.client.post(CREATE_TOKEN, &many).await, 9107, "larger");
     let mut twice = good.to_vec();
     twice.push(("Description", "other"));
     assert_refused(&stack.client.post(CREATE_TOKEN, &twice).await, 3, "`description`");

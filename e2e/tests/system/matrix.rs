@@ -105,7 +105,13 @@ async fn every_change_that_needs_the_password_is_refused_without_it() {
     let session = stack.session().await;
     let (id, _) = stack.token(&session, "environment.control.StopEnv").await;
     let id = id.to_string();
-    let values = [("id", id.as_str()), ("ids", &id), ("description", "x"), ("apiList", "environment.control.GetEnvs")];
+    let values = [
+        ("id", id.as_str()),
+        ("ids", &id),
+        ("description", "x"),
+        ("apiList", "environment.control.GetEnvs"),
+        ("newPassword", "another horse battery"),
+    ];
     let methods: Vec<&Method> = catalog().with_access(|access| *access == Access::SessionWithPassword).collect();
     assert!(methods.len() >= 4);
     for method in methods {

@@ -4,8 +4,8 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::StorageError;
 
-use super::{Store, row};
-use crate::domain::{Account, AccountState, Login, Role};
+use super::{SessionError, Store, change, row, session};
+use crate::domain::{Account, AccountState, Login, Role, Session};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CreateAccountError {
@@ -56,6 +56,37 @@ impl Store {
     pub(crate) async fn has_accounts(&self) -> Result<bool, StorageError> {
         let found = sqlx::query("select id from account limit 1").fetch_optional(self.database.reader()).await?;
         Ok(found.is_some())
+    }
+
+    pub(crate) async fn account(&self, account: AccountId) -> Result<Option<Account>, StorageError> {
+        let found = sqlx::query("select id, name, email, password_hash, state from account where id = $1")
+            .bind(account.0)
+            .fetch_optional(self.database.reader())
+            .await?;
+        Ok(found.as_ref().map(read).transpose()?)
+    }
+
+    /// Gives an account another password, and ends every session but the one that asks.
+    pub(crate) async fn change_password(
+        &self,
+        session: Session,
+        password_hash: &str,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let mut tx = self.database.begin("account.change_password").await?;
+        change::record(&mut tx, session.account, "account", session.account.0, now).await?;
+        session::require(&mut tx, session, now).await?;
+        sqlx::query("update account set password_hash = $1 where id = $2")
+            .bind(password_hash)
+            .bind(session.account.0)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("delete from session where account_id = $1 and id <> $2")
+            .bind(session.account.0)
+            .bind(session.id)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
     }
 
     pub(crate) async fn account_by_login(&self, login: &Login) -> Result<Option<Account>, StorageError> {

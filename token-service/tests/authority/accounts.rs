@@ -1,7 +1,10 @@
 use proto::ErrorKind;
-use proto::token::v1::{CheckSignRequest, CreateAccountRequest, GetTokensRequest, SignoutRequest};
+use proto::token::v1::{
+    ChangePasswordRequest, CheckSignRequest, CreateAccountRequest, CreateTokenRequest, GetTokensRequest,
+    GetUserInfoRequest, SignoutRequest,
+};
 
-use crate::stage::{LOGIN, PASSWORD, Stage, assert_invalid, failure, stages, with_grant};
+use crate::stage::{LOGIN, PASSWORD, STOP, Stage, assert_invalid, failure, stages, stop_request, with_grant};
 
 /// Makes an account and answers a session of it.
 pub(crate) async fn another_account(stage: &Stage, login: &str) -> String {
@@ -98,5 +101,45 @@ async fn what_is_wrong_about_an_account_is_named() {
         let taken = failure(create("Alice@Example.org", PASSWORD, None).await);
         assert_eq!(taken.kind(), ErrorKind::AlreadyExists, "{}", stage.engine);
         create("bob", PASSWORD, None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn another_password_ends_the_other_sessions_and_no_token() {
+    for stage in stages().await {
+        let (session, other) = (stage.session().await, stage.session().await);
+        let token = stage.stop_token(&session).await.key.unwrap();
+        let change = async |password: &str, new: &str| {
+            let request = ChangePasswordRequest { password: password.into(), new_password: new.into() };
+            stage.account.clone().change_password(stage.granted(&session, request).await).await
+        };
+        assert_invalid(change(PASSWORD, "short").await, "newPassword");
+        assert_eq!(failure(change("wrong", "another horse battery").await).kind(), ErrorKind::WrongPassword);
+        assert!(stage.introspect(&other).await.active, "{}: nothing was changed", stage.engine);
+
+        change(PASSWORD, "another horse battery").await.unwrap();
+        assert!(stage.introspect(&session).await.active, "{}", stage.engine);
+        assert!(!stage.introspect(&other).await.active, "{}", stage.engine);
+        assert!(stage.introspect(&token).await.active, "{}", stage.engine);
+        assert_eq!(failure(stage.signin(LOGIN, PASSWORD).await).kind(), ErrorKind::WrongLogin);
+        stage.signin(LOGIN, "another horse battery").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_told_to_a_token_that_may_ask() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let api_list = vec!["users.account.GetUserInfo".into(), STOP.into()];
+        let token = CreateTokenRequest { api_list, ..stop_request() };
+        let token = stage.create_token(&session, token).await.unwrap().key.unwrap();
+        for credential in [&session, &token] {
+            let request = stage.granted(credential, GetUserInfoRequest {}).await;
+            let info = stage.account.clone().get_user_info(request).await.unwrap().into_inner();
+            assert_eq!((info.uid, info.email.as_str(), info.name.as_str()), (1, LOGIN, "Alice"), "{}", stage.engine);
+        }
+        let narrow = stage.stop_token(&session).await.key.unwrap();
+        let answer = stage.account.clone().get_user_info(stage.granted(&narrow, GetUserInfoRequest {}).await).await;
+        assert_eq!(failure(answer).kind(), ErrorKind::MissingPermission);
     }
 }

@@ -4,6 +4,7 @@ use access::{Credential, CredentialKind, GRANT_HEADER, SigningKey};
 use jiff::SignedDuration;
 use lifecycle::Lifecycle;
 use proto::token::v1::account_administration_client::AccountAdministrationClient;
+use proto::token::v1::account_client::AccountClient;
 use proto::token::v1::introspection_client::IntrospectionClient;
 use proto::token::v1::token_authority_client::TokenAuthorityClient;
 use proto::token::v1::{
@@ -29,6 +30,7 @@ pub(crate) struct Stage {
     pub(crate) config: Config,
     pub(crate) authority: TokenAuthorityClient<Channel>,
     pub(crate) administration: AccountAdministrationClient<Channel>,
+    pub(crate) account: AccountClient<Channel>,
     pub(crate) introspection: IntrospectionClient<Channel>,
     pub(crate) service_key: String,
     lifecycle: Lifecycle,
@@ -76,6 +78,7 @@ impl Stage {
             config,
             authority: TokenAuthorityClient::new(channel.clone()),
             administration: AccountAdministrationClient::new(channel.clone()),
+            account: AccountClient::new(channel.clone()),
             introspection: IntrospectionClient::new(channel),
             service_key: service_key.expose().to_owned(),
             lifecycle,
@@ -134,7 +137,7 @@ pub(crate) fn with_grant<T>(grant: &[u8], message: T) -> Request<T> {
 
 pub(crate) fn stop_request() -> CreateTokenRequest {
     CreateTokenRequest {
-        description: "stop only".into(),
+        description: Some("stop only".into()),
         password: PASSWORD.into(),
         api_list: vec![STOP.into()],
         ..CreateTokenRequest::default()

@@ -83,8 +83,8 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
             change(&mut request);
             stage.create_token(&session, request).await
         };
-        assert_invalid(create(|r| r.description = String::new()).await, "description");
-        assert_invalid(create(|r| r.description = "x".repeat(256)).await, "description");
+        assert_invalid(create(|r| r.description = None).await, "description");
+        assert_invalid(create(|r| r.description = Some("x".repeat(256))).await, "description");
         assert_invalid(create(|r| r.api_list = vec!["no.such.Method".into()]).await, "apiList");
         assert_invalid(create(|r| r.api_list = vec!["users.authentication.CreateToken".into()]).await, "apiList");
         assert_invalid(create(|r| r.api_list.clear()).await, "apiList");
@@ -171,5 +171,36 @@ async fn what_tokens_can_hold_is_listed() {
         let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
         assert_eq!(names, ["Extended Access", "IDE Plugins", "Marketplace", "Maven Plugin"]);
         assert_eq!(sets[0].api_list_items.len(), proto::catalog().permissions().len());
+    }
+}
+
+#[tokio::test]
+async fn a_copy_has_what_is_not_chosen_anew() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let source = CreateTokenRequest { expires_at: after(3600), ..stop_request() };
+        let source = stage.create_token(&session, source).await.unwrap();
+        let copy = |request: CreateTokenRequest| CreateTokenRequest {
+            copy_from: Some(source.id),
+            password: PASSWORD.into(),
+            ..request
+        };
+        let same = stage.create_token(&session, copy(CreateTokenRequest::default())).await.unwrap();
+        assert_ne!((same.id, &same.key), (source.id, &source.key));
+        assert_eq!(ApiToken { id: source.id, key: source.key.clone(), ..same }, source, "{}", stage.engine);
+
+        let other = CreateTokenRequest {
+            description: Some("wider".into()),
+            token_template: Some("Extended Access".into()),
+            ..CreateTokenRequest::default()
+        };
+        let other = stage.create_token(&session, copy(other)).await.unwrap();
+        assert_eq!((other.description.as_str(), other.expires_at), ("wider", source.expires_at));
+        assert_eq!(other.token_template.unwrap().name, "Extended Access");
+
+        let bob = crate::accounts::another_account(&stage, "bob").await;
+        let foreign = stage.create_token(&bob, copy(CreateTokenRequest::default())).await;
+        let failure = failure(foreign);
+        assert_eq!((failure.kind(), failure.detail("parameter")), (ErrorKind::ObjectNotFound, Some("copyFrom")));
     }
 }

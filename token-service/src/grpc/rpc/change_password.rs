@@ -1,0 +1,23 @@
+use access::{Handle, SessionPermit};
+use proto::Failure;
+use proto::token::v1::rpc::ChangePassword;
+use proto::token::v1::{ChangePasswordRequest, ChangePasswordResponse};
+
+use crate::domain::NewPassword;
+use crate::grpc::Authority;
+
+impl Handle<ChangePassword> for Authority {
+    async fn handle(
+        &self,
+        permit: &SessionPermit,
+        request: ChangePasswordRequest,
+    ) -> Result<ChangePasswordResponse, Failure> {
+        let wanted = NewPassword::try_from(request.new_password);
+        let wanted = wanted.map_err(|error| Failure::invalid("newPassword", error))?;
+        let session = self.confirmed(permit, request.password).await?;
+        let hash = self.passwords.hash(wanted).await?;
+        self.store.change_password(session, &hash, self.clock.now()).await?;
+        tracing::info!(account.id = session.account.0, "a password was changed");
+        Ok(ChangePasswordResponse {})
+    }
+}
