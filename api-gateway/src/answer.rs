@@ -59,7 +59,6 @@ impl Answer {
         let body = ordered(&members, &["type", "title", "status", "detail"]);
         let mut answer = Self { content_type: problem::CONTENT_TYPE, ..Self::json(status, kind.result(), body) };
         match kind {
-            ErrorKind::PostOnly => answer.header(ALLOW, "POST"),
             ErrorKind::NotAuthenticated => {
                 answer.header(WWW_AUTHENTICATE, "Bearer realm=\"portcullis\", error=\"invalid_token\"");
             }
@@ -75,6 +74,14 @@ impl Answer {
     /// JSON that is no answer of a method.
     pub(crate) fn json(status: StatusCode, result: i32, body: String) -> Self {
         Self { status, result, content_type: "application/json; charset=utf-8", body, headers: HeaderMap::new() }
+    }
+
+    /// Says by which verbs the method is called, as RFC 9110 wants it of a 405.
+    pub(crate) fn allow(mut self, method: &Method) -> Self {
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            self.header(ALLOW, if method.is_post_only() { "POST" } else { "GET, POST" });
+        }
+        self
     }
 
     fn header(&mut self, name: HeaderName, value: &'static str) {

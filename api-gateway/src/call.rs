@@ -45,7 +45,8 @@ impl Calls {
         let answer = match (outcome, method) {
             (Ok(message), Some(method)) => Answer::success(method, &message),
             (Ok(_), None) => Answer::failure(&Failure::internal("an answer of no method"), problem),
-            (Err(failure), _) => Answer::failure(&failure, problem),
+            (Err(failure), Some(method)) => Answer::failure(&failure, problem).allow(method),
+            (Err(failure), None) => Answer::failure(&failure, problem),
         };
         tracing::info!(
             request.id = id,

@@ -107,6 +107,9 @@ async fn answers_say_what_they_are() {
     let request = client.request(Method::GET, "/1.0/users/authentication/rest/signin?login=a&password=b");
     let get = client.send(request.header("accept", "application/problem+json")).await;
     assert_eq!((get.status, get.headers["allow"].to_str().unwrap()), (405, "POST"));
+    let put = client.request(Method::PUT, STOP).header("accept", "application/problem+json");
+    let put = client.send(put).await;
+    assert_eq!((put.status, put.headers["allow"].to_str().unwrap()), (405, "GET, POST"));
     assert_done(&problem(STOP, &[("envName", "my-project"), ("session", &token)]).await, "success is no problem");
 }
 
