@@ -105,7 +105,7 @@ impl Lifecycle {
             drop(running);
             output
         };
-        tokio::spawn(task.instrument(tracing::info_span!("task", task.name = name)))
+        tokio::spawn(task.instrument(tracing::debug_span!("task", task.name = name)))
     }
 
     /// Waits until no task runs, of this part and of those made from it.
