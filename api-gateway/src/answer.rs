@@ -8,10 +8,10 @@ use axum::response::Response;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, StatusCode};
 use prost_reflect::DynamicMessage;
-use proto::{ErrorKind, Failure, Method};
+use proto::{Failure, Method};
 use serde_json::{Map, Value, json};
 
-pub(crate) use problem::wants_problem;
+pub(crate) use problem::{Form, NoCredential};
 
 /// The header by which a caller and the logs name the same request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -40,8 +40,8 @@ impl Answer {
         Self::json(StatusCode::OK, 0, body)
     }
 
-    /// A failure: HTTP 200, since the platform's clients read no other body, or the truth for who asks for it.
-    pub(crate) fn failure(failure: &Failure, problem: bool) -> Self {
+    /// A failure, in the form that its caller wants.
+    pub(crate) fn failure(failure: &Failure, form: Form) -> Self {
         let kind = failure.kind();
         let mut members = Map::from_iter([
             ("result".to_owned(), json!(kind.result())),
@@ -50,7 +50,7 @@ impl Answer {
             ("source".to_owned(), json!("JEL")),
         ]);
         members.extend(failure.details().map(|(name, value)| (name.to_owned(), json!(value))));
-        if !problem {
+        if form == Form::Platform {
             return Self::json(StatusCode::OK, kind.result(), ordered(&members, &["result", "error"]));
         }
         let status = kind.http_status();
@@ -58,15 +58,8 @@ impl Answer {
         members.extend(problem::members(status, failure.message()));
         let body = ordered(&members, &["type", "title", "status", "detail"]);
         let mut answer = Self { content_type: problem::CONTENT_TYPE, ..Self::json(status, kind.result(), body) };
-        match kind {
-            ErrorKind::NotAuthenticated => {
-                answer.header(WWW_AUTHENTICATE, "Bearer realm=\"portcullis\", error=\"invalid_token\"");
-            }
-            ErrorKind::WrongLogin => answer.header(WWW_AUTHENTICATE, "Bearer realm=\"portcullis\""),
-            ErrorKind::MissingPermission => {
-                answer.header(WWW_AUTHENTICATE, "Bearer realm=\"portcullis\", error=\"insufficient_scope\"");
-            }
-            _ => {}
+        if let Some(challenge) = problem::challenge(failure).and_then(|text| HeaderValue::try_from(text).ok()) {
+            answer.headers.insert(WWW_AUTHENTICATE, challenge);
         }
         answer
     }
@@ -79,13 +72,10 @@ impl Answer {
     /// Says by which verbs the method is called, as RFC 9110 wants it of a 405.
     pub(crate) fn allow(mut self, method: &Method) -> Self {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            self.header(ALLOW, if method.is_post_only() { "POST" } else { "GET, POST" });
+            let verbs = if method.is_post_only() { "POST" } else { "GET, POST" };
+            self.headers.insert(ALLOW, HeaderValue::from_static(verbs));
         }
         self
-    }
-
-    fn header(&mut self, name: HeaderName, value: &'static str) {
-        self.headers.insert(name, HeaderValue::from_static(value));
     }
 
     pub(crate) fn into_response(self, request_id: &str) -> Response {

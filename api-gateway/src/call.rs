@@ -1,23 +1,23 @@
 //! The way of a call: from a path to an answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
 use access::{Credential, decide};
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
+use futures::FutureExt;
 use http::{HeaderMap, Method as Verb};
-use prost_reflect::DynamicMessage;
 use proto::catalog::Access;
 use proto::{Catalog, ErrorKind, Failure, Method};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
 
-use crate::answer::{Answer, wants_problem};
+use crate::answer::{Answer, Form, NoCredential};
 use crate::authority::Authority;
 use crate::http_request::{self, Limits};
 use crate::parameters::{self, Parameters};
+use crate::request_log::RequestLog;
 use crate::upstream::Upstreams;
 
 /// Carries out calls.
@@ -31,35 +31,24 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Answers a request, and logs one line of it: never a parameter, a header or an address.
+    /// Answers a request.
     pub(crate) async fn answer(self, request: Request) -> Response {
-        let (began, id) = (Instant::now(), Uuid::now_v7().to_string());
-        let problem = wants_problem(request.headers());
+        let form = Form::accepted(request.headers());
         let method = self.catalog.by_rest_path(request.uri().path());
-        let name = method.map_or("unknown", Method::name);
-
-        let outcome = self.call(method, request).await;
-        if let Err(failure) = &outcome {
-            report(&id, name, failure);
-        }
-        let answer = match (outcome, method) {
-            (Ok(message), Some(method)) => Answer::success(method, &message),
-            (Ok(_), None) => Answer::failure(&Failure::internal("an answer of no method"), problem),
-            (Err(failure), Some(method)) => Answer::failure(&failure, problem).allow(method),
-            (Err(failure), None) => Answer::failure(&failure, problem),
+        let mut log = RequestLog::begin(method.map_or("unknown", Method::name));
+        let answer = match caught(self.call(method, request)).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                log.failed(&failure);
+                let answer = Answer::failure(&failure, form);
+                if let Some(method) = method { answer.allow(method) } else { answer }
+            }
         };
-        tracing::info!(
-            request.id = id,
-            rpc.method = name,
-            result = answer.result,
-            http.status = answer.status.as_u16(),
-            duration.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "answered"
-        );
-        answer.into_response(&id)
+        log.answered(&answer);
+        answer.into_response(log.id())
     }
 
-    async fn call(&self, method: Option<&'static Method>, request: Request) -> Result<DynamicMessage, Failure> {
+    async fn call(&self, method: Option<&'static Method>, request: Request) -> Result<Answer, Failure> {
         let method = method.ok_or_else(|| unknown(request.uri().path()))?;
         allow_verb(method, request.method())?;
         let room = self.room.try_acquire();
@@ -69,7 +58,8 @@ impl Calls {
         let parameters = http_request::parameters(request, self.limits).await?;
         let grant = self.authorize(method, &headers, &parameters).await?;
         let message = parameters::request(method, &parameters, self.limits.parameter)?;
-        self.upstreams.call(method, message, grant).await
+        let answer = self.upstreams.call(method, message, grant).await?;
+        Ok(Answer::success(method, &answer))
     }
 
     /// The grant under which the call goes on. Who shows no credential that is worth the call learns nothing else about it.
@@ -83,7 +73,8 @@ impl Calls {
             return Ok(None);
         }
         let nobody = || decide(method, None).err().map_or_else(not_authenticated, |denied| denied.failure(method));
-        let value = http_request::credential(headers, parameters, self.limits)?.ok_or_else(nobody)?;
+        let value = http_request::credential(headers, parameters, self.limits)?;
+        let value = value.ok_or_else(|| nobody().because(NoCredential))?;
         // By its form alone: nobody is asked about what can't be a credential.
         let credential = Credential::parse(&value).map_err(|error| nobody().because(error))?;
         let introspected = self.authority.introspect(&credential, method.audience()).await?.ok_or_else(nobody)?;
@@ -96,11 +87,12 @@ fn not_authenticated() -> Failure {
     Failure::new(ErrorKind::NotAuthenticated, "not authenticated")
 }
 
-/// The path is told, since it is most often mistyped, but not what in it looks like a credential.
+/// The path is told, since it is most often mistyped; but not one that may hold a credential, escaped or not.
 fn unknown(path: &str) -> Failure {
-    let shown: String = path.chars().take(200).collect();
-    let shown = if shown.to_ascii_lowercase().contains("pcl_") { "of this path" } else { &shown };
-    Failure::new(ErrorKind::UnknownMethod, format!("there is no method {shown}"))
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    let shown = path.len() <= 200 && path.chars().all(plain) && !path.to_ascii_lowercase().contains("pcl_");
+    let path = if shown { path } else { "of this path" };
+    Failure::new(ErrorKind::UnknownMethod, format!("there is no method {path}"))
 }
 
 fn allow_verb(method: &Method, verb: &Verb) -> Result<(), Failure> {
@@ -114,19 +106,20 @@ fn allow_verb(method: &Method, verb: &Verb) -> Result<(), Failure> {
     }
 }
 
-/// Logs, once and with its causes, what its caller is not told.
-fn report(id: &str, method: &str, failure: &Failure) {
-    let mut text = failure.to_string();
-    let mut next = std::error::Error::source(failure);
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    match failure.kind() {
-        ErrorKind::Internal => tracing::error!(request.id = id, rpc.method = method, error = text, "a call failed"),
-        ErrorKind::Unavailable => tracing::warn!(request.id = id, rpc.method = method, error = text, "a call failed"),
-        kind => {
-            tracing::debug!(request.id = id, rpc.method = method, error.reason = kind.reason(), "a call was refused");
-        }
+/// A panic is a fault of ours as others are: its caller is told no more, and its text goes to the log by the panic's own hook.
+async fn caught<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let ended = AssertUnwindSafe(call).catch_unwind().await;
+    ended.unwrap_or_else(|_| Err(Failure::internal("the call panicked")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error() {
+        let failure = caught::<()>(async { panic!("expected by this test") }).await.unwrap_err();
+        assert_eq!((failure.kind(), failure.message()), (ErrorKind::Internal, "internal error"));
+        assert_eq!(caught(async { Ok(7) }).await.unwrap(), 7);
     }
 }

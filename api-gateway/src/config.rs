@@ -31,6 +31,10 @@ pub struct Config {
     /// The largest parameter, in bytes: 256 to 1 GiB. Default: 64 KiB.
     #[serde(default = "default_max_parameter_bytes")]
     pub max_parameter_bytes: usize,
+    /// How long a client may take to send the head of a request, or be silent between requests: 100 ms to 10 min.
+    /// Default: 15 s.
+    #[serde(default = "default_head_timeout")]
+    pub head_timeout: SignedDuration,
     /// How long a client may take to send a body: 100 ms to 10 min. Default: 30 s.
     #[serde(default = "default_body_timeout")]
     pub body_timeout: SignedDuration,
@@ -58,6 +62,10 @@ fn default_max_body_bytes() -> usize {
 
 fn default_max_parameter_bytes() -> usize {
     64 * 1024
+}
+
+fn default_head_timeout() -> SignedDuration {
+    SignedDuration::from_secs(15)
 }
 
 fn default_body_timeout() -> SignedDuration {
@@ -133,6 +141,7 @@ impl Config {
             upstreams,
             max_body_bytes: default_max_body_bytes(),
             max_parameter_bytes: default_max_parameter_bytes(),
+            head_timeout: default_head_timeout(),
             body_timeout: default_body_timeout(),
             max_calls: default_max_calls(),
             max_connections: default_max_connections(),
@@ -163,8 +172,9 @@ impl Config {
         let range = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Range { key, allowed }) };
         range((1024..=1 << 30).contains(&self.max_body_bytes), "max_body_bytes", "1 KiB to 1 GiB")?;
         range((256..=1 << 30).contains(&self.max_parameter_bytes), "max_parameter_bytes", "256 to 1 GiB")?;
-        let body = SignedDuration::from_millis(100)..=SignedDuration::from_mins(10);
-        range(body.contains(&self.body_timeout), "body_timeout", "100 ms to 10 min")?;
+        let client = SignedDuration::from_millis(100)..=SignedDuration::from_mins(10);
+        range(client.contains(&self.head_timeout), "head_timeout", "100 ms to 10 min")?;
+        range(client.contains(&self.body_timeout), "body_timeout", "100 ms to 10 min")?;
         range((1..=1_000_000).contains(&self.max_calls), "max_calls", "1 to 1,000,000")?;
         range((1..=1_000_000).contains(&self.max_connections), "max_connections", "1 to 1,000,000")?;
         let timeout = SignedDuration::from_millis(100)..=SignedDuration::from_mins(1);

@@ -8,6 +8,7 @@ mod config;
 mod http_request;
 mod parameters;
 mod readiness;
+mod request_log;
 mod server;
 mod service_url;
 mod upstream;

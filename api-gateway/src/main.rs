@@ -1,5 +1,4 @@
 //! The api-gateway as a process of its own.
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,4 +1,3 @@
-use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,17 +5,18 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::any;
 use http::StatusCode;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use lifecycle::Lifecycle;
-use proto::{Failure, catalog};
+use proto::catalog;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower_http::catch_panic::CatchPanicLayer;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt;
+use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::authority::Authority;
@@ -25,10 +25,8 @@ use crate::http_request::Limits;
 use crate::upstream::Upstreams;
 use crate::{Config, ConfigError, readiness};
 
-/// How long a client may take to send the head of a request.
-const HEAD: Duration = Duration::from_secs(15);
 /// The largest head of a request, in bytes.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+const MAX_HEAD_BYTES: u32 = 64 * 1024;
 /// How long to wait after a connection could not be accepted: most often there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -54,6 +52,7 @@ pub struct Gateway {
     address: SocketAddr,
     router: Router,
     connections: Arc<Semaphore>,
+    head_timeout: Duration,
     lifecycle: Lifecycle,
 }
 
@@ -92,7 +91,8 @@ impl Gateway {
         let address = listener.local_addr().map_err(listen)?;
         let router = router(Shared { calls, lifecycle: lifecycle.clone() });
         let connections = Arc::new(Semaphore::new(config.max_connections));
-        Ok(Self { listener, address, router, connections, lifecycle })
+        let head_timeout = config.head_timeout.unsigned_abs();
+        Ok(Self { listener, address, router, connections, head_timeout, lifecycle })
     }
 
     /// Where it listens.
@@ -124,19 +124,43 @@ impl Gateway {
     }
 
     fn connection(&self, (stream, permit): (TcpStream, OwnedSemaphorePermit), graceful: &GracefulShutdown) {
+        let patience = self.head_timeout;
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(MAX_HEAD_BYTES);
-        server.http2().timer(TokioTimer::new()).max_header_list_size(16 * 1024).keep_alive_interval(Some(HEAD));
-        let service = TowerToHyperService::new(self.router.clone());
-        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        server.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEAD_BYTES as usize);
+        let mut http2 = server.http2();
+        http2.timer(TokioTimer::new()).keep_alive_interval(Some(patience)).keep_alive_timeout(patience);
+        http2.max_header_list_size(MAX_HEAD_BYTES);
+        let spoken = Arc::new(Notify::new());
+        let speaks = Arc::clone(&spoken);
+        let service = self.router.clone().map_request(move |request: http::Request<_>| {
+            speaks.notify_one();
+            request
+        });
+        let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
         let watched = graceful.watch(connection);
         drop(self.lifecycle.spawn("api-gateway.connection", async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(%error, "a connection ended early");
+            if let Err(error) = unless_silent(watched, &spoken, patience).await {
+                tracing::debug!(error, "a connection ended early");
             }
             drop(permit);
         }));
     }
+}
+
+/// Serves a connection, but cuts one that does not come to its first request in time: until it is known which version of HTTP
+/// a client speaks, no time-out of either version runs.
+async fn unless_silent<E: ToString>(
+    connection: impl Future<Output = Result<(), E>>,
+    spoken: &Notify,
+    patience: Duration,
+) -> Result<(), String> {
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = spoken.notified() => connection.await,
+        () = tokio::time::sleep(patience) => return Err("no request came".to_owned()),
+    };
+    ended.map_err(|error| error.to_string())
 }
 
 /// The audience that is the authority as well.
@@ -160,30 +184,21 @@ async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStr
     }
 }
 
+/// Beside the API: whether the gateway lives and whether it serves. The verb does not matter, since nothing is changed.
 fn router(shared: Shared) -> Router {
-    Router::new()
-        .route("/healthz", get(healthy))
-        .route("/readyz", get(ready))
-        .fallback(call)
-        .layer(CatchPanicLayer::custom(panicked))
-        .with_state(shared)
+    Router::new().route("/healthz", any(healthy)).route("/readyz", any(ready)).fallback(call).with_state(shared)
 }
 
 async fn healthy() -> Response {
-    Answer::json(StatusCode::OK, 0, "{\"alive\":true}".to_owned()).into_response("")
+    Answer::json(StatusCode::OK, 0, "{\"alive\":true}".to_owned()).into_response(&Uuid::now_v7().to_string())
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
     let Calls { authority, upstreams, .. } = &shared.calls;
-    readiness::answer(authority, upstreams, shared.lifecycle.is_draining()).await.into_response("")
+    let answer = readiness::answer(authority, upstreams, shared.lifecycle.is_draining()).await;
+    answer.into_response(&Uuid::now_v7().to_string())
 }
 
 async fn call(State(shared): State<Shared>, request: Request) -> Response {
     shared.calls.answer(request).await
-}
-
-/// What a caller gets for a fault of ours. The panic's own text goes to the log by the panic hook.
-fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    tracing::error!("a call panicked");
-    Answer::failure(&Failure::internal("a call panicked"), false).into_response("")
 }

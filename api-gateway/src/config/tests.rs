@@ -35,6 +35,7 @@ fn each_flaw_names_its_key() {
         (with("max_bodi = 1"), "max_bodi"),
         (with("max_body_bytes = 1"), "max_body_bytes"),
         (with("max_parameter_bytes = 1"), "max_parameter_bytes"),
+        (with("head_timeout = \"1ms\""), "head_timeout"),
         (with("body_timeout = \"1h\""), "body_timeout"),
         (with("max_calls = 0"), "max_calls"),
         (with("max_connections = 0"), "max_connections"),
