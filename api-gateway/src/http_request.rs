@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::body::{Bytes, HttpBody};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method as Verb};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -32,13 +32,13 @@ pub(crate) async fn parameters(request: Request, limits: Limits) -> Result<Param
 
 async fn read(request: Request, limits: Limits) -> Result<Parameters, Failure> {
     let mut parameters = Parameters::default();
-    parameters.add_encoded(request.uri().query().unwrap_or_default().as_bytes());
-    if request.method() != Verb::POST {
+    parameters.add_encoded(request.uri().query().unwrap_or_default().as_bytes())?;
+    if request.method() != Verb::POST || request.body().is_end_stream() {
         return Ok(parameters);
     }
     match media_type(request.headers()).as_str() {
         "multipart/form-data" => add_multipart(&mut parameters, request, limits).await?,
-        "application/x-www-form-urlencoded" => parameters.add_encoded(&body(request, limits).await?),
+        "application/x-www-form-urlencoded" => parameters.add_encoded(&body(request, limits).await?)?,
         _ => drop(body(request, limits).await?),
     }
     Ok(parameters)
@@ -57,7 +57,9 @@ async fn body(request: Request, limits: Limits) -> Result<Bytes, Failure> {
 
 async fn add_multipart(parameters: &mut Parameters, request: Request, limits: Limits) -> Result<(), Failure> {
     let (parts, body) = request.into_parts();
-    let request = Request::from_parts(parts, axum::body::Body::new(Limited::new(body, limits.body)));
+    let mut request = Request::from_parts(parts, axum::body::Body::new(Limited::new(body, limits.body)));
+    // Else a limit of axum's own comes before the configured one.
+    DefaultBodyLimit::disable().apply(&mut request);
     let malformed = |error: &dyn std::fmt::Display| {
         Failure::new(ErrorKind::InvalidParameter, format!("the body is no multipart/form-data: {error}"))
     };
@@ -70,7 +72,7 @@ async fn add_multipart(parameters: &mut Parameters, request: Request, limits: Li
             return Err(Failure::invalid(&name, "must not be a file"));
         }
         let value = field.bytes().await.map_err(|error| multipart_failure(&error, limits))?;
-        parameters.add(&name, &value);
+        parameters.add(&name, &value)?;
     }
 }
 

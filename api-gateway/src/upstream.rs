@@ -18,6 +18,9 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+/// The largest answer of a service, in bytes. gRPC's own bound, 4 MiB, is soon reached by a list of environments.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
 /// The services that execute methods, by the names that grants have for them.
 #[derive(Clone)]
 pub(crate) struct Upstreams(BTreeMap<&'static str, Channel>);
@@ -40,7 +43,7 @@ impl Upstreams {
         if let Some(grant) = grant {
             request.metadata_mut().insert_bin(GRANT_HEADER, MetadataValue::from_bytes(&grant));
         }
-        let mut client = Grpc::new(channel);
+        let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
         client.ready().await.map_err(|error| Failure::unavailable(method.audience(), error))?;
         let codec = DynamicCodec(method.descriptor().output());
         let answer = client.unary(request, method.grpc_path().clone(), codec).await;

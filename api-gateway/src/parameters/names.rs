@@ -1,11 +1,18 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
-use proto::Failure;
 use proto::catalog::Parameter;
+use proto::{ErrorKind, Failure};
 
 /// The names under which clients send their credential.
 const CREDENTIAL: [&str; 2] = ["session", "token"];
+
+/// No value holds it: neither do the texts of PostgreSQL, nor the variables of a process.
+pub(super) const NUL: char = '\0';
+
+/// How many parameters a call may have, those that nobody knows among them. In memory each takes many times the two bytes that
+/// it takes in a body.
+const MAX_COUNT: usize = 1000;
 
 /// What a client sent, in its order: names as they were written, values as bytes.
 #[derive(Default)]
@@ -14,17 +21,29 @@ pub(crate) struct Parameters(Vec<(Vec<u8>, Vec<u8>)>);
 impl Parameters {
     /// Takes in a query or a form, `application/x-www-form-urlencoded` after the URL Standard: `+` is a space, and a `%` that
     /// is followed by no two digits stands for itself. What the bytes mean is decided where a parameter is used.
-    pub(crate) fn add_encoded(&mut self, text: &[u8]) {
+    pub(crate) fn add_encoded(&mut self, text: &[u8]) -> Result<(), Failure> {
         for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
             let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
-            self.0.push((unescape(name), unescape(value)));
+            self.push(unescape(name), unescape(value))?;
         }
+        Ok(())
     }
 
     /// Takes in a part of a `multipart/form-data` body.
-    pub(crate) fn add(&mut self, name: &str, value: &[u8]) {
-        self.0.push((name.as_bytes().to_vec(), value.to_vec()));
+    pub(crate) fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Failure> {
+        self.push(name.as_bytes().to_vec(), value.to_vec())
+    }
+
+    fn push(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), Failure> {
+        if self.0.len() == MAX_COUNT {
+            return Err(Failure::new(
+                ErrorKind::RequestTooLarge,
+                format!("there are more than {MAX_COUNT} parameters"),
+            ));
+        }
+        self.0.push((name, value));
+        Ok(())
     }
 
     /// The values that are sent for a parameter, under whatever name and case.
@@ -61,5 +80,6 @@ fn text<'a>(name: &str, value: &'a [u8], max_bytes: usize) -> Result<&'a str, Fa
     if value.len() > max_bytes {
         return Err(Failure::invalid(name, format!("has {} bytes, of at most {max_bytes}", value.len())));
     }
-    str::from_utf8(value).map_err(|_| Failure::invalid(name, "must be UTF-8"))
+    let text = str::from_utf8(value).map_err(|_| Failure::invalid(name, "must be UTF-8"))?;
+    if text.contains(NUL) { Err(Failure::invalid(name, "must not contain the character NUL")) } else { Ok(text) }
 }

@@ -1,5 +1,6 @@
 //! Structured parameters: JSON text, and as two clients send it, with single quotes.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use prost_reflect::{DeserializeOptions, DynamicMessage, Value};
@@ -7,6 +8,9 @@ use proto::Failure;
 use proto::catalog::Parameter;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value as Json};
+use serde_path_to_error::Track;
+
+use super::names::NUL;
 
 /// How deep arrays and objects may stand in each other.
 const MAX_DEPTH: usize = 32;
@@ -22,8 +26,15 @@ pub(super) fn decode(parameter: &Parameter, text: &str) -> Result<Value, Failure
     }
     let request = Json::Object(Map::from_iter([(field.json_name().to_owned(), value)]));
     let options = DeserializeOptions::new().deny_unknown_fields(false);
+    let mut track = Track::new();
+    let request = serde_path_to_error::Deserializer::new(request, &mut track);
     let message = DynamicMessage::deserialize_with_options(field.parent_message().clone(), request, &options);
-    let message = message.map_err(|error| Failure::invalid(parameter.name(), format!("does not fit: {error}")))?;
+    let message = message.map_err(|error| {
+        let path = track.path().to_string();
+        let member = path.strip_prefix(field.json_name()).unwrap_or_default().trim_start_matches('.');
+        let at = if member.is_empty() { String::new() } else { format!(" at `{member}`") };
+        Failure::invalid(parameter.name(), format!("does not fit{at}: {error}"))
+    })?;
     Ok(message.get_field(field).into_owned())
 }
 
@@ -37,12 +48,49 @@ pub(super) fn parse(parameter: &Parameter, text: &str) -> Result<Json, Failure> 
         Err(error) if error.is_data() => return Err(wrong(&error)),
         Err(error) => error,
     };
-    let single_quoted = text.contains('\'').then(|| json5::from_str::<Json5Value>(text));
+    let single_quoted = text.contains('\'').then(|| json5::from_str::<Json5Value>(&without_python(text)));
     match single_quoted {
         Some(Ok(value)) => Ok(value.0),
         Some(Err(error)) => Err(wrong(&error)),
         None => Err(wrong(&error)),
     }
+}
+
+/// Python writes its values with single quotes, and three words in its own way: `True`, `False` and `None`.
+fn without_python(text: &str) -> Cow<'_, str> {
+    if !["True", "False", "None"].iter().any(|word| text.contains(word)) {
+        return text.into();
+    }
+    let mut json = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let length = match letter {
+            '\'' | '"' => quoted(rest, letter),
+            _ if letter.is_alphanumeric() => rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len()),
+            _ => letter.len_utf8(),
+        };
+        let (piece, behind) = rest.split_at(length);
+        json.push_str(match piece {
+            "True" => "true",
+            "False" => "false",
+            "None" => "null",
+            other => other,
+        });
+        rest = behind;
+    }
+    json.into()
+}
+
+/// The length of the string that a text begins with, both quotes included; to the end where it is not closed.
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, letter) in text.char_indices().skip(1) {
+        if !escaped && letter == quote {
+            return at + letter.len_utf8();
+        }
+        escaped = !escaped && letter == '\\';
+    }
+    text.len()
 }
 
 struct Json5Value(Json);
@@ -96,7 +144,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
-        Ok(value.into())
+        if value.contains(NUL) { Err(E::custom("a text contains the character NUL")) } else { Ok(value.into()) }
     }
 
     fn visit_unit<E: Error>(self) -> Result<Json, E> {

@@ -8,7 +8,7 @@ const MAX: usize = 1000;
 
 fn build(method: &str, query: &str) -> Result<DynamicMessage, Failure> {
     let mut parameters = Parameters::default();
-    parameters.add_encoded(query.as_bytes());
+    parameters.add_encoded(query.as_bytes())?;
     request(catalog().by_name(method).unwrap(), &parameters, MAX)
 }
 
@@ -159,7 +159,7 @@ fn nesting_ends_somewhere() {
 fn a_credential_is_one_of_two_names_once() {
     let credential = |query: &str| {
         let mut parameters = Parameters::default();
-        parameters.add_encoded(query.as_bytes());
+        parameters.add_encoded(query.as_bytes())?;
         parameters.credential(MAX).map(|value| value.map(str::to_owned))
     };
     assert_eq!(credential("SESSION=a").unwrap().as_deref(), Some("a"));
@@ -176,7 +176,7 @@ proptest! {
     fn no_bytes_panic(query: Vec<u8>, method in 0_usize..64) {
         let methods = catalog().methods();
         let mut parameters = Parameters::default();
-        parameters.add_encoded(&query);
+        parameters.add_encoded(&query).unwrap();
         let _ = request(&methods[method % methods.len()], &parameters, MAX);
         let _ = parameters.credential(MAX);
     }
@@ -187,7 +187,7 @@ proptest! {
         let method = &methods[method % methods.len()];
         let mut parameters = Parameters::default();
         for parameter in method.parameters() {
-            parameters.add(parameter.name(), value.as_bytes());
+            parameters.add(parameter.name(), value.as_bytes()).unwrap();
         }
         let _ = request(method, &parameters, MAX);
     }
