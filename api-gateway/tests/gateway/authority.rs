@@ -1,0 +1,140 @@
+//! An authority that says what a test tells it to, signs real grants, and remembers what it was asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use access::{
+    AccessLayer, AccountId, Claims, Credential, CredentialId, CredentialKind, GrantedKind, Guarded, Handle, KeyRing,
+    PermissionSet, Revision, ServiceKey, ServiceKeys, ServicePermit, SigningKey,
+};
+use jiff::{SignedDuration, Timestamp};
+use lifecycle::Clock;
+use proto::catalog::PermissionId;
+use proto::token::v1::introspection_server::IntrospectionServer;
+use proto::token::v1::rpc::{GetPublicKeys, Introspect};
+use proto::token::v1::{GetPublicKeysRequest, GetPublicKeysResponse, IntrospectRequest, IntrospectResponse};
+use proto::{ErrorKind, Failure};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tonic::service::LayerExt;
+use tonic::transport::server::Router;
+
+pub(crate) const ALICE: AccountId = AccountId(1);
+
+/// What the authority does when it is asked about a credential.
+#[derive(Clone)]
+pub(crate) enum Says {
+    Session,
+    Token(Vec<u32>),
+    /// It is alive, but of what kind it is and whose is not said.
+    Nonsense,
+    /// It never answers.
+    Nothing,
+    Fails(ErrorKind),
+}
+
+#[derive(Clone)]
+pub(crate) struct Authority(Arc<Inside>);
+
+struct Inside {
+    signing_key: SigningKey,
+    service_key: Credential,
+    known: Mutex<HashMap<String, Says>>,
+    asked: Mutex<Vec<(String, String)>>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut rng = StdRng::seed_from_u64(1);
+        Self(Arc::new(Inside {
+            signing_key: SigningKey::generate(&mut rng),
+            service_key: Credential::generate(CredentialKind::Service, &mut rng),
+            known: Mutex::default(),
+            asked: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn service_key(&self) -> &Credential {
+        &self.0.service_key
+    }
+
+    /// The key ring of a service that trusts it.
+    pub(crate) fn key_ring(&self) -> KeyRing {
+        let ring = KeyRing::default();
+        ring.replace(vec![self.0.signing_key.verifying_key()]);
+        ring
+    }
+
+    /// A new credential, about which it will say this.
+    pub(crate) fn credential(&self, says: Says) -> String {
+        let kind = if matches!(says, Says::Session) { CredentialKind::Session } else { CredentialKind::Token };
+        let credential = Credential::generate(kind, &mut rand::rng()).expose().to_owned();
+        self.0.known.lock().unwrap().insert(credential.clone(), says);
+        credential
+    }
+
+    pub(crate) fn session(&self) -> String {
+        self.credential(Says::Session)
+    }
+
+    /// A token for the methods of these names.
+    pub(crate) fn token(&self, methods: &[&str]) -> String {
+        let permission = |name: &&str| proto::catalog().by_name(name).unwrap().permission().unwrap().0;
+        self.credential(Says::Token(methods.iter().map(permission).collect()))
+    }
+
+    /// The credentials that it was asked about, with the audiences.
+    pub(crate) fn asked(&self) -> Vec<(String, String)> {
+        self.0.asked.lock().unwrap().clone()
+    }
+
+    /// Its gRPC server.
+    pub(crate) fn server(&self) -> Router {
+        let key = ServiceKey { name: "api-gateway".to_owned(), hash: self.0.service_key.hash() };
+        let layer = AccessLayer::new("token-service", self.key_ring(), Clock::system())
+            .with_service_keys(ServiceKeys::new(vec![key]));
+        let service = IntrospectionServer::new(Guarded::new(self.clone()));
+        tonic::transport::Server::builder().add_service(layer.named_layer(service))
+    }
+
+    fn claims(&self, kind: GrantedKind, permissions: PermissionSet, audience: &str) -> IntrospectResponse {
+        let now = Timestamp::now();
+        let claims = Claims {
+            credential: CredentialId { kind, number: 1 },
+            account: ALICE,
+            administrator: false,
+            permissions,
+            audience: audience.to_owned(),
+            issued_at: now,
+            expires_at: now + SignedDuration::from_secs(60),
+            as_of: Revision(0),
+            credential_expires_at: None,
+        };
+        let grant = self.0.signing_key.sign(&claims).into();
+        IntrospectResponse { active: true, claims: Some((&claims).into()), grant }
+    }
+}
+
+impl Handle<Introspect> for Authority {
+    async fn handle(&self, _: &ServicePermit, request: IntrospectRequest) -> Result<IntrospectResponse, Failure> {
+        let says = self.0.known.lock().unwrap().get(&request.credential).cloned();
+        self.0.asked.lock().unwrap().push((request.credential, request.audience.clone()));
+        match says {
+            None => Ok(IntrospectResponse::default()),
+            Some(Says::Session) => Ok(self.claims(GrantedKind::Session, PermissionSet::default(), &request.audience)),
+            Some(Says::Token(permissions)) => {
+                let permissions = permissions.into_iter().map(PermissionId).collect();
+                Ok(self.claims(GrantedKind::Token, permissions, &request.audience))
+            }
+            Some(Says::Nonsense) => Ok(IntrospectResponse { active: true, ..IntrospectResponse::default() }),
+            Some(Says::Nothing) => std::future::pending().await,
+            Some(Says::Fails(kind)) => Err(Failure::new(kind, "what the authority says to services")),
+        }
+    }
+}
+
+impl Handle<GetPublicKeys> for Authority {
+    async fn handle(&self, _: &ServicePermit, _: GetPublicKeysRequest) -> Result<GetPublicKeysResponse, Failure> {
+        Ok(GetPublicKeysResponse::default())
+    }
+}

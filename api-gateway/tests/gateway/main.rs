@@ -1,0 +1,15 @@
+//! The gateway over real sockets, between a client and gRPC services that the tests hold in their hands: what they say, when
+//! they say it and whether they are there at all.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod answers;
+mod authority;
+mod calls;
+mod client;
+mod connections;
+mod logs;
+mod outages;
+mod requests;
+mod stage;
+mod upstream;

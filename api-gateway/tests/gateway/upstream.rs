@@ -1,0 +1,111 @@
+//! A service that executes methods: it answers by the name of the environment, and remembers what reached it.
+
+use std::sync::{Arc, Mutex};
+
+use access::{AccessLayer, AccountId, AccountPermit, Guarded, Handle, KeyRing};
+use lifecycle::Clock;
+use proto::environment::v1::control_server::ControlServer;
+use proto::environment::v1::{
+    CreateEnvironmentRequest, CreateEnvironmentResponse, DeleteEnvRequest, DeleteEnvResponse, Environment,
+    EnvironmentInfo, GetEnvInfoRequest, GetEnvInfoResponse, GetEnvsRequest, GetEnvsResponse, Node, StartEnvRequest,
+    StartEnvResponse, StopEnvRequest, StopEnvResponse, rpc,
+};
+use proto::{ErrorKind, Failure};
+use tokio::sync::Semaphore;
+use tonic::service::LayerExt;
+use tonic::transport::server::Router;
+
+#[derive(Clone)]
+pub(crate) struct Upstream(Arc<Inside>);
+
+struct Inside {
+    reached: Mutex<Vec<(AccountId, String)>>,
+    created: Mutex<Vec<CreateEnvironmentRequest>>,
+    /// How many calls about `slow` may be answered.
+    gate: Semaphore,
+}
+
+impl Upstream {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Inside { reached: Mutex::default(), created: Mutex::default(), gate: Semaphore::new(0) }))
+    }
+
+    pub(crate) fn server(&self, keys: KeyRing) -> Router {
+        let layer = AccessLayer::new("environment-service", keys, Clock::system());
+        let service = ControlServer::new(Guarded::new(self.clone()));
+        tonic::transport::Server::builder().add_service(layer.named_layer(service))
+    }
+
+    /// Who called about which environment.
+    pub(crate) fn reached(&self) -> Vec<(AccountId, String)> {
+        self.0.reached.lock().unwrap().clone()
+    }
+
+    pub(crate) fn created(&self) -> Vec<CreateEnvironmentRequest> {
+        self.0.created.lock().unwrap().clone()
+    }
+
+    /// Lets a call about `slow` be answered.
+    pub(crate) fn open_gate(&self) {
+        self.0.gate.add_permits(1);
+    }
+
+    async fn reach(&self, permit: &AccountPermit, name: &str) -> Result<(), Failure> {
+        self.0.reached.lock().unwrap().push((permit.account(), name.to_owned()));
+        match name {
+            "slow" => self.0.gate.acquire().await.unwrap().forget(),
+            "broken" => return Err(Failure::internal("10.0.0.7:5432 refused")),
+            "nowhere" => return Err(Failure::new(ErrorKind::EnvironmentNotFound, "there is no environment `nowhere`")),
+            "bad" => return Err(Failure::invalid("envName", "must be better")),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Handle<rpc::CreateEnvironment> for Upstream {
+    async fn handle(
+        &self,
+        permit: &AccountPermit,
+        request: CreateEnvironmentRequest,
+    ) -> Result<CreateEnvironmentResponse, Failure> {
+        self.reach(permit, &request.env.clone().unwrap_or_default().shortdomain).await?;
+        self.0.created.lock().unwrap().push(request);
+        Ok(CreateEnvironmentResponse { env: Some(Environment::default()), nodes: vec![Node::default()] })
+    }
+}
+
+impl Handle<rpc::StartEnv> for Upstream {
+    async fn handle(&self, permit: &AccountPermit, request: StartEnvRequest) -> Result<StartEnvResponse, Failure> {
+        self.reach(permit, &request.env_name).await.map(|()| StartEnvResponse {})
+    }
+}
+
+impl Handle<rpc::StopEnv> for Upstream {
+    async fn handle(&self, permit: &AccountPermit, request: StopEnvRequest) -> Result<StopEnvResponse, Failure> {
+        self.reach(permit, &request.env_name).await.map(|()| StopEnvResponse {})
+    }
+}
+
+impl Handle<rpc::DeleteEnv> for Upstream {
+    async fn handle(&self, permit: &AccountPermit, request: DeleteEnvRequest) -> Result<DeleteEnvResponse, Failure> {
+        self.reach(permit, &request.env_name).await.map(|()| DeleteEnvResponse {})
+    }
+}
+
+impl Handle<rpc::GetEnvs> for Upstream {
+    async fn handle(&self, permit: &AccountPermit, request: GetEnvsRequest) -> Result<GetEnvsResponse, Failure> {
+        self.reach(permit, &format!("lazy {:?}", request.lazy)).await?;
+        // More than gRPC takes where nobody says otherwise.
+        let display_name = "é".repeat(512 * 1024);
+        let env = Environment { display_name, uid: i64::MAX, ..Environment::default() };
+        Ok(GetEnvsResponse { infos: vec![EnvironmentInfo { env: Some(env), ..EnvironmentInfo::default() }; 8] })
+    }
+}
+
+impl Handle<rpc::GetEnvInfo> for Upstream {
+    async fn handle(&self, permit: &AccountPermit, request: GetEnvInfoRequest) -> Result<GetEnvInfoResponse, Failure> {
+        self.reach(permit, &request.env_name).await?;
+        Ok(GetEnvInfoResponse { env: Some(Environment::default()), ..GetEnvInfoResponse::default() })
+    }
+}
