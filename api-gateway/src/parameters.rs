@@ -70,7 +70,7 @@ fn decode(parameter: &Parameter, text: &str) -> Result<Option<Value>, Failure> {
     if text.is_empty() || (!textual && text == "null") {
         return Ok(None);
     }
-    if is_timestamp(field) {
+    if is_timestamp(field) && !field.is_list() {
         return date::decode(parameter, text).map(Some);
     }
     if field.is_map() || is_message(field) {
@@ -87,5 +87,7 @@ fn is_timestamp(field: &FieldDescriptor) -> bool {
     matches!(field.kind(), Kind::Message(message) if message.full_name() == "google.protobuf.Timestamp")
 }
 
+#[cfg(test)]
+mod every_type;
 #[cfg(test)]
 mod tests;

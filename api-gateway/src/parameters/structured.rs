@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use prost_reflect::{DeserializeOptions, DynamicMessage, Value};
+use prost_reflect::{DeserializeOptions, DynamicMessage, Kind, MessageDescriptor, Value};
 use proto::Failure;
 use proto::catalog::Parameter;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -24,8 +24,9 @@ pub(super) fn decode(parameter: &Parameter, text: &str) -> Result<Value, Failure
         let form = if field.is_list() { "a JSON array of objects" } else { "a JSON object" };
         return Err(Failure::invalid(parameter.name(), format!("must be {form}")));
     }
-    let request = Json::Object(Map::from_iter([(field.json_name().to_owned(), value)]));
-    let options = DeserializeOptions::new().deny_unknown_fields(false);
+    let mut request = Json::Object(Map::from_iter([(field.json_name().to_owned(), value)]));
+    drop_unknown(&mut request, field.parent_message());
+    let options = DeserializeOptions::new();
     let mut track = Track::new();
     let request = serde_path_to_error::Deserializer::new(request, &mut track);
     let message = DynamicMessage::deserialize_with_options(field.parent_message().clone(), request, &options);
@@ -36,6 +37,32 @@ pub(super) fn decode(parameter: &Parameter, text: &str) -> Result<Value, Failure
         Failure::invalid(parameter.name(), format!("does not fit{at}: {error}"))
     })?;
     Ok(message.get_field(field).into_owned())
+}
+
+/// Drops the members that the contract does not know. Decoding could ignore them, but then it ignores unknown values of enums too.
+fn drop_unknown(value: &mut Json, message: &MessageDescriptor) {
+    // The JSON of these is not that of their fields.
+    if message.full_name().starts_with("google.protobuf.") {
+        return;
+    }
+    let Json::Object(members) = value else { return };
+    let known = |name: &str| message.get_field_by_json_name(name).or_else(|| message.get_field_by_name(name));
+    members.retain(|name, _| known(name).is_some());
+    for (name, value) in members {
+        let Some(field) = known(name) else { continue };
+        match (field.kind(), value) {
+            (Kind::Message(entry), Json::Object(entries)) if field.is_map() => {
+                if let Kind::Message(inner) = entry.map_entry_value_field().kind() {
+                    entries.values_mut().for_each(|value| drop_unknown(value, &inner));
+                }
+            }
+            (Kind::Message(inner), Json::Array(values)) => {
+                values.iter_mut().for_each(|value| drop_unknown(value, &inner));
+            }
+            (Kind::Message(inner), value) => drop_unknown(value, &inner),
+            _ => {}
+        }
+    }
 }
 
 /// Reads JSON, or JSON with single quotes; in both a member that is there twice is refused.
