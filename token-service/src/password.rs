@@ -1,13 +1,16 @@
-//! Passwords are hashed with argon2id on a bounded pool: each hash takes 19 MiB for some 20 ms, so a flood of sign-ins
-//! must wait in line instead of taking the memory.
+//! Passwords are hashed with argon2id by a few threads of their own: each hash takes 19 MiB for some 20 ms, so a flood of
+//! sign-ins must wait in line instead of taking the memory. On the runtime's blocking threads every one of those would keep
+//! its share of memory for later.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use proto::{ErrorKind, Failure};
-use tokio::sync::Semaphore;
+use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use crate::domain::NewPassword;
@@ -20,10 +23,15 @@ const LANES: u32 = 1;
 /// How long a password may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How many passwords may wait.
+const QUEUE: usize = 4096;
+
+type Job = Box<dyn FnOnce() + Send>;
+
 /// Hashes and verifies passwords, a bounded number at a time.
 #[derive(Clone)]
 pub(crate) struct Passwords {
-    turns: Arc<Semaphore>,
+    queue: mpsc::Sender<Job>,
     /// The hash of a password that nobody has: what an unknown login is verified against, to take the same time.
     decoy: Arc<str>,
 }
@@ -37,8 +45,10 @@ pub(crate) enum HashError {
     Argon2(#[from] argon2::password_hash::Error),
     #[error("the stored password hash is unreadable")]
     Stored(#[source] argon2::password_hash::phc::Error),
-    #[error("the hashing task ended early")]
-    Task(#[from] tokio::task::JoinError),
+    #[error("a hashing thread does not start")]
+    Thread(#[from] std::io::Error),
+    #[error("a hashing thread panicked")]
+    Panicked(#[from] oneshot::error::RecvError),
 }
 
 impl From<HashError> for Failure {
@@ -58,7 +68,13 @@ impl Passwords {
         let mut nobody = Zeroizing::new([0_u8; 32]);
         rand::Rng::fill_bytes(&mut rand::rng(), nobody.as_mut());
         let decoy = hash(nobody.as_ref())?;
-        Ok(Self { turns: Arc::new(Semaphore::new(at_once)), decoy: decoy.into() })
+        let (queue, jobs) = mpsc::channel::<Job>(QUEUE);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..at_once {
+            let jobs = Arc::clone(&jobs);
+            thread::Builder::new().name("password".to_owned()).spawn(move || work_off(&jobs))?;
+        }
+        Ok(Self { queue, decoy: decoy.into() })
     }
 
     /// The PHC string to store for a new password.
@@ -78,15 +94,29 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, HashError> + Send + 'static,
     ) -> Result<T, HashError> {
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| HashError::Busy)?.map_err(|_| HashError::Busy)?;
-        // The turn goes into the task: a caller that leaves does not make room while its hash still runs.
-        tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(turn);
-            result
-        })
-        .await?
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            // Who has left in the meantime needs no answer.
+            if !reply.is_closed() {
+                let _ = reply.send(work());
+            }
+        });
+        let answered = tokio::time::timeout(PATIENCE, async {
+            self.queue.send(job).await.map_err(|_| HashError::Busy)?;
+            answer.await?
+        });
+        answered.await.map_err(|_| HashError::Busy)?
+    }
+}
+
+/// The life of a hashing thread: as long as there is somebody to ask it.
+fn work_off(jobs: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let Some(job) = job else { return };
+        if catch_unwind(AssertUnwindSafe(job)).is_err() {
+            tracing::error!("a password could not be hashed");
+        }
     }
 }
 

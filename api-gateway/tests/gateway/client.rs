@@ -6,6 +6,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::stage::LONG;
+
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -22,7 +24,9 @@ impl Client {
     pub(crate) fn new(url: &str) -> Self {
         // Another test of this process may have installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { http: reqwest::Client::new(), url: url.to_owned() }
+        // So that an answer which does not come fails its test.
+        let http = reqwest::Client::builder().timeout(LONG).build().unwrap();
+        Self { http, url: url.to_owned() }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
