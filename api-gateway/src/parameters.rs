@@ -27,7 +27,9 @@ fn set(message: &mut DynamicMessage, parameter: &Parameter, values: &[&str]) -> 
     if field.is_list() && !is_message(field) {
         return set_list(message, parameter, values);
     }
-    let value = match values {
+    // An empty value is not given.
+    let given: Vec<&str> = values.iter().copied().filter(|value| !value.is_empty()).collect();
+    let value = match given.as_slice() {
         [] => None,
         [value] => decode(parameter, value)?,
         _ => return Err(Failure::invalid(parameter.name(), "is given more than once")),

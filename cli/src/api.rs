@@ -33,7 +33,12 @@ pub(crate) type Parameters = Vec<(&'static str, String)>;
 
 impl Api {
     pub(crate) fn new(url: &str, credential: Option<Zeroizing<String>>) -> anyhow::Result<Self> {
-        let client = Client::builder().user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION"))).build()?;
+        let mut client = Client::builder().user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")));
+        if is_loopback(url) {
+            // What is for this machine is no proxy's to see.
+            client = client.no_proxy();
+        }
+        let client = client.build()?;
         Ok(Self { client, url: url.trim_end_matches('/').to_owned(), credential })
     }
 
@@ -82,6 +87,13 @@ impl Api {
             }),
         }
     }
+}
+
+/// Whether an address is this machine's own.
+fn is_loopback(url: &str) -> bool {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// A text member of an answer, empty where there is none.

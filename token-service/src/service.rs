@@ -20,6 +20,9 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a call may take: the longest waits for its turn to verify a password.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long connections may take to end: no call takes longer.
+const DRAIN_TIMEOUT: Duration = CALL_TIMEOUT;
+
 /// How many calls of one connection are worked on at once.
 const CONCURRENCY_PER_CONNECTION: usize = 1024;
 
@@ -115,13 +118,23 @@ impl Service {
             .spawn("token-service.health", watch_health(reporter, self.store.clone(), self.lifecycle.clone()));
         tracing::info!(address = %self.address, "token-service is listening");
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
-        Server::builder()
+        let served = Server::builder()
             .timeout(CALL_TIMEOUT)
             .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .add_routes(grpc::routes(&self.authority, self.layer).add_service(health))
-            .serve_with_incoming_shutdown(incoming, self.lifecycle.draining())
-            .await?;
+            .serve_with_incoming_shutdown(incoming, self.lifecycle.draining());
+        let drain = self.lifecycle.clone();
+        let patience = async move {
+            drain.draining().await;
+            tokio::time::sleep(DRAIN_TIMEOUT).await;
+        };
+        // A stream that its client holds open, a health watch say, would hold the drain up for ever.
+        tokio::select! {
+            served = served => served?,
+            () = patience => tracing::warn!("connections that did not end were cut"),
+            () = self.lifecycle.aborted() => {}
+        }
         self.store.close().await;
         Ok(())
     }

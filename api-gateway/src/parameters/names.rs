@@ -58,10 +58,11 @@ impl Parameters {
             .0
             .iter()
             .filter(|(name, _)| CREDENTIAL.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())));
-        let values: Vec<&[u8]> = named.map(|(_, value)| value.as_slice()).collect();
-        match values.as_slice() {
+        // An empty one is not given.
+        let given = named.map(|(_, value)| value.as_slice()).filter(|value| !value.is_empty());
+        match given.collect::<Vec<&[u8]>>().as_slice() {
             [] => Ok(None),
-            [value] => text("session", value, max_bytes).map(|value| Some(value).filter(|value| !value.is_empty())),
+            [value] => text("session", value, max_bytes).map(Some),
             _ => Err(Failure::invalid("session", "is given more than once (`token` is another name for it)")),
         }
     }

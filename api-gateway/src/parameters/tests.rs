@@ -184,7 +184,8 @@ fn a_credential_is_one_of_two_names_once() {
     assert_eq!(credential("SESSION=a").unwrap().as_deref(), Some("a"));
     assert_eq!(credential("token=a").unwrap().as_deref(), Some("a"));
     assert_eq!(credential("session=&x=1").unwrap(), None);
-    for twice in ["session=a&session=a", "session=a&token=a", "session=a&token="] {
+    assert_eq!(credential("session=a&token=&Session=").unwrap().as_deref(), Some("a"), "an empty one is not given");
+    for twice in ["session=a&session=a", "session=a&token=a"] {
         assert_invalid(credential(twice), "session");
     }
     assert_invalid(credential("session=%ff"), "session");

@@ -12,6 +12,9 @@ use crate::api::{Api, ApiError, text};
 use crate::arguments::Up;
 use crate::output;
 
+/// How long the system may take to get ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What the example is called.
 const EXAMPLE: &str = "my-project";
 
@@ -66,11 +69,17 @@ pub(super) async fn prepare(url: &str, account: Option<FirstAccount>) -> anyhow:
 
 /// Asks `/readyz`, as whoever runs the system would.
 async fn until_ready(url: &str) -> anyhow::Result<()> {
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let answer = client.get(format!("{url}/readyz")).send().await;
-        if answer.is_ok_and(|answer| answer.status().is_success()) {
-            return Ok(());
+        let missing = match answer {
+            Ok(answer) if answer.status().is_success() => return Ok(()),
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(error) => error.without_url().to_string(),
+        };
+        if tokio::time::Instant::now() >= deadline {
+            anyhow::bail!("the system does not get ready: {missing}");
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 #[derive(Debug)]
 pub(crate) struct NewSession {
     pub(crate) account: AccountId,
+    /// The password's hash that the sign-in was verified by: it must still be the account's.
+    pub(crate) password_hash: String,
     pub(crate) hash: CredentialHash,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,

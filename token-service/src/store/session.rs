@@ -22,6 +22,16 @@ impl Store {
     /// Opens a session of an active account, and forgets those that have expired.
     pub(crate) async fn open_session(&self, session: &NewSession) -> Result<Session, SessionError> {
         let mut tx = self.database.begin("session.open").await?;
+        // The row is held until the commit: a change of the password comes before all of this, or ends this session too.
+        let account =
+            sqlx::query("update account set state = state where id = $1 and password_hash = $2 and state = 'active'")
+                .bind(session.account.0)
+                .bind(&session.password_hash)
+                .execute(&mut *tx)
+                .await?;
+        if account.rows_affected() != 1 {
+            return Err(SessionError::Ended);
+        }
         let id = tx.next_value("session").await?;
         let inserted = sqlx::query(
             "insert into session (id, account_id, hash, created_at, expires_at) \

@@ -34,7 +34,7 @@ impl From<SigninError> for Failure {
 impl From<SessionError> for SigninError {
     fn from(error: SessionError) -> Self {
         match error {
-            // The account was closed while its password was being verified.
+            // The account was closed, or got another password, while this one was being verified.
             SessionError::Ended => Self::WrongLogin,
             SessionError::Storage(error) => Self::Storage(error),
         }
@@ -49,6 +49,7 @@ impl Handle<Signin> for Authority {
         let now = self.clock.now();
         let opened = NewSession {
             account: account.id,
+            password_hash: account.password_hash,
             hash: session.hash(),
             created_at: now,
             expires_at: now + self.policy.session_lifetime,
