@@ -93,3 +93,28 @@ async fn answers_have_the_members_that_clients_read() {
     assert_eq!(info["right"], "OWNER");
     assert_eq!(info["env"]["createdOn"].as_str().unwrap().len(), "2021-08-19 14:51:37".len());
 }
+
+#[tokio::test]
+async fn a_token_is_refused_from_its_expiry_on() {
+    for stack in stacks().await {
+        let session = stack.session().await;
+        stack.create_environment(&session, "my-project", "worker", 1).await;
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3);
+        let end = end.strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let form = [
+            ("session", session.as_str()),
+            ("password", PASSWORD),
+            ("description", "brief"),
+            ("apiList", "environment.control.StopEnv"),
+            ("expiresAt", &end),
+        ];
+        let created = stack.client.post("/1.0/users/authentication/rest/createtoken", &form).await.success();
+        let token = created["token"]["key"].as_str().unwrap().to_owned();
+        let stop = format!("{STOP}?envName=my-project&session={token}");
+        assert_eq!(stack.client.get(&stop).await.body, r#"{"result":0}"#, "{}", stack.engine);
+        testkit::eventually("the expiry of the token", std::time::Duration::from_secs(20), async || {
+            (stack.client.get(&stop).await.result() == 702).then_some(())
+        })
+        .await;
+    }
+}
