@@ -5,7 +5,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use prost_build::{Config, Service, ServiceGenerator};
-use prost_reflect::{DescriptorPool, ExtensionDescriptor, Kind, MethodDescriptor, Value};
+use prost_reflect::{
+    DescriptorPool, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
+};
+
+/// The option of fields.
+const FIELD: &str = "portcullis.api.v1.field";
 
 const FILES: [&str; 7] = [
     "portcullis/api/v1/error.proto",
@@ -48,20 +53,62 @@ fn extension(pool: &DescriptorPool, name: &str) -> ExtensionDescriptor {
     pool.get_extension_by_name(name).unwrap_or_else(|| panic!("options.proto declares {name}"))
 }
 
-fn messages_with_secrets(pool: &DescriptorPool) -> Vec<prost_reflect::MessageDescriptor> {
-    let rule = extension(pool, "portcullis.api.v1.field");
+fn messages_with_secrets(pool: &DescriptorPool) -> Vec<MessageDescriptor> {
+    let rule = extension(pool, FIELD);
     pool.all_messages().filter(|message| message.fields().any(|field| is_secret(&field, &rule))).collect()
 }
 
-fn is_secret(field: &prost_reflect::FieldDescriptor, rule: &ExtensionDescriptor) -> bool {
+fn is_secret(field: &FieldDescriptor, rule: &ExtensionDescriptor) -> bool {
+    says(field, rule, "secret")
+}
+
+/// Whether a field's option is set.
+fn says(field: &FieldDescriptor, rule: &ExtensionDescriptor, option: &str) -> bool {
     let options = field.options();
     let Value::Message(rule) = options.get_extension(rule).into_owned() else { return false };
-    rule.get_field_by_name("secret").is_some_and(|secret| secret.as_bool() == Some(true))
+    rule.get_field_by_name(option).is_some_and(|set| set.as_bool() == Some(true))
+}
+
+/// What tells the environments that a request names, where it can name any.
+fn environments(request: &MessageDescriptor, rule: &ExtensionDescriptor) -> String {
+    let statements = named_environments(request, "request", rule, 0);
+    if statements.is_empty() {
+        return statements;
+    }
+    format!(
+        "fn environments(request: &Self::Request) -> Vec<&str> {{ let mut named = Vec::new(); {statements} named }}"
+    )
+}
+
+/// Statements that put the environments named in a message, and in the messages in it, into `named`.
+fn named_environments(message: &MessageDescriptor, place: &str, rule: &ExtensionDescriptor, depth: u32) -> String {
+    assert!(depth < 8, "{}: too deep to look for environments", message.full_name());
+    let statement = |field: FieldDescriptor| {
+        let at = format!("{place}.{}", field.name());
+        match (says(&field, rule, "environment"), field.kind()) {
+            (true, Kind::String) if field.is_list() => format!("named.extend({at}.iter().map(String::as_str));"),
+            (true, Kind::String) if field.field_descriptor_proto().proto3_optional() => {
+                format!("named.extend({at}.as_deref());")
+            }
+            (true, Kind::String) => format!("named.push({at}.as_str());"),
+            (true, kind) => panic!("{}: an environment is named by text, not {kind:?}", field.full_name()),
+            (false, Kind::Message(inner)) if inner.full_name().starts_with("portcullis.") && !field.is_map() => {
+                let statements = named_environments(&inner, "inner", rule, depth + 1);
+                match (statements.is_empty(), field.is_list()) {
+                    (true, _) => statements,
+                    (false, true) => format!("for inner in &{at} {{ {statements} }}"),
+                    (false, false) => format!("if let Some(inner) = &{at} {{ {statements} }}"),
+                }
+            }
+            (false, _) => String::new(),
+        }
+    };
+    message.fields().map(statement).collect()
 }
 
 /// A `Debug` that shows which secrets are there, and none of them.
-fn redacted_debug(message: &prost_reflect::MessageDescriptor) -> String {
-    let rule = extension(message.parent_pool(), "portcullis.api.v1.field");
+fn redacted_debug(message: &MessageDescriptor) -> String {
+    let rule = extension(message.parent_pool(), FIELD);
     let path = rust_path(message.full_name());
     let fields: String = message
         .fields()
@@ -127,10 +174,11 @@ impl Generator {
             let marker = format!(
                 "/// The RPC `{full_name}/{name}`.\npub struct {name};\n\
                  impl crate::Rpc for {name} {{ type Request = {}; type Response = {}; type Access = crate::rule::{}; \
-                 const PATH: &'static str = \"/{full_name}/{name}\"; }}\n",
+                 const PATH: &'static str = \"/{full_name}/{name}\"; {} }}\n",
                 rust_path(method.input().full_name()),
                 rust_path(method.output().full_name()),
                 self.rule(&method),
+                environments(&method.input(), &extension(&self.pool, FIELD)),
             );
             self.markers.entry(service.package.clone()).or_default().push_str(&marker);
         }

@@ -34,7 +34,7 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
-    use crate::{AccountId, CredentialId, GrantedKind, Revision};
+    use crate::{AccountId, Confinement, CredentialId, GrantedKind, Revision};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -46,6 +46,10 @@ mod tests {
             account: AccountId(3),
             administrator: false,
             permissions: [proto::catalog::PermissionId(3)].into_iter().collect(),
+            confinement: Confinement {
+                environments: vec!["staging-*".parse().unwrap()],
+                networks: vec!["10.0.0.0/8".parse().unwrap()],
+            },
             audience: "environment-service".to_owned(),
             issued_at: at(1_000),
             expires_at: at(1_060),

@@ -38,7 +38,10 @@ where
             let failure = Failure::internal(format!("{} was called without the access layer", R::PATH));
             return Err(report(R::PATH, failure));
         };
-        let answer = self.0.handle(&permit, request.into_inner()).await;
+        let request = request.into_inner();
+        let allowed = R::Access::confinement(&permit).allow_environments(R::environments(&request));
+        allowed.map_err(|failure| report(R::PATH, failure))?;
+        let answer = self.0.handle(&permit, request).await;
         answer.map(Response::new).map_err(|failure| report(R::PATH, failure))
     }
 }

@@ -14,10 +14,11 @@ use proto::catalog::Access;
 use proto::{Catalog, ErrorKind, Failure, Method};
 use tonic::Status;
 use tonic::body::Body;
+use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
 use crate::permit::{AccountPermit, AdministratorPermit, PublicPermit, ServicePermit, SessionPermit};
-use crate::{Claims, Denied, GRANT_HEADER, GrantError, KeyRing, ServiceKeys, decide};
+use crate::{Claims, Denied, GRANT_HEADER, GrantError, KeyRing, ORIGIN_HEADER, Origin, ServiceKeys, decide};
 
 /// Base 64 as gRPC has it in binary metadata: with padding or without.
 const BINARY_METADATA: GeneralPurpose = GeneralPurpose::new(
@@ -59,23 +60,30 @@ impl AccessLayer {
         match method.access() {
             Some(Access::Service) => {
                 let service = self.service(method, request.headers())?;
-                request.extensions_mut().insert(service);
+                let origin = self.vouched(request.headers()).unwrap_or_else(|| peer(request));
+                request.extensions_mut().insert(ServicePermit::new(service, origin));
             }
             Some(Access::Public) => {
-                request.extensions_mut().insert(PublicPermit::new());
+                let origin = self.vouched(request.headers()).unwrap_or_else(|| peer(request));
+                request.extensions_mut().insert(PublicPermit::new(origin));
             }
             access => {
                 let claims = self.claims(method, request.headers())?;
                 decide(method, Some(&claims)).map_err(|denied| denied.failure(method))?;
+                let vouched = self.vouched(request.headers());
+                if let Some(origin) = &vouched {
+                    claims.confinement.allow_address(origin.address)?;
+                }
+                let origin = vouched.unwrap_or_else(|| peer(request));
                 match access {
                     Some(Access::Session | Access::SessionWithPassword) => {
-                        request.extensions_mut().insert(SessionPermit::new(claims));
+                        request.extensions_mut().insert(SessionPermit::new(claims, origin));
                     }
                     Some(Access::Administrator) => {
-                        request.extensions_mut().insert(AdministratorPermit::new(claims));
+                        request.extensions_mut().insert(AdministratorPermit::new(claims, origin));
                     }
                     _ => {
-                        request.extensions_mut().insert(AccountPermit::new(claims));
+                        request.extensions_mut().insert(AccountPermit::new(claims, origin));
                     }
                 }
             }
@@ -93,19 +101,35 @@ impl AccessLayer {
         })
     }
 
-    /// The service whose key the call carries.
-    fn service(&self, method: &Method, headers: &HeaderMap) -> Result<ServicePermit, Failure> {
-        let key = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let key = key.and_then(|value| value.strip_prefix("Bearer "));
+    /// Where the call came in, as a known service says. Anybody else is not believed.
+    fn vouched(&self, headers: &HeaderMap) -> Option<Origin> {
+        self.service_keys.service(service_key(headers)?).ok()?;
+        Origin::from_bytes(&BINARY_METADATA.decode(headers.get(ORIGIN_HEADER)?.as_bytes()).ok()?)
+    }
+
+    /// The name of the service whose key the call carries.
+    fn service(&self, method: &Method, headers: &HeaderMap) -> Result<&str, Failure> {
+        let key = service_key(headers);
         let key = key.ok_or_else(|| Failure::new(ErrorKind::NotAuthenticated, "a service key is needed"))?;
         match self.service_keys.service(key) {
-            Ok(service) => Ok(ServicePermit::new(&service.name)),
+            Ok(service) => Ok(&service.name),
             Err(error) => {
                 tracing::warn!(rpc.method = method.name(), "an unknown service key was refused");
                 Err(Failure::new(ErrorKind::NotAuthenticated, "the service key is not known").because(error))
             }
         }
     }
+}
+
+fn service_key(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+/// What is known of a caller that nobody vouches for: the other end of its connection.
+fn peer<B>(request: &Request<B>) -> Origin {
+    let connection = request.extensions().get::<TcpConnectInfo>();
+    let address = connection.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip());
+    Origin::new(address, "", "")
 }
 
 /// The one grant of a call, decoded. Two are as good as none: which one would count?

@@ -1,16 +1,19 @@
 //! Who may call what: credentials, permissions, grants, the decision, and the layer that enforces it in front of each
 //! handler. It knows neither HTTP parameters nor any storage, and no method by name.
 
+mod confinement;
 mod credential;
 mod decision;
 mod grant;
 mod handle;
 mod identity;
 mod layer;
+mod origin;
 mod permission;
 mod permit;
 mod service_key;
 
+pub use confinement::{Confinement, EnvironmentPattern, EnvironmentPatternError};
 pub use credential::{Credential, CredentialError, CredentialHash, CredentialKind};
 pub use decision::{Denied, decide};
 pub use grant::{
@@ -19,6 +22,7 @@ pub use grant::{
 pub use handle::{Guarded, Handle};
 pub use identity::{AccountId, CredentialId, GrantedKind, Revision};
 pub use layer::{AccessLayer, AccessService};
+pub use origin::{ORIGIN_HEADER, Origin};
 pub use permission::PermissionSet;
 pub use permit::{AccountPermit, AdministratorPermit, NoPermit, PublicPermit, ServicePermit, SessionPermit};
 pub use service_key::{ServiceKey, ServiceKeyError, ServiceKeys};

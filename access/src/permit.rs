@@ -2,16 +2,19 @@
 
 use proto::rule;
 
-use crate::{AccountId, Claims, CredentialId, Revision};
+use crate::{AccountId, Claims, Confinement, CredentialId, Origin, Revision};
 
 /// A call that anyone may make.
 #[derive(Clone, Debug)]
-pub struct PublicPermit(());
+pub struct PublicPermit {
+    origin: Origin,
+}
 
 /// A call that an account may make with the credential that it showed.
 #[derive(Clone, Debug)]
 pub struct AccountPermit {
     claims: Claims,
+    origin: Origin,
 }
 
 /// A call that an account may make, shown by a session.
@@ -26,6 +29,7 @@ pub struct AdministratorPermit(SessionPermit);
 #[derive(Clone, Debug)]
 pub struct ServicePermit {
     name: String,
+    origin: Origin,
 }
 
 /// A call that nobody may make: there is no value of it.
@@ -33,14 +37,32 @@ pub struct ServicePermit {
 pub enum NoPermit {}
 
 impl PublicPermit {
-    pub(crate) fn new() -> Self {
-        Self(())
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self { origin }
+    }
+
+    /// Where the call came in.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 }
 
 impl AccountPermit {
-    pub(crate) fn new(claims: Claims) -> Self {
-        Self { claims }
+    pub(crate) fn new(claims: Claims, origin: Origin) -> Self {
+        Self { claims, origin }
+    }
+
+    /// Where the call came in.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What the credential is confined to. The layer has looked at what the request names; a list is for its handler to cut.
+    #[must_use]
+    pub fn confinement(&self) -> &Confinement {
+        &self.claims.confinement
     }
 
     /// The account.
@@ -63,8 +85,14 @@ impl AccountPermit {
 }
 
 impl SessionPermit {
-    pub(crate) fn new(claims: Claims) -> Self {
-        Self(AccountPermit::new(claims))
+    pub(crate) fn new(claims: Claims, origin: Origin) -> Self {
+        Self(AccountPermit::new(claims, origin))
+    }
+
+    /// Where the call came in.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        self.0.origin()
     }
 
     /// The account.
@@ -81,8 +109,8 @@ impl SessionPermit {
 }
 
 impl AdministratorPermit {
-    pub(crate) fn new(claims: Claims) -> Self {
-        Self(SessionPermit::new(claims))
+    pub(crate) fn new(claims: Claims, origin: Origin) -> Self {
+        Self(SessionPermit::new(claims, origin))
     }
 
     /// The session that the administrator is signed in with.
@@ -93,8 +121,14 @@ impl AdministratorPermit {
 }
 
 impl ServicePermit {
-    pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned() }
+    pub(crate) fn new(name: &str, origin: Origin) -> Self {
+        Self { name: name.to_owned(), origin }
+    }
+
+    /// Where the call came in.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The service's name, as the authority knows it.
@@ -108,6 +142,11 @@ impl ServicePermit {
 pub trait Evidence {
     /// The permit.
     type Permit: Clone + Send + Sync + 'static;
+
+    /// What the caller's credential is confined to. Only tokens are, and only these rules open methods to tokens.
+    fn confinement(_: &Self::Permit) -> &Confinement {
+        const { &Confinement::NONE }
+    }
 }
 
 impl Evidence for rule::Public {
@@ -115,9 +154,17 @@ impl Evidence for rule::Public {
 }
 impl Evidence for rule::Authenticated {
     type Permit = AccountPermit;
+
+    fn confinement(permit: &AccountPermit) -> &Confinement {
+        permit.confinement()
+    }
 }
 impl Evidence for rule::Permission {
     type Permit = AccountPermit;
+
+    fn confinement(permit: &AccountPermit) -> &Confinement {
+        permit.confinement()
+    }
 }
 impl Evidence for rule::Session {
     type Permit = SessionPermit;

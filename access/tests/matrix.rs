@@ -1,6 +1,6 @@
 //! Who may call what: every method of the contract under every kind of credential, held against a golden file.
 
-use access::{AccountId, Claims, CredentialId, Denied, GrantedKind, PermissionSet, Revision, decide};
+use access::{AccountId, Claims, Confinement, CredentialId, Denied, GrantedKind, PermissionSet, Revision, decide};
 use jiff::{SignedDuration, Timestamp};
 use proto::catalog::PermissionId;
 use proto::{ErrorKind, Method, catalog};
@@ -12,6 +12,7 @@ fn claims(kind: GrantedKind, administrator: bool, permissions: PermissionSet) ->
         account: AccountId(1),
         administrator,
         permissions,
+        confinement: Confinement::NONE,
         audience: "test".to_owned(),
         issued_at: now,
         expires_at: now + SignedDuration::from_secs(60),

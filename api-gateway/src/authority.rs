@@ -27,10 +27,7 @@ pub(crate) struct Introspected {
 
 impl Authority {
     pub(crate) fn new(channel: Channel, service_key: &Credential, timeout: Duration) -> Self {
-        let mut service_key = AsciiMetadataValue::try_from(format!("Bearer {}", service_key.expose()))
-            .expect("a credential is letters, digits and underscores");
-        service_key.set_sensitive(true);
-        Self { client: IntrospectionClient::new(channel), service_key, timeout }
+        Self { client: IntrospectionClient::new(channel), service_key: bearer(service_key), timeout }
     }
 
     /// What a credential may do at a service right now; nothing where it is not alive.
@@ -62,6 +59,14 @@ impl Authority {
         request.set_timeout(self.timeout);
         request
     }
+}
+
+/// How a service key is shown to the authority (RFC 6750, section 2.1).
+pub(crate) fn bearer(service_key: &Credential) -> AsciiMetadataValue {
+    let mut value = AsciiMetadataValue::try_from(format!("Bearer {}", service_key.expose()))
+        .expect("a credential is letters, digits and underscores");
+    value.set_sensitive(true);
+    value
 }
 
 /// What goes wrong between two services is never told as if it were the caller's fault: an unknown service key is not an

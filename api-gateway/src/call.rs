@@ -1,20 +1,22 @@
 //! The way of a call: from a path to an answer.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use access::{Credential, decide};
+use access::{Confinement, Credential, Origin, decide};
 use axum::extract::Request;
 use axum::response::Response;
-use bytes::Bytes;
 use futures::FutureExt;
+use http::header::USER_AGENT;
 use http::{HeaderMap, Method as Verb};
 use proto::catalog::Access;
 use proto::{Catalog, ErrorKind, Failure, Method};
 use tokio::sync::Semaphore;
 
 use crate::answer::{Answer, Form, NoCredential};
-use crate::authority::Authority;
+use crate::authority::{Authority, Introspected};
+use crate::client_address::TrustedProxies;
 use crate::http_request::{self, Limits};
 use crate::parameters::{self, Parameters};
 use crate::request_log::RequestLog;
@@ -26,9 +28,14 @@ pub(crate) struct Calls {
     pub(crate) catalog: &'static Catalog,
     pub(crate) authority: Authority,
     pub(crate) upstreams: Upstreams,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) limits: Limits,
     pub(crate) room: Arc<Semaphore>,
 }
+
+/// The other end of the connection that a request came in by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 impl Calls {
     /// Answers a request.
@@ -36,7 +43,8 @@ impl Calls {
         let form = Form::accepted(request.headers());
         let method = self.catalog.by_rest_path(request.uri().path());
         let mut log = RequestLog::begin(method.map_or("unknown", Method::name));
-        let answer = match caught(self.call(method, request)).await {
+        let origin = self.origin(&request, log.id());
+        let answer = match caught(self.call(method, request, &origin)).await {
             Ok(answer) => answer,
             Err(failure) => {
                 log.failed(&failure);
@@ -48,7 +56,19 @@ impl Calls {
         answer.into_response(log.id())
     }
 
-    async fn call(&self, method: Option<&'static Method>, request: Request) -> Result<Answer, Failure> {
+    fn origin(&self, request: &Request, id: &str) -> Origin {
+        let peer = request.extensions().get::<Peer>();
+        let address = peer.map(|peer| self.proxies.client(peer.0, request.headers()));
+        let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+        Origin::new(address, user_agent.unwrap_or_default(), id)
+    }
+
+    async fn call(
+        &self,
+        method: Option<&'static Method>,
+        request: Request,
+        origin: &Origin,
+    ) -> Result<Answer, Failure> {
         let method = method.ok_or_else(|| unknown(request.uri().path()))?;
         allow_verb(method, request.method())?;
         let room = self.room.try_acquire();
@@ -56,19 +76,23 @@ impl Calls {
 
         let headers = request.headers().clone();
         let parameters = http_request::parameters(request, self.limits).await?;
-        let grant = self.authorize(method, &headers, &parameters).await?;
+        let introspected = self.authorize(method, &headers, &parameters).await?;
+        let confinement = introspected.as_ref().map_or(const { &Confinement::NONE }, |known| &known.claims.confinement);
+        confinement.allow_address(origin.address)?;
         let message = parameters::request(method, &parameters, self.limits.parameter)?;
-        let answer = self.upstreams.call(method, message, grant).await?;
+        confinement.allow_environments(method.environments(&message).iter().map(String::as_str))?;
+        let grant = introspected.map(|known| known.grant);
+        let answer = self.upstreams.call(method, message, grant, origin).await?;
         Ok(Answer::success(method, &answer))
     }
 
-    /// The grant under which the call goes on. Who shows no credential that is worth the call learns nothing else about it.
+    /// What the call's credential is worth, and the grant under which the call goes on. Who shows no credential that is worth the call learns nothing else about it.
     async fn authorize(
         &self,
         method: &Method,
         headers: &HeaderMap,
         parameters: &Parameters,
-    ) -> Result<Option<Bytes>, Failure> {
+    ) -> Result<Option<Introspected>, Failure> {
         if method.access() == Some(&Access::Public) {
             return Ok(None);
         }
@@ -79,7 +103,7 @@ impl Calls {
         let credential = Credential::parse(&value).map_err(|error| nobody().because(error))?;
         let introspected = self.authority.introspect(&credential, method.audience()).await?.ok_or_else(nobody)?;
         decide(method, Some(&introspected.claims)).map_err(|denied| denied.failure(method))?;
-        Ok(Some(introspected.grant))
+        Ok(Some(introspected))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use access::{Credential, CredentialError, CredentialKind};
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
+use ipnet::IpNet;
 use jiff::SignedDuration;
 use serde::Deserialize;
 use telemetry::TelemetryConfig;
@@ -44,6 +45,10 @@ pub struct Config {
     /// How many connections are open at once: 1 to 1,000,000. Default: 10000.
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
+    /// The networks of the proxies in front, in CIDR notation: only they are believed about a caller's address
+    /// (`X-Forwarded-For`). Default: none.
+    #[serde(default)]
+    pub trusted_proxies: Vec<IpNet>,
     /// How long the token-service may take to say what a credential is worth: 100 ms to 1 min. Default: 5 s.
     #[serde(default = "default_introspection_timeout")]
     pub introspection_timeout: SignedDuration,
@@ -145,6 +150,7 @@ impl Config {
             body_timeout: default_body_timeout(),
             max_calls: default_max_calls(),
             max_connections: default_max_connections(),
+            trusted_proxies: Vec::new(),
             introspection_timeout: default_introspection_timeout(),
             telemetry: TelemetryConfig::default(),
         }

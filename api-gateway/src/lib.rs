@@ -4,6 +4,7 @@
 mod answer;
 mod authority;
 mod call;
+mod client_address;
 mod config;
 mod http_request;
 mod parameters;

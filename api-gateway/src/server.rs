@@ -20,7 +20,8 @@ use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::authority::Authority;
-use crate::call::Calls;
+use crate::call::{Calls, Peer};
+use crate::client_address::TrustedProxies;
 use crate::http_request::Limits;
 use crate::upstream::Upstreams;
 use crate::{Config, ConfigError, readiness};
@@ -78,7 +79,10 @@ impl Gateway {
             authority: Authority::new(authority.connect_lazy(), &service_key, timeout),
             upstreams: Upstreams::new(
                 endpoints.iter().map(|(name, endpoint)| (*name, endpoint.connect_lazy())).collect(),
+                AUTHORITY,
+                &service_key,
             ),
+            proxies: TrustedProxies::new(config.trusted_proxies.clone()),
             limits: Limits {
                 body_time: config.body_timeout.unsigned_abs(),
                 body: config.max_body_bytes,
@@ -132,8 +136,10 @@ impl Gateway {
         http2.max_header_list_size(MAX_HEAD_BYTES);
         let spoken = Arc::new(Notify::new());
         let speaks = Arc::clone(&spoken);
-        let service = self.router.clone().map_request(move |request: http::Request<_>| {
+        let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
+        let service = self.router.clone().map_request(move |mut request: http::Request<_>| {
             speaks.notify_one();
+            peer.map(|peer| request.extensions_mut().insert(peer));
             request
         });
         let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();

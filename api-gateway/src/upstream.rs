@@ -4,30 +4,41 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
-use access::GRANT_HEADER;
+use access::{Credential, GRANT_HEADER, ORIGIN_HEADER, Origin};
 use bytes::Bytes;
 use prost_reflect::prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use proto::{Failure, Method};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::metadata::MetadataValue;
+use tonic::metadata::{AsciiMetadataValue, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::authority::bearer;
+
 /// The largest answer of a service, in bytes. gRPC's own bound, 4 MiB, is soon reached by a list of environments.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// The services that execute methods, by the names that grants have for them.
 #[derive(Clone)]
-pub(crate) struct Upstreams(BTreeMap<&'static str, Channel>);
+pub(crate) struct Upstreams {
+    channels: BTreeMap<&'static str, Channel>,
+    authority: &'static str,
+    service_key: AsciiMetadataValue,
+}
 
 impl Upstreams {
-    pub(crate) fn new(channels: BTreeMap<&'static str, Channel>) -> Self {
-        Self(channels)
+    /// The services, and the key by which the one that is the authority believes this gateway.
+    pub(crate) fn new(
+        channels: BTreeMap<&'static str, Channel>,
+        authority: &'static str,
+        service_key: &Credential,
+    ) -> Self {
+        Self { channels, authority, service_key: bearer(service_key) }
     }
 
     /// Calls a method under a grant; a public one needs none.
@@ -36,12 +47,18 @@ impl Upstreams {
         method: &Method,
         message: DynamicMessage,
         grant: Option<Bytes>,
+        origin: &Origin,
     ) -> Result<DynamicMessage, Failure> {
-        let channel = self.0.get(method.audience()).cloned();
+        let channel = self.channels.get(method.audience()).cloned();
         let channel = channel.ok_or_else(|| Failure::internal(format!("no upstream {}", method.audience())))?;
         let mut request = Request::new(message);
         if let Some(grant) = grant {
             request.metadata_mut().insert_bin(GRANT_HEADER, MetadataValue::from_bytes(&grant));
+        }
+        request.metadata_mut().insert_bin(ORIGIN_HEADER, MetadataValue::from_bytes(&origin.to_bytes()));
+        // Nobody else is to have the key.
+        if method.audience() == self.authority {
+            request.metadata_mut().insert("authorization", self.service_key.clone());
         }
         let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
         client.ready().await.map_err(|error| Failure::unavailable(method.audience(), error))?;
@@ -52,7 +69,7 @@ impl Upstreams {
 
     /// The services that do not serve, with the reason.
     pub(crate) async fn not_serving(&self, timeout: Duration) -> Vec<(&'static str, String)> {
-        let asked = self.0.iter().map(|(name, channel)| async move {
+        let asked = self.channels.iter().map(|(name, channel)| async move {
             let mut request = Request::new(HealthCheckRequest::default());
             request.set_timeout(timeout);
             let answer = HealthClient::new(channel.clone()).check(request).await;

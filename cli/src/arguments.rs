@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use storage::DatabaseUrl;
 
 /// Personal access tokens for a platform's API, and the environments that they control.
 ///
@@ -49,6 +50,9 @@ pub(crate) enum Command {
     /// The API's methods.
     #[command(subcommand)]
     Api(Api),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(Audit),
     /// Makes a key for a service: prints the key, and the hash that the authority's configuration takes.
     ServiceKey,
     /// Makes the authority's signing key and prints it as PKCS #8 PEM.
@@ -111,6 +115,17 @@ pub(crate) enum Account {
     },
 }
 
+/// What a token is confined to.
+#[derive(Args)]
+pub(crate) struct Confinement {
+    /// A pattern of environments that it reaches, `staging-*`; again for each. `*`: all.
+    #[arg(long = "environment", value_name = "PATTERN")]
+    pub(crate) environments: Vec<String>,
+    /// A network that it may be used from, `10.1.0.0/16`; again for each. `*`: any.
+    #[arg(long = "network", value_name = "CIDR")]
+    pub(crate) networks: Vec<String>,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Token {
     /// Lists the account's tokens.
@@ -130,15 +145,62 @@ pub(crate) enum Token {
         #[arg(long)]
         expires_at: Option<String>,
         #[command(flatten)]
+        confinement: Confinement,
+        #[command(flatten)]
         password: Password,
     },
-    /// Gives a token a new value and prints it, this once. The old value is dead.
+    /// Makes a token like another, prints its value, this once.
+    Copy {
+        /// The other token's number.
+        id: i64,
+        /// What to call it, where not like the other.
+        #[arg(long)]
+        description: Option<String>,
+        /// When it ends, where not with the other.
+        #[arg(long)]
+        expires_at: Option<String>,
+        #[command(flatten)]
+        confinement: Confinement,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Changes a token. What is not given stays.
+    Edit {
+        /// The token's number.
+        id: i64,
+        /// What to call it.
+        #[arg(long)]
+        description: Option<String>,
+        /// A method that it may call, in place of all it has; again for each.
+        #[arg(long = "method", value_name = "METHOD")]
+        methods: Vec<String>,
+        /// A predefined set in place of what it has.
+        #[arg(long, conflicts_with = "methods")]
+        set: Option<String>,
+        /// When it ends.
+        #[arg(long)]
+        expires_at: Option<String>,
+        /// It ends no more.
+        #[arg(long, conflicts_with = "expires_at")]
+        never_expires: bool,
+        /// The value of before the last regeneration ends now.
+        #[arg(long)]
+        end_overlap: bool,
+        #[command(flatten)]
+        confinement: Confinement,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Gives a token a new value and prints it, this once. The old value is dead, unless it is to live on for a while.
     Regenerate {
         /// The token's number.
         id: i64,
         /// When it ends, where that is to change.
         #[arg(long)]
         expires_at: Option<String>,
+        /// How long the old value lives on, in seconds: up to 30 days.
+        #[arg(long, value_name = "SECONDS")]
+        overlap: Option<u32>,
         #[command(flatten)]
         password: Password,
     },
@@ -187,6 +249,34 @@ pub(crate) enum Env {
         /// Its name.
         name: String,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Audit {
+    /// Lists what was done to the account, newest first.
+    List {
+        /// Only entries before this one.
+        #[arg(long)]
+        before: Option<i64>,
+        /// How many at most.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Looks whether the whole log is what was written. For the operator, on the authority's database.
+    Verify(AuditDatabase),
+    /// Writes the whole log as JSON lines, oldest first. For the operator, on the authority's database.
+    Export(AuditDatabase),
+}
+
+/// Where the authority's database is.
+#[derive(Args)]
+pub(crate) struct AuditDatabase {
+    /// The data folder of `portcullis up`.
+    #[arg(long, env = "PORTCULLIS_DATA_DIR", default_value = ".portcullis")]
+    pub(crate) data_dir: PathBuf,
+    /// The database itself, `sqlite:///…` or `postgres://…`, in place of the folder.
+    #[arg(long, env = "PORTCULLIS_DATABASE_URL", hide_env_values = true)]
+    pub(crate) database_url: Option<DatabaseUrl>,
 }
 
 #[derive(Subcommand)]

@@ -2,6 +2,7 @@
 
 mod account;
 mod api;
+mod audit;
 mod env;
 mod key;
 mod session;
@@ -13,7 +14,7 @@ use anyhow::{Context, bail};
 use zeroize::Zeroizing;
 
 use crate::api::Api;
-use crate::arguments::{Arguments, Command, Output, Password};
+use crate::arguments::{Arguments, Audit, Command, Output, Password};
 use crate::{credentials, up};
 
 /// What commands that call the API share.
@@ -37,6 +38,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Token(command) => token::run(&caller()?, command).await,
         Command::Env(command) => env::run(&caller()?, command).await,
         Command::Api(command) => api::run(output, &command),
+        Command::Audit(Audit::List { before, limit }) => audit::list(&caller()?, before, limit).await,
+        Command::Audit(Audit::Verify(database)) => audit::verify(output, &database).await,
+        Command::Audit(Audit::Export(database)) => audit::export(&database).await,
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),
     }

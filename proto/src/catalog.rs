@@ -1,6 +1,7 @@
 //! The API catalog: every method of the contract, read once from the descriptor set. Routes, access decisions, permission
 //! lists, the API reference and the command line all follow from it.
 
+mod environment_fields;
 mod lookup;
 mod method;
 mod parameter;

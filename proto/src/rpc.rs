@@ -12,6 +12,11 @@ pub trait Rpc: Send + Sync + 'static {
     type Access;
     /// The path of gRPC: `/package.Service/Method`.
     const PATH: &'static str;
+
+    /// The environments that a request names.
+    fn environments(_: &Self::Request) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 /// What serves one RPC. Whatever handles each RPC of a service is a server of that service.

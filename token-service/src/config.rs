@@ -33,6 +33,9 @@ pub struct Config {
     /// How many tokens an account may hold: 1 to 100,000. Default: 100.
     #[serde(default = "default_tokens_per_account")]
     pub tokens_per_account: u32,
+    /// How long before its expiry a token is said to expire soon: 0 s to 365 days. Default: 7 days (`168h`).
+    #[serde(default = "default_expiry_notice")]
+    pub expiry_notice: SignedDuration,
     /// How many passwords are verified at once, 19 MiB each: 1 to 64. Default: 2.
     #[serde(default = "default_passwords_at_once")]
     pub passwords_at_once: usize,
@@ -65,6 +68,10 @@ fn default_session_lifetime() -> SignedDuration {
 
 fn default_tokens_per_account() -> u32 {
     100
+}
+
+fn default_expiry_notice() -> SignedDuration {
+    SignedDuration::from_hours(7 * 24)
 }
 
 fn default_passwords_at_once() -> usize {
@@ -126,6 +133,7 @@ impl Config {
             grant_lifetime: default_grant_lifetime(),
             session_lifetime: default_session_lifetime(),
             tokens_per_account: default_tokens_per_account(),
+            expiry_notice: default_expiry_notice(),
             passwords_at_once: default_passwords_at_once(),
             telemetry: TelemetryConfig::default(),
         }
@@ -158,6 +166,8 @@ impl Config {
         let session = (SignedDuration::from_mins(1)..=longest).contains(&self.session_lifetime);
         range(session, "session_lifetime", "1 min to 365 days")?;
         range((1..=100_000).contains(&self.tokens_per_account), "tokens_per_account", "1 to 100,000")?;
+        let notice = (SignedDuration::ZERO..=longest).contains(&self.expiry_notice);
+        range(notice, "expiry_notice", "0 s to 365 days")?;
         range((1..=64).contains(&self.passwords_at_once), "passwords_at_once", "1 to 64")?;
         self.service_keys().map(drop)
     }

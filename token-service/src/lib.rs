@@ -1,6 +1,7 @@
 //! The authority: accounts, sessions and personal access tokens, and what each may do. It must not know what the methods
 //! of the API do, nor how callers reach it.
 
+mod audit;
 mod config;
 mod domain;
 mod grpc;
@@ -8,6 +9,7 @@ mod password;
 mod service;
 mod store;
 
+pub use audit::{AuditHead, AuditLogError, export_audit, verify_audit};
 pub use config::{Config, ConfigError, ServiceKeyConfig};
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
 pub use service::{AdministerError, RunError, Service, create_account, has_accounts, migrate};

@@ -93,6 +93,7 @@ impl Service {
                 grant_lifetime: config.grant_lifetime,
                 session_lifetime: config.session_lifetime,
                 tokens_per_account: config.tokens_per_account.into(),
+                expiry_notice: config.expiry_notice,
             },
         });
 
@@ -218,7 +219,7 @@ pub async fn create_account(config: &Config, account: NewAccount) -> Result<Acco
     let hash = Passwords::new(1)?.hash(account.password).await?;
     let store = Store::new(database);
     let now = Clock::system().now();
-    let id = store.create_account(&account.login, &account.name, &hash, account.role, now).await?;
+    let id = store.create_account(&account.login, &account.name, &hash, account.role, None, now).await?;
     store.close().await;
     Ok(id)
 }

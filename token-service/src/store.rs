@@ -2,6 +2,7 @@
 //! one statement, and nothing waits for anything else inside a transaction.
 
 mod account;
+mod audit;
 mod change;
 mod credential;
 mod row;
@@ -9,6 +10,7 @@ mod session;
 mod token;
 
 pub(crate) use account::CreateAccountError;
+pub(crate) use audit::{AuditError, AuditRow};
 pub(crate) use credential::Introspected;
 pub(crate) use session::SessionError;
 pub(crate) use token::TokenError;

@@ -1,8 +1,10 @@
+use std::str::FromStr;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use proto::token::v1::GrantClaims;
 
-use crate::{AccountId, CredentialId, GrantedKind, PermissionSet, Revision};
+use crate::{AccountId, Confinement, CredentialId, GrantedKind, PermissionSet, Revision};
 
 /// What a grant asserts of one credential, for one audience, for a short time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub struct Claims {
     pub administrator: bool,
     /// What a token may call. Empty for a session.
     pub permissions: PermissionSet,
+    /// What a token is confined to. A session is not.
+    pub confinement: Confinement,
     /// Who may execute under the grant.
     pub audience: String,
     /// The moment before the credential was read.
@@ -40,6 +44,8 @@ impl From<&Claims> for GrantClaims {
             account_id: claims.account.0,
             administrator: claims.administrator,
             permissions: claims.permissions.to_bytes(),
+            environments: claims.confinement.environments.iter().map(ToString::to_string).collect(),
+            source_networks: claims.confinement.networks.iter().map(ToString::to_string).collect(),
             audience: claims.audience.clone(),
             issued_at: Some(proto::time::to_wire(claims.issued_at)),
             expires_at: Some(proto::time::to_wire(claims.expires_at)),
@@ -60,6 +66,10 @@ impl TryFrom<GrantClaims> for Claims {
             account: AccountId(wire.account_id),
             administrator: wire.administrator,
             permissions: PermissionSet::from_bytes(Bytes::clone(&wire.permissions)).ok_or(MalformedClaims)?,
+            confinement: Confinement {
+                environments: parsed(&wire.environments)?,
+                networks: parsed(&wire.source_networks)?,
+            },
             audience: wire.audience,
             issued_at: time(wire.issued_at.ok_or(MalformedClaims)?)?,
             expires_at: time(wire.expires_at.ok_or(MalformedClaims)?)?,
@@ -67,4 +77,8 @@ impl TryFrom<GrantClaims> for Claims {
             credential_expires_at: wire.credential_expires_at.map(time).transpose()?,
         })
     }
+}
+
+fn parsed<T: FromStr>(texts: &[String]) -> Result<Vec<T>, MalformedClaims> {
+    texts.iter().map(|text| text.parse().map_err(|_| MalformedClaims)).collect()
 }

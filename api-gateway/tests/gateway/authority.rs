@@ -104,6 +104,7 @@ impl Authority {
             account: ALICE,
             administrator: false,
             permissions,
+            confinement: access::Confinement::NONE,
             audience: audience.to_owned(),
             issued_at: now,
             expires_at: now + SignedDuration::from_secs(60),

@@ -2,7 +2,7 @@ use serde_json::{Map, Value};
 
 use super::{Caller, password};
 use crate::api::{Parameters, text};
-use crate::arguments::{Password, Token};
+use crate::arguments::{Confinement, Password, Token};
 use crate::output::{self, cell, object, objects};
 
 pub(super) async fn run(caller: &Caller, command: Token) -> anyhow::Result<()> {
@@ -11,15 +11,47 @@ pub(super) async fn run(caller: &Caller, command: Token) -> anyhow::Result<()> {
             let answer = caller.api.call("users.authentication.GetTokens", Vec::new()).await?;
             output::answer(caller.output, &answer, list)
         }
-        Token::Create { description, methods, set, expires_at, password: from } => {
+        Token::Create { description, methods, set, expires_at, confinement, password: from } => {
             let mut parameters = vec![("description", description)];
             parameters.extend(set.map(|set| ("tokenTemplate", set)));
             parameters.extend((!methods.is_empty()).then(|| ("apiList", methods.join(","))));
             parameters.extend(expires_at.map(|end| ("expiresAt", end)));
+            parameters.extend(confined(&confinement));
             value(caller, "users.authentication.CreateToken", parameters, &from).await
         }
-        Token::Regenerate { id, expires_at, password: from } => {
+        Token::Copy { id, description, expires_at, confinement, password: from } => {
+            let mut parameters = vec![("copyFrom", id.to_string())];
+            parameters.extend(description.map(|text| ("description", text)));
+            parameters.extend(expires_at.map(|end| ("expiresAt", end)));
+            parameters.extend(confined(&confinement));
+            value(caller, "users.authentication.CreateToken", parameters, &from).await
+        }
+        Token::Edit {
+            id,
+            description,
+            methods,
+            set,
+            expires_at,
+            never_expires,
+            end_overlap,
+            confinement,
+            password: from,
+        } => {
             let mut parameters = vec![("id", id.to_string())];
+            parameters.extend(description.map(|text| ("description", text)));
+            parameters.extend(set.map(|set| ("tokenTemplate", set)));
+            parameters.extend((!methods.is_empty()).then(|| ("apiList", methods.join(","))));
+            parameters.extend(expires_at.map(|end| ("expiresAt", end)));
+            parameters.extend(never_expires.then(|| ("neverExpires", "true".to_owned())));
+            parameters.extend(end_overlap.then(|| ("endOverlap", "true".to_owned())));
+            parameters.extend(confined(&confinement));
+            let parameters = confirmed(parameters, &from)?;
+            let answer = caller.api.call("users.authentication.EditToken", parameters).await?;
+            output::answer(caller.output, &answer, |_| String::new())
+        }
+        Token::Regenerate { id, expires_at, overlap, password: from } => {
+            let mut parameters = vec![("id", id.to_string())];
+            parameters.extend(overlap.map(|seconds| ("overlapSeconds", seconds.to_string())));
             parameters.extend(expires_at.map(|end| ("expiresAt", end)));
             value(caller, "users.authentication.RegenerateToken", parameters, &from).await
         }
@@ -31,6 +63,12 @@ pub(super) async fn run(caller: &Caller, command: Token) -> anyhow::Result<()> {
             output::answer(caller.output, &answer, |_| String::new())
         }
     }
+}
+
+/// What a token is to be confined to, as the API takes it.
+fn confined(confinement: &Confinement) -> Parameters {
+    let lists = [("environments", &confinement.environments), ("sourceNetworks", &confinement.networks)];
+    lists.into_iter().filter(|(_, values)| !values.is_empty()).map(|(name, values)| (name, values.join(","))).collect()
 }
 
 fn confirmed(mut parameters: Parameters, from: &Password) -> anyhow::Result<Parameters> {

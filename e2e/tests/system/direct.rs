@@ -1,6 +1,8 @@
 //! The environment-service reached directly over gRPC: it trusts nothing but a grant.
 
-use access::{AccountId, Claims, CredentialId, GRANT_HEADER, GrantedKind, PermissionSet, Revision, SigningKey};
+use access::{
+    AccountId, Claims, Confinement, CredentialId, GRANT_HEADER, GrantedKind, PermissionSet, Revision, SigningKey,
+};
 use e2e::Stack;
 use jiff::{SignedDuration, Timestamp};
 use proto::environment::v1::StopEnvRequest;
@@ -17,6 +19,7 @@ fn claims() -> Claims {
         account: AccountId(1),
         administrator: false,
         permissions: [stop].into_iter().collect(),
+        confinement: Confinement::NONE,
         audience: "environment-service".to_owned(),
         issued_at: now,
         expires_at: now + SignedDuration::from_secs(60),

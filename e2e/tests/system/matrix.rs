@@ -1,7 +1,7 @@
 //! Every method of the contract, called through the gateway under every kind of credential. What happens must be what the
 //! golden matrix of `access` says; here it is shown of the running system.
 
-use access::{AccountId, Claims, CredentialId, GrantedKind, PermissionSet, Revision, decide};
+use access::{AccountId, Claims, Confinement, CredentialId, GrantedKind, PermissionSet, Revision, decide};
 use e2e::{PASSWORD, Stack};
 use proto::catalog::{Access, Parameter};
 use proto::{Method, catalog};
@@ -19,6 +19,7 @@ fn claims(kind: GrantedKind, administrator: bool, permissions: PermissionSet) ->
         account: AccountId(1),
         administrator,
         permissions,
+        confinement: Confinement::NONE,
         audience: String::new(),
         issued_at: jiff::Timestamp::UNIX_EPOCH,
         expires_at: jiff::Timestamp::UNIX_EPOCH,

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use access::{
-    AccountId, Claims, Credential, CredentialId, CredentialKind, GRANT_HEADER, GrantedKind, PermissionSet, Revision,
-    SigningKey,
+    AccountId, Claims, Confinement, Credential, CredentialId, CredentialKind, GRANT_HEADER, GrantedKind, PermissionSet,
+    Revision, SigningKey,
 };
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::Lifecycle;
@@ -73,6 +73,8 @@ impl Authority {
             account,
             administrator: false,
             permissions: PermissionSet::default(),
+            confinement: Confinement::NONE,
+            confinement: Confinement::NONE,
             audience: "environment-service".to_owned(),
             issued_at: now,
             expires_at: now + SignedDuration::from_secs(60),

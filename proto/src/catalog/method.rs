@@ -1,8 +1,9 @@
 use std::fmt;
 
 use http::uri::PathAndQuery;
-use prost_reflect::{ExtensionDescriptor, MethodDescriptor};
+use prost_reflect::{DynamicMessage, ExtensionDescriptor, MethodDescriptor};
 
+use super::environment_fields::EnvironmentFields;
 use super::{CatalogError, Parameter, TokenTemplate, documentation};
 use crate::api::v1::{MethodRule, ServiceRule, method_rule};
 
@@ -69,6 +70,7 @@ pub struct Method {
     wrapped: bool,
     bindings: Vec<String>,
     parameters: Vec<Parameter>,
+    environments: EnvironmentFields,
     documentation: String,
     descriptor: MethodDescriptor,
 }
@@ -95,6 +97,7 @@ impl Method {
             post_only: declared.post_only,
             wrapped: declared.wrapped,
             bindings: declared.bindings,
+            environments: EnvironmentFields::of(&descriptor.input(), field_option),
             parameters: Parameter::of(&descriptor.input(), field_option),
             documentation: documentation(&descriptor.parent_file(), descriptor.path()),
             descriptor: descriptor.clone(),
@@ -190,6 +193,12 @@ impl Method {
     #[must_use]
     pub fn is_safe(&self) -> bool {
         self.safe
+    }
+
+    /// The environments that a request names.
+    #[must_use]
+    pub fn environments(&self, request: &DynamicMessage) -> Vec<String> {
+        self.environments.named(request)
     }
 
     /// Whether GET is refused.

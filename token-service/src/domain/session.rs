@@ -1,4 +1,4 @@
-use access::{AccountId, CredentialHash};
+use access::{AccountId, CredentialHash, Origin};
 use jiff::Timestamp;
 
 /// A session to be opened.
@@ -10,12 +10,14 @@ pub(crate) struct NewSession {
     pub(crate) hash: CredentialHash,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    pub(crate) origin: Origin,
 }
 
-/// Which session a change is made under: looked at again within the change's own transaction, since a session that has
-/// just been ended must change nothing any more.
-#[derive(Clone, Copy, Debug)]
+/// Which session a change is made under, and from where: looked at again within the change's own transaction, since a
+/// session that has just been ended must change nothing any more.
+#[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) id: i64,
     pub(crate) account: AccountId,
+    pub(crate) origin: Origin,
 }

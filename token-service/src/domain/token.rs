@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use access::{CredentialHash, PermissionSet};
+use access::{Confinement, CredentialHash, EnvironmentPattern, PermissionSet};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use proto::catalog::{Catalog, TokenTemplate};
 
@@ -150,8 +152,22 @@ pub(crate) struct Token {
     pub(crate) id: i64,
     pub(crate) description: String,
     pub(crate) api_set: ApiSet,
+    pub(crate) confinement: Confinement,
+    pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) last_used_at: Option<Timestamp>,
+    /// Until when the value of before the last regeneration lives on.
+    pub(crate) overlap_ends_at: Option<Timestamp>,
+    pub(crate) leaked_at: Option<Timestamp>,
+    pub(crate) last_use: Option<LastUse>,
+    pub(crate) use_count: i64,
+}
+
+/// When, from where and for what a token was last used.
+#[derive(Clone, Debug)]
+pub(crate) struct LastUse {
+    pub(crate) at: Timestamp,
+    pub(crate) address: String,
+    pub(crate) method: String,
 }
 
 /// A token to be made.
@@ -160,6 +176,7 @@ pub(crate) struct NewToken {
     pub(crate) description: Description,
     pub(crate) hash: CredentialHash,
     pub(crate) api_set: ApiSet,
+    pub(crate) confinement: Confinement,
     pub(crate) expires_at: Option<Expiry>,
     pub(crate) created_at: Timestamp,
 }
@@ -169,8 +186,85 @@ pub(crate) struct NewToken {
 pub(crate) struct TokenChange {
     pub(crate) description: Option<Description>,
     pub(crate) api_set: Option<ApiSet>,
-    pub(crate) expires_at: Option<Expiry>,
-    pub(crate) hash: Option<CredentialHash>,
+    pub(crate) environments: Option<Vec<EnvironmentPattern>>,
+    pub(crate) networks: Option<Vec<IpNet>>,
+    pub(crate) expires_at: Option<NewExpiry>,
+    pub(crate) value: Option<NewValue>,
+    /// The value of before the last regeneration ends.
+    pub(crate) end_overlap: bool,
+}
+
+/// What becomes of a token's expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NewExpiry {
+    At(Expiry),
+    Never,
+}
+
+impl NewExpiry {
+    pub(crate) fn moment(self) -> Option<Timestamp> {
+        match self {
+            Self::At(expiry) => Some(expiry.moment()),
+            Self::Never => None,
+        }
+    }
+}
+
+/// Another value for a token, and until when the present one lives on beside it.
+#[derive(Debug)]
+pub(crate) struct NewValue {
+    pub(crate) hash: CredentialHash,
+    pub(crate) overlap_ends_at: Option<Timestamp>,
+}
+
+/// How many patterns or networks a token can be confined to.
+const CONFINED_TO: usize = 32;
+
+/// Why a confinement cannot be chosen.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConfinementError {
+    #[error("must have at most {CONFINED_TO} values")]
+    TooMany,
+    #[error("holds `{0}`: a pattern must have 1 to 64 lower-case letters, digits, dashes and `*`")]
+    Environment(String),
+    #[error("holds `{0}`, which is neither a network in CIDR notation nor an address")]
+    Network(String),
+}
+
+/// The patterns that were chosen; `None` where nothing was. One that stands for all confines to none.
+pub(crate) fn environments(texts: &[String]) -> Result<Option<Vec<EnvironmentPattern>>, ConfinementError> {
+    chosen(texts, |text| text.parse().map_err(|_| ConfinementError::Environment(shown(text))))
+}
+
+/// The networks that were chosen; `None` where nothing was. Bits beyond the prefix say nothing and are dropped.
+pub(crate) fn networks(texts: &[String]) -> Result<Option<Vec<IpNet>>, ConfinementError> {
+    chosen(texts, |text| {
+        let network =
+            text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(|address| address.to_canonical().into()));
+        network.map(|network| network.trunc()).map_err(|_| ConfinementError::Network(shown(text)))
+    })
+}
+
+fn chosen<T: Ord>(
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, ConfinementError>,
+) -> Result<Option<Vec<T>>, ConfinementError> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    if texts.iter().any(|text| text.trim() == "*") {
+        return Ok(Some(Vec::new()));
+    }
+    let parsed: BTreeSet<T> = texts.iter().map(|text| parse(text.trim())).collect::<Result<_, _>>()?;
+    if parsed.len() > CONFINED_TO {
+        return Err(ConfinementError::TooMany);
+    }
+    Ok(Some(parsed.into_iter().collect()))
+}
+
+/// As much of a wrong value as is needed to know it again.
+fn shown(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// Which of an account's tokens are meant.
@@ -235,6 +329,25 @@ mod tests {
         let now = Timestamp::from_second(1_000).unwrap();
         assert!(Expiry::chosen(now, now).is_err());
         assert!(Expiry::chosen(Timestamp::from_second(1_001).unwrap(), now).is_ok());
+    }
+
+    #[test]
+    fn a_confinement_is_a_few_patterns_and_networks_or_none() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        assert_eq!(environments(&[]), Ok(None));
+        assert_eq!(environments(&texts(&["a", "*"])), Ok(Some(Vec::new())));
+        assert_eq!(environments(&texts(&["b", "a-*", "b"])).unwrap().unwrap().len(), 2);
+        assert_eq!(environments(&texts(&["A"])), Err(ConfinementError::Environment("A".into())));
+        let shown =
+            |texts: &[String]| networks(texts).map(|found| found.unwrap().iter().map(ToString::to_string).collect());
+        assert_eq!(shown(&texts(&["10.1.2.3/8"])), Ok(vec!["10.0.0.0/8".to_owned()]));
+        assert_eq!(shown(&texts(&["::ffff:10.0.0.1"])), Ok(vec!["10.0.0.1/32".to_owned()]));
+        assert_eq!(shown(&texts(&["2001:db8::1"])), Ok(vec!["2001:db8::1/128".to_owned()]));
+        for wrong in ["10.0.0.0/33", "x", "", "10.0.0"] {
+            assert_eq!(networks(&texts(&[wrong])), Err(ConfinementError::Network(wrong.into())));
+        }
+        let many: Vec<String> = (0..33).map(|number| format!("10.0.0.{number}")).collect();
+        assert_eq!(networks(&many), Err(ConfinementError::TooMany));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! How tokens and permissions look on the wire.
 
-use access::{Credential, CredentialHash, CredentialKind};
-use jiff::Timestamp;
+use access::{Credential, CredentialHash, CredentialKind, EnvironmentPattern};
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
 use proto::token::v1::{ApiListItem, ApiToken, TokenTemplate};
 use proto::{Catalog, Failure, Method};
 
-use crate::domain::{ApiSet, ApiSetError, Description, DescriptionError, Expiry, ExpiryError, Token};
+use crate::domain::{self, ApiSet, ApiSetError, Description, DescriptionError, Expiry, ExpiryError, Token};
+use crate::grpc::Authority;
 
 pub(super) fn item(method: &Method) -> ApiListItem {
     ApiListItem {
@@ -20,15 +22,40 @@ pub(super) fn items(methods: &[&Method]) -> Vec<ApiListItem> {
     methods.iter().map(|method| item(method)).collect()
 }
 
-pub(super) fn token(catalog: &Catalog, token: Token, value: Option<&Credential>) -> ApiToken {
+impl Authority {
+    /// A token as its owner sees it, with its value where it has just got it.
+    pub(super) fn shown(&self, token: Token, value: Option<&Credential>, now: Timestamp) -> ApiToken {
+        shown(self.catalog, token, value, now, self.policy.expiry_notice)
+    }
+}
+
+fn shown(
+    catalog: &Catalog,
+    token: Token,
+    value: Option<&Credential>,
+    now: Timestamp,
+    notice: SignedDuration,
+) -> ApiToken {
     let template = token.api_set.template();
     let items = items(&token.api_set.methods(catalog));
+    let is_expired = token.expires_at.is_some_and(|end| end <= now);
+    let last_use = token.last_use;
     ApiToken {
         id: token.id,
         description: token.description,
         key: value.map(|value| value.expose().to_owned()),
         expires_at: token.expires_at.map(proto::time::to_wire),
-        last_used: token.last_used_at.map(proto::time::to_wire),
+        last_used: last_use.as_ref().map(|used| proto::time::to_wire(used.at)),
+        last_used_address: last_use.as_ref().map(|used| used.address.clone()).unwrap_or_default(),
+        last_used_method: last_use.map(|used| used.method).unwrap_or_default(),
+        use_count: token.use_count,
+        environments: token.confinement.environments.iter().map(ToString::to_string).collect(),
+        source_networks: token.confinement.networks.iter().map(ToString::to_string).collect(),
+        created_on: Some(proto::time::to_wire(token.created_at)),
+        expires_soon: !is_expired && token.expires_at.is_some_and(|end| end <= now + notice),
+        is_expired,
+        overlap_ends_at: token.overlap_ends_at.filter(|end| *end > now).map(proto::time::to_wire),
+        leaked_at: token.leaked_at.map(proto::time::to_wire),
         is_system: false,
         api_list_items: items.clone(),
         token_template: Some(TokenTemplate {
@@ -80,4 +107,12 @@ pub(super) fn api_set(
 
 pub(super) fn description(text: Option<String>) -> Result<Option<Description>, Failure> {
     Ok(text.map(Description::try_from).transpose()?)
+}
+
+pub(super) fn environments(texts: &[String]) -> Result<Option<Vec<EnvironmentPattern>>, Failure> {
+    domain::environments(texts).map_err(|error| Failure::invalid("environments", error))
+}
+
+pub(super) fn networks(texts: &[String]) -> Result<Option<Vec<IpNet>>, Failure> {
+    domain::networks(texts).map_err(|error| Failure::invalid("sourceNetworks", error))
 }

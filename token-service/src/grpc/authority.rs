@@ -7,7 +7,7 @@ use proto::{Catalog, ErrorKind, Failure};
 use storage::StorageError;
 use zeroize::Zeroizing;
 
-use crate::domain::Session;
+use crate::domain::{AuditEntry, Session};
 use crate::password::Passwords;
 use crate::store::{SessionError, Store, TokenError};
 
@@ -30,6 +30,8 @@ pub(crate) struct Policy {
     pub(crate) grant_lifetime: SignedDuration,
     pub(crate) session_lifetime: SignedDuration,
     pub(crate) tokens_per_account: i64,
+    /// How long before its expiry a token is said to expire soon.
+    pub(crate) expiry_notice: SignedDuration,
 }
 
 impl std::ops::Deref for Authority {
@@ -47,7 +49,7 @@ impl Authority {
 
     /// The session of a call, alive at this moment: its grant is as old as the introspection that made it.
     pub(crate) async fn session(&self, permit: &SessionPermit) -> Result<Session, Failure> {
-        let session = Session { id: permit.session(), account: permit.account() };
+        let session = Session { id: permit.session(), account: permit.account(), origin: permit.origin().clone() };
         let credential = CredentialId { kind: GrantedKind::Session, number: session.id };
         self.check(credential, session.account).await?;
         Ok(session)
@@ -72,8 +74,18 @@ impl Authority {
         if self.passwords.verify(password, stored).await? {
             Ok(session)
         } else {
+            let object = format!("account {}", session.account);
+            let entry = AuditEntry::by_session(&session, "password.confirm", object, self.clock.now());
+            self.note(&entry.failed(ErrorKind::WrongPassword.reason())).await?;
             Err(Failure::new(ErrorKind::WrongPassword, "the password is wrong").with("parameter", "password"))
         }
+    }
+}
+
+impl Authority {
+    /// Appends to the audit log what changes nothing else.
+    pub(crate) async fn note(&self, entry: &AuditEntry) -> Result<(), Failure> {
+        self.store.note(entry).await.map_err(storage_failure)
     }
 }
 

@@ -4,8 +4,8 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::StorageError;
 
-use super::{SessionError, Store, change, row, session};
-use crate::domain::{Account, AccountState, Login, Role, Session};
+use super::{SessionError, Store, audit, change, row, session};
+use crate::domain::{Account, AccountState, AuditEntry, Login, Role, Session};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CreateAccountError {
@@ -23,12 +23,14 @@ impl From<sqlx::Error> for CreateAccountError {
 }
 
 impl Store {
+    /// Makes an account, for an administrator's session or for the operator.
     pub(crate) async fn create_account(
         &self,
         login: &Login,
         name: &str,
         password_hash: &str,
         role: Role,
+        by: Option<&Session>,
         now: Timestamp,
     ) -> Result<AccountId, CreateAccountError> {
         let mut tx = self.database.begin("account.create").await?;
@@ -49,6 +51,12 @@ impl Store {
         .bind(now.as_microsecond())
         .execute(&mut *tx)
         .await?;
+        let object = format!("account {id}");
+        let entry = match by {
+            Some(session) => AuditEntry::by_session(session, "account.create", object, now).on(AccountId(id)),
+            None => AuditEntry::by_operator(AccountId(id), "account.create", object, now),
+        };
+        audit::record(&mut tx, &entry).await?;
         tx.commit().await?;
         Ok(AccountId(id))
     }
@@ -69,7 +77,7 @@ impl Store {
     /// Gives an account another password, and ends every session but the one that asks.
     pub(crate) async fn change_password(
         &self,
-        session: Session,
+        session: &Session,
         password_hash: &str,
         now: Timestamp,
     ) -> Result<(), SessionError> {
@@ -86,6 +94,8 @@ impl Store {
             .bind(session.id)
             .execute(&mut *tx)
             .await?;
+        let object = format!("account {}", session.account);
+        audit::record(&mut tx, &AuditEntry::by_session(session, "password.change", object, now)).await?;
         Ok(tx.commit().await?)
     }
 

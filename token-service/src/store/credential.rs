@@ -1,4 +1,4 @@
-use access::{AccountId, CredentialHash, CredentialId, GrantedKind, Revision};
+use access::{AccountId, Confinement, CredentialHash, CredentialId, GrantedKind, Revision};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -15,6 +15,7 @@ pub(crate) struct Introspected {
     pub(crate) role: Role,
     /// What a token may call; `None` for a session.
     pub(crate) api_set: Option<ApiSet>,
+    pub(crate) confinement: Confinement,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
@@ -42,26 +43,38 @@ impl Store {
         .bind(now.as_microsecond())
         .fetch_optional(self.database.reader())
         .await?;
-        Ok(found.map(|row| read(&row, GrantedKind::Session, None)).transpose()?)
+        Ok(found.map(|row| read(&row, GrantedKind::Session)).transpose()?)
     }
 
-    /// The token with this hash, if it is alive.
+    /// The token with this hash, if it is alive: its value, or its value of before as long as that lives on.
     pub(crate) async fn live_token(
         &self,
         hash: CredentialHash,
         now: Timestamp,
     ) -> Result<Option<Introspected>, StorageError> {
-        let found = sqlx::query(
-            "select token.id, token.account_id, token.expires_at, token.template, token.api_list, account.role \
+        if let Some(found) = self.token_where("token.hash = $1", hash, now).await? {
+            return Ok(Some(found));
+        }
+        self.token_where("token.previous_hash = $1 and token.previous_expires_at > $2", hash, now).await
+    }
+
+    async fn token_where(
+        &self,
+        condition: &'static str,
+        hash: CredentialHash,
+        now: Timestamp,
+    ) -> Result<Option<Introspected>, StorageError> {
+        let found = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "select token.id, token.account_id, token.expires_at, token.template, token.api_list, token.environments, \
+             token.networks, token.hash, token.previous_expires_at, account.role \
              from token join account on account.id = token.account_id \
-             where token.hash = $1 and (token.expires_at is null or token.expires_at > $2) \
-             and account.state = 'active'",
-        )
+             where {condition} and (token.expires_at is null or token.expires_at > $2) and account.state = 'active'"
+        )))
         .bind(hash.as_bytes().as_slice())
         .bind(now.as_microsecond())
         .fetch_optional(self.database.reader())
         .await?;
-        Ok(found.map(|row| read(&row, GrantedKind::Token, Some(row::api_set(&row)?))).transpose()?)
+        Ok(found.map(|row| read_token(&row, hash)).transpose()?)
     }
 
     /// Whether a credential is alive at this moment, whatever a grant says that was made a moment ago.
@@ -93,12 +106,22 @@ impl Store {
     }
 }
 
-fn read(row: &AnyRow, kind: GrantedKind, api_set: Option<ApiSet>) -> Result<Introspected, sqlx::Error> {
+fn read(row: &AnyRow, kind: GrantedKind) -> Result<Introspected, sqlx::Error> {
     Ok(Introspected {
         credential: CredentialId { kind, number: row.try_get("id")? },
         account: AccountId(row.try_get("account_id")?),
         role: row::role(row)?,
-        api_set,
+        api_set: None,
+        confinement: Confinement::NONE,
         expires_at: row::optional_moment(row, "expires_at")?,
     })
+}
+
+fn read_token(row: &AnyRow, asked: CredentialHash) -> Result<Introspected, sqlx::Error> {
+    let found = read(row, GrantedKind::Token)?;
+    let present: &[u8] = row.try_get("hash")?;
+    // The value of before ends before the token does, or with it.
+    let overlap = if present == asked.as_bytes() { None } else { row::optional_moment(row, "previous_expires_at")? };
+    let expires_at = [found.expires_at, overlap].into_iter().flatten().min();
+    Ok(Introspected { api_set: Some(row::api_set(row)?), confinement: row::confinement(row)?, expires_at, ..found })
 }

@@ -1,7 +1,9 @@
 //! How values stand in columns.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
+use access::Confinement;
 use jiff::Timestamp;
 use proto::catalog::TokenTemplate;
 use sqlx::Row;
@@ -19,6 +21,11 @@ struct Unreadable {
 
 fn unreadable(column: &'static str, value: &dyn std::fmt::Display) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(Unreadable { column, value: value.to_string() }))
+}
+
+pub(super) fn moment(row: &AnyRow, column: &'static str) -> Result<Timestamp, sqlx::Error> {
+    let micros: i64 = row.try_get(column)?;
+    Timestamp::from_microsecond(micros).map_err(|_| unreadable(column, &micros))
 }
 
 pub(super) fn optional_moment(row: &AnyRow, column: &'static str) -> Result<Option<Timestamp>, sqlx::Error> {
@@ -85,4 +92,19 @@ pub(super) fn api_set(row: &AnyRow) -> Result<ApiSet, sqlx::Error> {
     }
     let list: &str = row.try_get("api_list")?;
     Ok(ApiSet::Custom(list.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>()))
+}
+
+/// Values in one column, parted by spaces.
+pub(super) fn listed(values: &[impl ToString]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// The columns `environments` and `networks`.
+pub(super) fn confinement(row: &AnyRow) -> Result<Confinement, sqlx::Error> {
+    Ok(Confinement { environments: values(row, "environments")?, networks: values(row, "networks")? })
+}
+
+fn values<T: FromStr>(row: &AnyRow, column: &'static str) -> Result<Vec<T>, sqlx::Error> {
+    let text: &str = row.try_get(column)?;
+    text.split_whitespace().map(|value| value.parse().map_err(|_| unreadable(column, &value))).collect()
 }

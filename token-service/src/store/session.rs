@@ -1,8 +1,8 @@
 use jiff::Timestamp;
 use storage::{StorageError, Transaction};
 
-use super::{Store, change};
-use crate::domain::{NewSession, Session};
+use super::{Store, audit, change};
+use crate::domain::{AuditEntry, NewSession, Session};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
@@ -20,7 +20,7 @@ impl From<sqlx::Error> for SessionError {
 
 impl Store {
     /// Opens a session of an active account, and forgets those that have expired.
-    pub(crate) async fn open_session(&self, session: &NewSession) -> Result<Session, SessionError> {
+    pub(crate) async fn open_session(&self, session: &NewSession) -> Result<(), SessionError> {
         let mut tx = self.database.begin("session.open").await?;
         // The row is held until the commit: a change of the password comes before all of this, or ends this session too.
         let account =
@@ -34,13 +34,16 @@ impl Store {
         }
         let id = tx.next_value("session").await?;
         let inserted = sqlx::query(
-            "insert into session (id, account_id, hash, created_at, expires_at) \
-             select $1, account.id, $2, $3, $4 from account where account.id = $5 and account.state = 'active'",
+            "insert into session \
+             (id, account_id, hash, created_at, expires_at, last_access_at, address, user_agent) \
+             select $1, account.id, $2, $3, $4, $3, $5, $6 from account where account.id = $7 and state = 'active'",
         )
         .bind(id)
         .bind(session.hash.as_bytes().as_slice())
         .bind(session.created_at.as_microsecond())
         .bind(session.expires_at.as_microsecond())
+        .bind(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
+        .bind(&session.origin.user_agent)
         .bind(session.account.0)
         .execute(&mut *tx)
         .await?;
@@ -52,12 +55,14 @@ impl Store {
             .bind(session.created_at.as_microsecond())
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        Ok(Session { id, account: session.account })
+        let opened = Session { id, account: session.account, origin: session.origin.clone() };
+        let entry = AuditEntry::by_session(&opened, "session.open", format!("session {id}"), session.created_at);
+        audit::record(&mut tx, &entry).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Ends a session. One that has ended already stays so.
-    pub(crate) async fn end_session(&self, session: Session, now: Timestamp) -> Result<(), SessionError> {
+    pub(crate) async fn end_session(&self, session: &Session, now: Timestamp) -> Result<(), SessionError> {
         let mut tx = self.database.begin("session.end").await?;
         let deleted = sqlx::query("delete from session where id = $1 and account_id = $2")
             .bind(session.id)
@@ -66,6 +71,8 @@ impl Store {
             .await?;
         if deleted.rows_affected() == 1 {
             change::record(&mut tx, session.account, "session", session.id, now).await?;
+            let object = format!("session {}", session.id);
+            audit::record(&mut tx, &AuditEntry::by_session(session, "session.end", object, now)).await?;
         }
         tx.commit().await?;
         Ok(())
@@ -77,7 +84,7 @@ const ALIVE: &str = "select session.id from session join account on account.id =
 
 /// Within a change's transaction: the session that it is made under must be alive. Called after the change's number is
 /// taken, so that no sign-out can come between.
-pub(super) async fn require(tx: &mut Transaction, session: Session, now: Timestamp) -> Result<(), SessionError> {
+pub(super) async fn require(tx: &mut Transaction, session: &Session, now: Timestamp) -> Result<(), SessionError> {
     let alive = sqlx::query(ALIVE)
         .bind(session.id)
         .bind(session.account.0)

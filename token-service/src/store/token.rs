@@ -4,8 +4,8 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::{StorageError, Transaction};
 
-use super::{SessionError, Store, change, row, session};
-use crate::domain::{Expiry, NewToken, Selection, Session, Token, TokenChange};
+use super::{SessionError, Store, audit, change, row, session};
+use crate::domain::{AuditEntry, LastUse, NewExpiry, NewToken, NewValue, Selection, Session, Token, TokenChange};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenError {
@@ -36,12 +36,13 @@ impl From<SessionError> for TokenError {
     }
 }
 
-const COLUMNS: &str = "id, description, template, api_list, expires_at, last_used_at";
+const COLUMNS: &str = "id, description, template, api_list, environments, networks, created_at, expires_at, \
+     previous_expires_at, leaked_at, last_used_at, last_used_address, last_used_method, use_count";
 
 impl Store {
     pub(crate) async fn create_token(
         &self,
-        session: Session,
+        session: &Session,
         token: &NewToken,
         limit: i64,
     ) -> Result<Token, TokenError> {
@@ -59,8 +60,8 @@ impl Store {
         }
         let (template, api_list) = row::api_set_columns(&token.api_set);
         sqlx::query(
-            "insert into token (id, account_id, description, hash, template, api_list, created_at, expires_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "insert into token (id, account_id, description, hash, template, api_list, created_at, expires_at, \
+             environments, networks) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(id)
         .bind(session.account.0)
@@ -70,9 +71,13 @@ impl Store {
         .bind(api_list)
         .bind(token.created_at.as_microsecond())
         .bind(token.expires_at.map(|expiry| expiry.moment().as_microsecond()))
+        .bind(row::listed(&token.confinement.environments))
+        .bind(row::listed(&token.confinement.networks))
         .execute(&mut *tx)
         .await?;
         let created = read_token(&mut tx, session.account, id).await?;
+        let entry = AuditEntry::by_session(session, "token.create", format!("token {id}"), token.created_at);
+        audit::record(&mut tx, &entry).await?;
         tx.commit().await?;
         Ok(created)
     }
@@ -80,29 +85,30 @@ impl Store {
     /// Changes a token, and notes the change. A new value on a token that has expired needs a new expiry.
     pub(crate) async fn change_token(
         &self,
-        session: Session,
+        session: &Session,
         id: i64,
-        changed: TokenChange,
+        changed: &TokenChange,
         now: Timestamp,
     ) -> Result<Token, TokenError> {
         let mut tx = self.database.begin("token.change").await?;
         change::record(&mut tx, session.account, "token", id, now).await?;
         session::require(&mut tx, session, now).await?;
         let before = read_token(&mut tx, session.account, id).await?;
-        let expires_at = changed.expires_at.map(Expiry::moment).or(before.expires_at);
-        if changed.hash.is_some() && expires_at.is_some_and(|end| end <= now) {
+        let expires_at = changed.expires_at.map_or(before.expires_at, NewExpiry::moment);
+        if changed.value.is_some() && expires_at.is_some_and(|end| end <= now) {
             return Err(TokenError::Expired);
         }
         let (template, api_list) = row::api_set_columns(changed.api_set.as_ref().unwrap_or(&before.api_set));
         let updated = sqlx::query(
-            "update token set description = $1, template = $2, api_list = $3, expires_at = $4, \
-             hash = coalesce($5, hash) where id = $6 and account_id = $7",
+            "update token set description = $1, template = $2, api_list = $3, expires_at = $4, environments = $5, \
+             networks = $6 where id = $7 and account_id = $8",
         )
         .bind(changed.description.as_ref().map_or(before.description.as_str(), |description| description.as_str()))
         .bind(template)
         .bind(api_list)
         .bind(expires_at.map(Timestamp::as_microsecond))
-        .bind(changed.hash.map(|hash| hash.as_bytes().to_vec()))
+        .bind(row::listed(changed.environments.as_ref().unwrap_or(&before.confinement.environments)))
+        .bind(row::listed(changed.networks.as_ref().unwrap_or(&before.confinement.networks)))
         .bind(id)
         .bind(session.account.0)
         .execute(&mut *tx)
@@ -110,7 +116,15 @@ impl Store {
         if updated.rows_affected() != 1 {
             return Err(TokenError::NotFound(id));
         }
+        if changed.end_overlap {
+            end_overlap(&mut tx, id).await?;
+        }
+        if let Some(value) = &changed.value {
+            set_value(&mut tx, id, value).await?;
+        }
         let after = read_token(&mut tx, session.account, id).await?;
+        let action = if changed.value.is_some() { "token.regenerate" } else { "token.edit" };
+        audit::record(&mut tx, &AuditEntry::by_session(session, action, format!("token {id}"), now)).await?;
         tx.commit().await?;
         Ok(after)
     }
@@ -118,7 +132,7 @@ impl Store {
     /// Deletes tokens, all that are named or none.
     pub(crate) async fn delete_tokens(
         &self,
-        session: Session,
+        session: &Session,
         selection: &Selection,
         now: Timestamp,
     ) -> Result<(), TokenError> {
@@ -144,8 +158,11 @@ impl Store {
             }
         }
         session::require(&mut tx, session, now).await?;
-        tx.commit().await?;
-        Ok(())
+        for id in &ids {
+            audit::record(&mut tx, &AuditEntry::by_session(session, "token.delete", format!("token {id}"), now))
+                .await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// The account's tokens, newest first.
@@ -178,12 +195,51 @@ async fn read_token(tx: &mut Transaction, account: AccountId, id: i64) -> Result
     Ok(read(&found.ok_or(TokenError::NotFound(id))?)?)
 }
 
+/// Takes another value, and keeps the present one where it is to live on.
+async fn set_value(tx: &mut Transaction, id: i64, value: &NewValue) -> Result<(), TokenError> {
+    let statement = match value.overlap_ends_at {
+        Some(_) => {
+            "update token set previous_hash = hash, previous_expires_at = $1, hash = $2, leaked_at = null where id = $3"
+        }
+        None => {
+            "update token set previous_hash = null, previous_expires_at = $1, hash = $2, leaked_at = null where id = $3"
+        }
+    };
+    sqlx::query(statement)
+        .bind(value.overlap_ends_at.map(Timestamp::as_microsecond))
+        .bind(value.hash.as_bytes().as_slice())
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+async fn end_overlap(tx: &mut Transaction, id: i64) -> Result<(), TokenError> {
+    sqlx::query("update token set previous_hash = null, previous_expires_at = null where id = $1")
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 fn read(row: &AnyRow) -> Result<Token, sqlx::Error> {
+    let last_use = row::optional_moment(row, "last_used_at")?.map(|at| {
+        Ok::<_, sqlx::Error>(LastUse {
+            at,
+            address: row.try_get("last_used_address")?,
+            method: row.try_get("last_used_method")?,
+        })
+    });
     Ok(Token {
         id: row.try_get("id")?,
         description: row.try_get("description")?,
         api_set: row::api_set(row)?,
+        confinement: row::confinement(row)?,
+        created_at: row::moment(row, "created_at")?,
         expires_at: row::optional_moment(row, "expires_at")?,
-        last_used_at: row::optional_moment(row, "last_used_at")?,
+        overlap_ends_at: row::optional_moment(row, "previous_expires_at")?,
+        leaked_at: row::optional_moment(row, "leaked_at")?,
+        last_use: last_use.transpose()?,
+        use_count: row.try_get("use_count")?,
     })
 }

@@ -11,7 +11,8 @@ impl Handle<GetEnvs> for Control {
     async fn handle(&self, permit: &AccountPermit, _: GetEnvsRequest) -> Result<GetEnvsResponse, Failure> {
         let environments = self.operations.store.list(permit.account()).await.map_err(storage_failure)?;
         let mut infos = Vec::new();
-        for environment in environments {
+        let reach = permit.confinement();
+        for environment in environments.into_iter().filter(|environment| reach.reaches(environment.name.as_str())) {
             let seen = self.operations.observe(&environment).await;
             infos.push(answer::info(&environment, &seen));
         }

@@ -16,7 +16,7 @@ impl Handle<ChangePassword> for Authority {
         let wanted = wanted.map_err(|error| Failure::invalid("newPassword", error))?;
         let session = self.confirmed(permit, request.password).await?;
         let hash = self.passwords.hash(wanted).await?;
-        self.store.change_password(session, &hash, self.clock.now()).await?;
+        self.store.change_password(&session, &hash, self.clock.now()).await?;
         tracing::info!(account.id = session.account.0, "a password was changed");
         Ok(ChangePasswordResponse {})
     }

@@ -42,10 +42,10 @@ impl Handle<CreateAccount> for Authority {
         let role = if request.administrator.unwrap_or(false) { Role::Administrator } else { Role::Member };
         let password = NewPassword::try_from(request.account_password)
             .map_err(|error| Failure::invalid("accountPassword", error))?;
-        self.session(permit.session()).await?;
+        let session = self.session(permit.session()).await?;
 
         let hash = self.passwords.hash(password).await?;
-        let account = self.store.create_account(&login, &name, &hash, role, self.clock.now()).await?;
+        let account = self.store.create_account(&login, &name, &hash, role, Some(&session), self.clock.now()).await?;
         tracing::info!(account.id = account.0, by = permit.session().account().0, "an account was created");
         Ok(CreateAccountResponse { uid: account.0 })
     }

@@ -1,4 +1,5 @@
-use access::{AccountId, Handle, SessionPermit};
+use access::{AccountId, Confinement, EnvironmentPattern, Handle, SessionPermit};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use proto::token::v1::rpc::CreateToken;
 use proto::token::v1::{CreateTokenRequest, CreateTokenResponse};
@@ -18,6 +19,8 @@ impl Handle<CreateToken> for Authority {
         let chosen = Chosen {
             description: answer::description(request.description)?,
             api_set: answer::api_set(self.catalog, request.token_template.as_deref(), &request.api_list)?,
+            environments: answer::environments(&request.environments)?,
+            networks: answer::networks(&request.source_networks)?,
             expires_at: answer::expiry(request.expires_at, now)?,
         };
         if request.copy_from.is_none() {
@@ -31,10 +34,15 @@ impl Handle<CreateToken> for Authority {
 
         let (description, api_set) = chosen.complete()?;
         let (value, hash) = answer::new_value();
-        let token = NewToken { description, hash, api_set, expires_at: chosen.expires_at, created_at: now };
-        let created = self.store.create_token(session, &token, self.policy.tokens_per_account).await?;
+        let confinement = Confinement {
+            environments: chosen.environments.unwrap_or_default(),
+            networks: chosen.networks.unwrap_or_default(),
+        };
+        let token =
+            NewToken { description, hash, api_set, confinement, expires_at: chosen.expires_at, created_at: now };
+        let created = self.store.create_token(&session, &token, self.policy.tokens_per_account).await?;
         tracing::info!(token.id = created.id, account.id = session.account.0, "a token was created");
-        Ok(CreateTokenResponse { token: Some(answer::token(self.catalog, created, Some(&value))) })
+        Ok(CreateTokenResponse { token: Some(self.shown(created, Some(&value), now)) })
     }
 }
 
@@ -42,6 +50,8 @@ impl Handle<CreateToken> for Authority {
 struct Chosen {
     description: Option<Description>,
     api_set: Option<ApiSet>,
+    environments: Option<Vec<EnvironmentPattern>>,
+    networks: Option<Vec<IpNet>>,
     expires_at: Option<Expiry>,
 }
 
@@ -71,7 +81,13 @@ impl Chosen {
             (chosen, _) => chosen,
         };
         let api_set = self.api_set.unwrap_or(source.api_set);
-        Ok(Self { description: Some(description), api_set: Some(api_set), expires_at })
+        Ok(Self {
+            description: Some(description),
+            api_set: Some(api_set),
+            environments: self.environments.or(Some(source.confinement.environments)),
+            networks: self.networks.or(Some(source.confinement.networks)),
+            expires_at,
+        })
     }
 }
 

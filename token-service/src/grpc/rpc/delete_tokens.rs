@@ -19,7 +19,7 @@ impl Handle<DeleteTokens> for Authority {
             (false, true) => return Err(Failure::invalid("ids", "must name at least one token, or be `*`")),
         };
         let session = self.confirmed(permit, request.password).await?;
-        self.store.delete_tokens(session, &selection, self.clock.now()).await?;
+        self.store.delete_tokens(&session, &selection, self.clock.now()).await?;
         tracing::info!(account.id = session.account.0, tokens = ?selection, "tokens were deleted");
         Ok(DeleteTokensResponse {})
     }

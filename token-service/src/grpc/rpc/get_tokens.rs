@@ -6,7 +6,7 @@ use proto::token::v1::{GetTokensRequest, GetTokensResponse};
 use proto::{ErrorKind, Failure};
 
 use crate::grpc::authority::storage_failure;
-use crate::grpc::{Authority, answer};
+use crate::grpc::Authority;
 
 impl Handle<GetTokens> for Authority {
     async fn handle(&self, permit: &SessionPermit, request: GetTokensRequest) -> Result<GetTokensResponse, Failure> {
@@ -20,7 +20,8 @@ impl Handle<GetTokens> for Authority {
                 return Err(Failure::new(ErrorKind::ObjectNotFound, format!("there is no token {missing}")));
             }
         }
-        let api_tokens = tokens.into_iter().map(|token| answer::token(self.catalog, token, None)).collect();
+        let now = self.clock.now();
+        let api_tokens = tokens.into_iter().map(|token| self.shown(token, None, now)).collect();
         Ok(GetTokensResponse { api_tokens })
     }
 }

@@ -60,6 +60,7 @@ fn claims(
         // No token administers, whoever made it.
         administrator: found.credential.kind == GrantedKind::Session && found.role == Role::Administrator,
         permissions: found.api_set.map(|set| set.permissions(authority.catalog)).unwrap_or_default(),
+        confinement: found.confinement,
         audience,
         issued_at,
         expires_at: found.expires_at.map_or(expires_at, |end| end.min(expires_at)),

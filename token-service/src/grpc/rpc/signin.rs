@@ -1,11 +1,11 @@
-use access::{Credential, CredentialKind, Handle, PublicPermit};
+use access::{Credential, CredentialKind, Handle, Origin, PublicPermit};
 use proto::token::v1::rpc::Signin;
 use proto::token::v1::{SigninRequest, SigninResponse};
 use proto::{ErrorKind, Failure};
 use storage::StorageError;
 use zeroize::Zeroizing;
 
-use crate::domain::{Account, AccountState, Login, NewSession};
+use crate::domain::{Account, AccountState, AuditEntry, Login, NewSession};
 use crate::grpc::Authority;
 use crate::grpc::authority::storage_failure;
 use crate::password::HashError;
@@ -42,9 +42,9 @@ impl From<SessionError> for SigninError {
 }
 
 impl Handle<Signin> for Authority {
-    async fn handle(&self, _: &PublicPermit, request: SigninRequest) -> Result<SigninResponse, Failure> {
+    async fn handle(&self, permit: &PublicPermit, request: SigninRequest) -> Result<SigninResponse, Failure> {
         let password = Zeroizing::new(request.password);
-        let account = authenticate(self, &request.login, password).await?;
+        let account = authenticate(self, &request.login, password, permit.origin()).await?;
         let session = Credential::generate(CredentialKind::Session, &mut rand::rng());
         let now = self.clock.now();
         let opened = NewSession {
@@ -53,6 +53,7 @@ impl Handle<Signin> for Authority {
             hash: session.hash(),
             created_at: now,
             expires_at: now + self.policy.session_lifetime,
+            origin: permit.origin().clone(),
         };
         self.store.open_session(&opened).await.map_err(SigninError::from)?;
         Ok(SigninResponse {
@@ -65,13 +66,25 @@ impl Handle<Signin> for Authority {
 }
 
 /// The account that signs in. An unknown login takes the same time and gets the same answer as a wrong password.
-async fn authenticate(authority: &Authority, login: &str, password: Zeroizing<String>) -> Result<Account, SigninError> {
+async fn authenticate(
+    authority: &Authority,
+    login: &str,
+    password: Zeroizing<String>,
+    origin: &Origin,
+) -> Result<Account, SigninError> {
     let account = match login.parse::<Login>() {
         Ok(login) => authority.store.account_by_login(&login).await?,
         Err(_) => None,
     };
+    let known = account.as_ref().map(|account| account.id);
     let account = account.filter(|account| account.state == AccountState::Active);
     let stored = account.as_ref().map(|account| account.password_hash.clone());
     let right = authority.passwords.verify(password, stored).await?;
-    account.filter(|_| right).ok_or(SigninError::WrongLogin)
+    if let Some(account) = account.filter(|_| right) {
+        return Ok(account);
+    }
+    // What was typed as a login is not kept: it may be the password.
+    let entry = AuditEntry::by_anybody(known, "session.open", origin, authority.clock.now());
+    authority.store.note(&entry.failed(ErrorKind::WrongLogin.reason())).await?;
+    Err(SigninError::WrongLogin)
 }

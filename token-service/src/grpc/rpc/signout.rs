@@ -13,8 +13,9 @@ impl Handle<Signout> for Authority {
             // A token is no session: the platform's clients sign out with theirs and go on using it.
             GrantedKind::Token => {}
             GrantedKind::Session => {
-                let session = Session { id: credential.number, account: permit.account() };
-                self.store.end_session(session, self.clock.now()).await?;
+                let origin = permit.origin().clone();
+                let session = Session { id: credential.number, account: permit.account(), origin };
+                self.store.end_session(&session, self.clock.now()).await?;
             }
         }
         Ok(SignoutResponse {})

@@ -1,0 +1,78 @@
+use access::{AccountId, Origin};
+use jiff::Timestamp;
+
+use super::Session;
+
+/// What was done or tried: a line of the audit log. No text in it is a secret, or could be one that was typed into a wrong
+/// field.
+#[derive(Clone, Debug)]
+pub(crate) struct AuditEntry {
+    pub(crate) at: Timestamp,
+    /// The account that it concerns, where one is known.
+    pub(crate) account: Option<AccountId>,
+    /// Who did it: `session 7`, `token 12`, `service api-gateway`, `operator`, `anonymous`.
+    pub(crate) actor: String,
+    /// What was done: `token.create`.
+    pub(crate) action: &'static str,
+    /// What it was done to: `token 12`.
+    pub(crate) object: String,
+    /// `SUCCESS`, or the reason of the failure.
+    pub(crate) outcome: &'static str,
+    pub(crate) origin: Origin,
+}
+
+/// The outcome of what was done.
+const SUCCESS: &str = "SUCCESS";
+
+impl AuditEntry {
+    /// What an account's owner has done to the account.
+    pub(crate) fn by_session(session: &Session, action: &'static str, object: String, at: Timestamp) -> Self {
+        Self {
+            at,
+            account: Some(session.account),
+            actor: format!("session {}", session.id),
+            action,
+            object,
+            outcome: SUCCESS,
+            origin: session.origin.clone(),
+        }
+    }
+
+    /// What somebody without a credential has done.
+    pub(crate) fn by_anybody(account: Option<AccountId>, action: &'static str, origin: &Origin, at: Timestamp) -> Self {
+        Self {
+            at,
+            account,
+            actor: "anonymous".to_owned(),
+            action,
+            object: String::new(),
+            outcome: SUCCESS,
+            origin: origin.clone(),
+        }
+    }
+
+    /// What the operator has done, who has the database.
+    pub(crate) fn by_operator(account: AccountId, action: &'static str, object: String, at: Timestamp) -> Self {
+        Self {
+            at,
+            account: Some(account),
+            actor: "operator".to_owned(),
+            action,
+            object,
+            outcome: SUCCESS,
+            origin: Origin::default(),
+        }
+    }
+
+    /// The same on another's account.
+    pub(crate) fn on(mut self, account: AccountId) -> Self {
+        self.account = Some(account);
+        self
+    }
+
+    /// The same, tried in vain.
+    pub(crate) fn failed(mut self, reason: &'static str) -> Self {
+        self.outcome = reason;
+        self
+    }
+}
