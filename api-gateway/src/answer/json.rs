@@ -132,7 +132,8 @@ mod tests {
         };
         let expected = serde_json::json!({
             "id": i64::MAX, "description": "a \"quoted\" é\u{1}", "lastUsed": "2021-08-19 14:51:37",
-            "isSystem": false, "apiListItems": [],
+            "isSystem": false, "apiListItems": [], "environments": [], "sourceNetworks": [], "expiresSoon": false,
+            "isExpired": false, "lastUsedAddress": "", "lastUsedMethod": "", "useCount": 0,
         });
         assert_eq!(json("portcullis.token.v1.ApiToken", &token), expected);
     }

@@ -74,7 +74,6 @@ impl Authority {
             administrator: false,
             permissions: PermissionSet::default(),
             confinement: Confinement::NONE,
-            confinement: Confinement::NONE,
             audience: "environment-service".to_owned(),
             issued_at: now,
             expires_at: now + SignedDuration::from_secs(60),
