@@ -35,14 +35,18 @@ pub enum GrantedKind {
 }
 
 impl GrantedKind {
-    pub(crate) fn to_wire(self) -> WireKind {
+    /// As messages have it.
+    #[must_use]
+    pub fn to_wire(self) -> WireKind {
         match self {
             Self::Session => WireKind::Session,
             Self::Token => WireKind::Token,
         }
     }
 
-    pub(crate) fn from_wire(kind: WireKind) -> Option<Self> {
+    /// From a message; `None` where it says nothing.
+    #[must_use]
+    pub fn from_wire(kind: WireKind) -> Option<Self> {
         match kind {
             WireKind::Unspecified => None,
             WireKind::Session => Some(Self::Session),

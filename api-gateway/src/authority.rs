@@ -5,7 +5,8 @@ use std::time::Duration;
 use access::{Claims, Credential};
 use bytes::Bytes;
 use proto::token::v1::introspection_client::IntrospectionClient;
-use proto::token::v1::{GetPublicKeysRequest, IntrospectRequest};
+use proto::token::v1::use_reports_client::UseReportsClient;
+use proto::token::v1::{GetPublicKeysRequest, IntrospectRequest, ReportUsesRequest};
 use proto::{ErrorKind, Failure};
 use tonic::Request;
 use tonic::metadata::AsciiMetadataValue;
@@ -15,6 +16,7 @@ use tonic::transport::Channel;
 #[derive(Clone)]
 pub(crate) struct Authority {
     client: IntrospectionClient<Channel>,
+    uses: UseReportsClient<Channel>,
     service_key: AsciiMetadataValue,
     timeout: Duration,
 }
@@ -27,7 +29,8 @@ pub(crate) struct Introspected {
 
 impl Authority {
     pub(crate) fn new(channel: Channel, service_key: &Credential, timeout: Duration) -> Self {
-        Self { client: IntrospectionClient::new(channel), service_key: bearer(service_key), timeout }
+        let uses = UseReportsClient::new(channel.clone());
+        Self { client: IntrospectionClient::new(channel), uses, service_key: bearer(service_key), timeout }
     }
 
     /// What a credential may do at a service right now; nothing where it is not alive.
@@ -45,6 +48,12 @@ impl Authority {
         let claims = answer.claims.ok_or_else(|| Failure::internal("the authority answered without claims"))?;
         let claims = Claims::try_from(claims).map_err(Failure::internal)?;
         Ok(Some(Introspected { claims, grant: answer.grant }))
+    }
+
+    /// Tells how credentials were used.
+    pub(crate) async fn report_uses(&self, report: ReportUsesRequest) -> Result<(), Failure> {
+        let answer = self.uses.clone().report_uses(self.request(report)).await;
+        answer.map(drop).map_err(|status| trouble(status.into()))
     }
 
     /// Whether it answers, to this gateway's key.

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::answer::{Answer, Form, NoCredential};
 use crate::authority::{Authority, Introspected};
 use crate::client_address::TrustedProxies;
+use crate::credential_use::Uses;
 use crate::http_request::{self, Limits};
 use crate::parameters::{self, Parameters};
 use crate::request_log::RequestLog;
@@ -28,6 +29,7 @@ pub(crate) struct Calls {
     pub(crate) catalog: &'static Catalog,
     pub(crate) authority: Authority,
     pub(crate) upstreams: Upstreams,
+    pub(crate) uses: Uses,
     pub(crate) proxies: TrustedProxies,
     pub(crate) limits: Limits,
     pub(crate) room: Arc<Semaphore>,
@@ -81,6 +83,9 @@ impl Calls {
         confinement.allow_address(origin.address)?;
         let message = parameters::request(method, &parameters, self.limits.parameter)?;
         confinement.allow_environments(method.environments(&message).iter().map(String::as_str))?;
+        if let Some(known) = &introspected {
+            self.uses.note(known.claims.credential, origin.address, method.name());
+        }
         let grant = introspected.map(|known| known.grant);
         let answer = self.upstreams.call(method, message, grant, origin).await?;
         Ok(Answer::success(method, &answer))

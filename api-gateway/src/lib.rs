@@ -6,6 +6,7 @@ mod authority;
 mod call;
 mod client_address;
 mod config;
+mod credential_use;
 mod http_request;
 mod parameters;
 mod readiness;

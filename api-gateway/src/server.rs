@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use lifecycle::Lifecycle;
+use lifecycle::{Clock, Lifecycle};
 use proto::catalog;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -22,6 +22,7 @@ use crate::answer::Answer;
 use crate::authority::Authority;
 use crate::call::{Calls, Peer};
 use crate::client_address::TrustedProxies;
+use crate::credential_use::Uses;
 use crate::http_request::Limits;
 use crate::upstream::Upstreams;
 use crate::{Config, ConfigError, readiness};
@@ -54,6 +55,8 @@ pub struct Gateway {
     router: Router,
     connections: Arc<Semaphore>,
     head_timeout: Duration,
+    uses: Uses,
+    authority: Authority,
     lifecycle: Lifecycle,
 }
 
@@ -82,6 +85,7 @@ impl Gateway {
                 AUTHORITY,
                 &service_key,
             ),
+            uses: Uses::new(Clock::system()),
             proxies: TrustedProxies::new(config.trusted_proxies.clone()),
             limits: Limits {
                 body_time: config.body_timeout.unsigned_abs(),
@@ -93,10 +97,11 @@ impl Gateway {
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let (uses, authority) = (calls.uses.clone(), calls.authority.clone());
         let router = router(Shared { calls, lifecycle: lifecycle.clone() });
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let head_timeout = config.head_timeout.unsigned_abs();
-        Ok(Self { listener, address, router, connections, head_timeout, lifecycle })
+        Ok(Self { listener, address, router, connections, head_timeout, uses, authority, lifecycle })
     }
 
     /// Where it listens.
@@ -111,6 +116,8 @@ impl Gateway {
     /// None so far.
     pub async fn serve(self) -> Result<(), RunError> {
         tracing::info!(address = %self.address, "api-gateway is listening");
+        let reports = self.uses.clone().report(self.authority.clone(), self.lifecycle.clone());
+        let reports = self.lifecycle.spawn("api-gateway.uses", reports);
         let graceful = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
@@ -124,6 +131,9 @@ impl Gateway {
             () = graceful.shutdown() => {}
             () = self.lifecycle.aborted() => {}
         }
+        // Every call is answered: what they were is told before the end.
+        self.uses.end();
+        drop(reports.await);
         Ok(())
     }
 

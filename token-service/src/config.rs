@@ -8,6 +8,10 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::webhook::Webhook;
 
 /// How the token-service runs: a TOML file, and over it the environment, `PORTCULLIS_TOKEN_SERVICE__DATABASE_URL` and so
 /// on (`__` goes one level down).
@@ -39,9 +43,22 @@ pub struct Config {
     /// How many passwords are verified at once, 19 MiB each: 1 to 64. Default: 2.
     #[serde(default = "default_passwords_at_once")]
     pub passwords_at_once: usize,
+    /// What is told of tokens that expire soon, and of values that were reported to be known to others. Default: nothing.
+    #[serde(default)]
+    pub webhook: Option<WebhookConfig>,
     /// Logging.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
+}
+
+/// What is told of tokens that expire soon, and of values that were reported to be known to others.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookConfig {
+    /// Where messages go by POST, in the form of Standard Webhooks: `https://…`.
+    pub url: Url,
+    /// The file that holds the secret by which messages are signed: `whsec_` and 24 to 64 bytes in base64.
+    pub secret_file: PathBuf,
 }
 
 /// A service that may ask the authority.
@@ -111,6 +128,20 @@ pub enum ConfigError {
         /// What is wrong.
         source: std::io::Error,
     },
+    /// The webhook's secret cannot be read.
+    #[error("webhook.secret_file: {} cannot be read", file.display())]
+    WebhookSecretFile {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The webhook cannot be called.
+    #[error("webhook: {problem}")]
+    Webhook {
+        /// What is wrong.
+        problem: String,
+    },
     /// The signing key is none.
     #[error("signing_key_file: {}", file.display())]
     SigningKey {
@@ -135,6 +166,7 @@ impl Config {
             tokens_per_account: default_tokens_per_account(),
             expiry_notice: default_expiry_notice(),
             passwords_at_once: default_passwords_at_once(),
+            webhook: None,
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -168,6 +200,8 @@ impl Config {
         range((1..=100_000).contains(&self.tokens_per_account), "tokens_per_account", "1 to 100,000")?;
         let notice = (SignedDuration::ZERO..=longest).contains(&self.expiry_notice);
         range(notice, "expiry_notice", "0 s to 365 days")?;
+        let web = self.webhook.as_ref().is_none_or(|webhook| matches!(webhook.url.scheme(), "http" | "https"));
+        range(web, "webhook.url", "an address of http or https")?;
         range((1..=64).contains(&self.passwords_at_once), "passwords_at_once", "1 to 64")?;
         self.service_keys().map(drop)
     }
@@ -181,10 +215,20 @@ impl Config {
         Ok(ServiceKeys::new(keys.collect::<Result<_, ConfigError>>()?))
     }
 
+    /// The webhook, where there is one.
+    pub(crate) fn webhook(&self) -> Result<Option<Webhook>, ConfigError> {
+        let Some(WebhookConfig { url, secret_file: file }) = &self.webhook else { return Ok(None) };
+        let secret = std::fs::read_to_string(file)
+            .map(Zeroizing::new)
+            .map_err(|source| ConfigError::WebhookSecretFile { file: file.clone(), source })?;
+        let webhook = Webhook::new(url.clone(), secret.trim(), self.expiry_notice);
+        webhook.map(Some).map_err(|error| ConfigError::Webhook { problem: error.to_string() })
+    }
+
     pub(crate) fn signing_key(&self) -> Result<SigningKey, ConfigError> {
         let file = self.signing_key_file.clone();
         let pem = std::fs::read_to_string(&file)
-            .map(zeroize::Zeroizing::new)
+            .map(Zeroizing::new)
             .map_err(|source| ConfigError::SigningKeyFile { file: file.clone(), source })?;
         SigningKey::from_pem(&pem).map_err(|source| ConfigError::SigningKey { file, source })
     }

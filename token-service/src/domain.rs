@@ -2,12 +2,16 @@
 
 mod account;
 mod audit;
+mod credential_use;
+mod notice;
 mod session;
 mod token;
 
 pub(crate) use account::{Account, AccountState};
 pub use account::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
 pub(crate) use audit::AuditEntry;
+pub(crate) use credential_use::{CredentialUse, DAYS_KEPT, day, day_text};
+pub(crate) use notice::{Notice, NoticeKind};
 pub(crate) use session::{NewSession, Session};
 pub(crate) use token::{
     ApiSet, ApiSetError, Description, DescriptionError, Expiry, ExpiryError, LastUse, NewExpiry, NewToken, NewValue,

@@ -14,6 +14,7 @@ use proto::token::v1::account_administration_server::AccountAdministrationServer
 use proto::token::v1::account_server::AccountServer;
 use proto::token::v1::introspection_server::IntrospectionServer;
 use proto::token::v1::token_authority_server::TokenAuthorityServer;
+use proto::token::v1::use_reports_server::UseReportsServer;
 use tonic::service::{LayerExt, Routes};
 use tower::ServiceBuilder;
 
@@ -32,5 +33,6 @@ pub(crate) fn routes(authority: &Authority, layer: AccessLayer) -> Routes {
             layer.named_layer(AccountAdministrationServer::new(guard()).max_decoding_message_size(MAX_REQUEST)),
         )
         .add_service(layer.named_layer(AccountServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
+        .add_service(layer.named_layer(UseReportsServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(IntrospectionServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
 }

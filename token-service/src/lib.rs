@@ -5,11 +5,13 @@ mod audit;
 mod config;
 mod domain;
 mod grpc;
+mod housekeeping;
 mod password;
 mod service;
 mod store;
+mod webhook;
 
 pub use audit::{AuditHead, AuditLogError, export_audit, verify_audit};
-pub use config::{Config, ConfigError, ServiceKeyConfig};
+pub use config::{Config, ConfigError, ServiceKeyConfig, WebhookConfig};
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
 pub use service::{AdministerError, RunError, Service, create_account, has_accounts, migrate};

@@ -12,7 +12,8 @@ use crate::domain::NewAccount;
 use crate::grpc::{self, Authority, Policy};
 use crate::password::{HashError, Passwords};
 use crate::store::{CreateAccountError, MIGRATIONS, Store};
-use crate::{Config, ConfigError};
+use crate::webhook::Webhook;
+use crate::{Config, ConfigError, housekeeping};
 
 /// How often health looks at the database.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
@@ -61,6 +62,8 @@ pub struct Service {
     authority: Authority,
     layer: AccessLayer,
     store: Store,
+    webhook: Option<Webhook>,
+    clock: Clock,
     lifecycle: Lifecycle,
 }
 
@@ -73,6 +76,7 @@ impl Service {
         config.validate()?;
         let signing_key = config.signing_key()?;
         let service_keys = config.service_keys()?;
+        let webhook = config.webhook()?;
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
         let store = Store::new(database);
@@ -87,7 +91,7 @@ impl Service {
             store: store.clone(),
             passwords,
             signing_key,
-            clock,
+            clock: clock.clone(),
             catalog: proto::catalog(),
             policy: Policy {
                 grant_lifetime: config.grant_lifetime,
@@ -100,7 +104,7 @@ impl Service {
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        Ok(Self { listener, address, authority, layer, store, lifecycle })
+        Ok(Self { listener, address, authority, layer, store, webhook, clock, lifecycle })
     }
 
     /// Where it listens.
@@ -117,6 +121,12 @@ impl Service {
         let (reporter, health) = tonic_health::server::health_reporter();
         self.lifecycle
             .spawn("token-service.health", watch_health(reporter, self.store.clone(), self.lifecycle.clone()));
+        let keep = housekeeping::run(self.store.clone(), self.clock.clone(), self.lifecycle.clone());
+        self.lifecycle.spawn("token-service.housekeeping", keep);
+        if let Some(webhook) = self.webhook {
+            let told = webhook.run(self.store.clone(), self.clock.clone(), self.lifecycle.clone());
+            self.lifecycle.spawn("token-service.webhook", told);
+        }
         tracing::info!(address = %self.address, "token-service is listening");
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let served = Server::builder()

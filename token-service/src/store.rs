@@ -5,6 +5,8 @@ mod account;
 mod audit;
 mod change;
 mod credential;
+mod credential_use;
+mod notice;
 mod row;
 mod session;
 mod token;

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod accounts;
+mod audit;
 mod grants;
+mod notices;
 mod stage;
 mod storage;
 mod tokens;
+mod uses;

@@ -1,12 +1,13 @@
 //! A running authority, one of each engine, with an administrator who can sign in.
 
-use access::{Credential, CredentialKind, GRANT_HEADER, SigningKey};
+use access::{Credential, CredentialKind, GRANT_HEADER, ORIGIN_HEADER, Origin, SigningKey};
 use jiff::SignedDuration;
 use lifecycle::Lifecycle;
 use proto::token::v1::account_administration_client::AccountAdministrationClient;
 use proto::token::v1::account_client::AccountClient;
 use proto::token::v1::introspection_client::IntrospectionClient;
 use proto::token::v1::token_authority_client::TokenAuthorityClient;
+use proto::token::v1::use_reports_client::UseReportsClient;
 use proto::token::v1::{
     ApiToken, CreateTokenRequest, IntrospectRequest, IntrospectResponse, SigninRequest, SigninResponse,
 };
@@ -32,6 +33,7 @@ pub(crate) struct Stage {
     pub(crate) administration: AccountAdministrationClient<Channel>,
     pub(crate) account: AccountClient<Channel>,
     pub(crate) introspection: IntrospectionClient<Channel>,
+    pub(crate) uses: UseReportsClient<Channel>,
     pub(crate) service_key: String,
     lifecycle: Lifecycle,
     _folder: TempDir,
@@ -79,7 +81,8 @@ impl Stage {
             authority: TokenAuthorityClient::new(channel.clone()),
             administration: AccountAdministrationClient::new(channel.clone()),
             account: AccountClient::new(channel.clone()),
-            introspection: IntrospectionClient::new(channel),
+            introspection: IntrospectionClient::new(channel.clone()),
+            uses: UseReportsClient::new(channel),
             service_key: service_key.expose().to_owned(),
             lifecycle,
             _folder: folder,
@@ -97,11 +100,25 @@ impl Stage {
         self.signin(LOGIN, PASSWORD).await.unwrap().session
     }
 
-    pub(crate) async fn introspect(&self, credential: &str) -> IntrospectResponse {
-        let request = IntrospectRequest { credential: credential.into(), audience: "token-service".into() };
-        let mut request = Request::new(request);
+    /// A request that another service makes.
+    pub(crate) fn by_service<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
         let key = format!("Bearer {}", self.service_key);
         request.metadata_mut().insert("authorization", key.parse().unwrap());
+        request
+    }
+
+    /// The same call as a gateway passes it on.
+    pub(crate) fn from<T>(&self, origin: &Origin, mut request: Request<T>) -> Request<T> {
+        let key = format!("Bearer {}", self.service_key);
+        request.metadata_mut().insert("authorization", key.parse().unwrap());
+        request.metadata_mut().insert_bin(ORIGIN_HEADER, MetadataValue::from_bytes(&origin.to_bytes()));
+        request
+    }
+
+    pub(crate) async fn introspect(&self, credential: &str) -> IntrospectResponse {
+        let request = IntrospectRequest { credential: credential.into(), audience: "token-service".into() };
+        let request = self.by_service(request);
         self.introspection.clone().introspect(request).await.unwrap().into_inner()
     }
 

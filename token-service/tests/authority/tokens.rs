@@ -212,3 +212,160 @@ async fn a_copy_has_what_is_not_chosen_anew() {
         assert_eq!((failure.kind(), failure.detail("parameter")), (ErrorKind::ObjectNotFound, Some("copyFrom")));
     }
 }
+
+async fn renew(stage: &Stage, session: &str, request: RegenerateTokenRequest) -> Result<ApiToken, tonic::Status> {
+    let request = stage.granted(session, RegenerateTokenRequest { password: PASSWORD.into(), ..request }).await;
+    Ok(stage.authority.clone().regenerate_token(request).await?.into_inner().token.unwrap())
+}
+
+#[tokio::test]
+async fn the_old_value_lives_on_as_long_as_was_chosen_and_not_longer() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let first = stage.stop_token(&session).await;
+        let with_overlap = |overlap| RegenerateTokenRequest {
+            id: first.id,
+            overlap_seconds: overlap,
+            ..RegenerateTokenRequest::default()
+        };
+        let too_long = renew(&stage, &session, with_overlap(Some(2_592_001))).await;
+        assert_invalid(too_long, "overlapSeconds");
+
+        let second = renew(&stage, &session, with_overlap(Some(2))).await.unwrap();
+        let ends = proto::time::from_wire(&second.overlap_ends_at.unwrap()).unwrap();
+        let (old, new) = (first.key.clone().unwrap(), second.key.unwrap());
+        let (by_old, by_new) = (stage.introspect(&old).await, stage.introspect(&new).await);
+        assert!(by_old.active && by_new.active, "{}", stage.engine);
+        let claims = by_old.claims.unwrap();
+        assert_eq!(claims.credential_id, first.id);
+        let end = proto::time::from_wire(&claims.expires_at.unwrap()).unwrap();
+        assert!(end <= ends, "{}: no grant outlives the old value", stage.engine);
+        assert!(by_new.claims.unwrap().credential_expires_at.is_none());
+        testkit::eventually("the end of the old value", std::time::Duration::from_secs(10), async || {
+            (!stage.introspect(&old).await.active).then_some(())
+        })
+        .await;
+        assert!(jiff::Timestamp::now() >= ends, "{}: it did not end early", stage.engine);
+        assert!(stage.introspect(&new).await.active);
+
+        // Without an overlap each value before is dead, and so it is when the overlap is ended.
+        let third = renew(&stage, &session, with_overlap(Some(600))).await.unwrap();
+        assert!(stage.introspect(&new).await.active);
+        let edit = EditTokenRequest {
+            id: first.id,
+            password: PASSWORD.into(),
+            end_overlap: Some(true),
+            ..EditTokenRequest::default()
+        };
+        let edited = stage.authority.clone().edit_token(stage.granted(&session, edit).await).await.unwrap();
+        assert_eq!(edited.into_inner().token.unwrap().overlap_ends_at, None);
+        assert!(!stage.introspect(&new).await.active, "{}", stage.engine);
+        let value = third.key.unwrap();
+        renew(&stage, &session, with_overlap(Some(600))).await.unwrap();
+        assert!(stage.introspect(&value).await.active);
+        renew(&stage, &session, with_overlap(None)).await.unwrap();
+        assert!(!stage.introspect(&value).await.active, "{}: the one before the last is dead too", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_token_takes_its_old_value_along() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let first = stage.stop_token(&session).await;
+        let overlap =
+            RegenerateTokenRequest { id: first.id, overlap_seconds: Some(600), ..RegenerateTokenRequest::default() };
+        let second = renew(&stage, &session, overlap).await.unwrap();
+        let delete = DeleteTokensRequest { ids: vec![first.id], password: PASSWORD.into(), all: None };
+        stage.authority.clone().delete_tokens(stage.granted(&session, delete).await).await.unwrap();
+        for value in [first.key.unwrap(), second.key.unwrap()] {
+            assert!(!stage.introspect(&value).await.active, "{}", stage.engine);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_confinement_stands_in_every_grant_and_can_be_changed_and_lifted() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let create = CreateTokenRequest {
+            environments: vec!["staging-*".into(), "demo".into()],
+            source_networks: vec!["10.1.2.3/16".into(), "2001:db8::1".into()],
+            ..stop_request()
+        };
+        let token = stage.create_token(&session, create.clone()).await.unwrap();
+        assert_eq!(token.environments, ["demo", "staging-*"]);
+        assert_eq!(token.source_networks, ["10.1.0.0/16", "2001:db8::1/128"]);
+        let value = token.key.clone().unwrap();
+        let claims = stage.introspect(&value).await.claims.unwrap();
+        assert_eq!((claims.environments, claims.source_networks), (token.environments, token.source_networks));
+
+        let edit = async |environments: &[&str], networks: &[&str]| {
+            let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            let edit = EditTokenRequest {
+                id: token.id,
+                password: PASSWORD.into(),
+                environments: texts(environments),
+                source_networks: texts(networks),
+                ..EditTokenRequest::default()
+            };
+            stage.authority.clone().edit_token(stage.granted(&session, edit).await).await
+        };
+        assert_invalid(edit(&["Production"], &[]).await, "environments");
+        assert_invalid(edit(&[], &["10.0.0.0/40"]).await, "sourceNetworks");
+        edit(&["*"], &[]).await.unwrap();
+        let claims = stage.introspect(&value).await.claims.unwrap();
+        assert!(claims.environments.is_empty(), "{}", stage.engine);
+        assert_eq!(claims.source_networks.len(), 2, "what is not given stays");
+        edit(&["live"], &["*"]).await.unwrap();
+        let claims = stage.introspect(&value).await.claims.unwrap();
+        assert_eq!((claims.environments, claims.source_networks), (vec!["live".to_owned()], vec![]));
+    }
+}
+
+#[tokio::test]
+async fn concurrent_edits_of_one_token_are_merged() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let token = stage.stop_token(&session).await;
+        let edit = |change: fn(&mut EditTokenRequest)| {
+            let mut request =
+                EditTokenRequest { id: token.id, password: PASSWORD.into(), ..EditTokenRequest::default() };
+            change(&mut request);
+            async { stage.authority.clone().edit_token(stage.granted(&session, request).await).await.unwrap() }
+        };
+        tokio::join!(
+            edit(|r| r.description = Some("renamed".into())),
+            edit(|r| r.token_template = Some("Marketplace".into())),
+            edit(|r| r.expires_at = after(3600)),
+            edit(|r| r.environments = vec!["demo".into()]),
+        );
+        let token = list(&stage, &session).await.remove(0);
+        assert_eq!(token.description, "renamed", "{}", stage.engine);
+        assert_eq!(token.token_template.unwrap().name, "Marketplace", "{}", stage.engine);
+        assert!(token.expires_at.is_some() && token.environments == ["demo"], "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn an_expiry_can_be_taken_away() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let token = CreateTokenRequest { expires_at: after(3600), ..stop_request() };
+        let token = stage.create_token(&session, token).await.unwrap();
+        assert!(token.expires_soon && !token.is_expired);
+        let edit = async |expires_at| {
+            let edit = EditTokenRequest {
+                id: token.id,
+                password: PASSWORD.into(),
+                never_expires: Some(true),
+                expires_at,
+                ..EditTokenRequest::default()
+            };
+            stage.authority.clone().edit_token(stage.granted(&session, edit).await).await
+        };
+        assert_invalid(edit(after(3600)).await, "neverExpires");
+        let edited = edit(None).await.unwrap().into_inner().token.unwrap();
+        assert_eq!((edited.expires_at, edited.expires_soon), (None, false), "{}", stage.engine);
+    }
+}

@@ -1,0 +1,123 @@
+//! What the webhook is to be told: made beside what it tells of, and kept until it was taken.
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+use storage::StorageError;
+use uuid::Uuid;
+
+use super::{Store, row};
+use crate::domain::{Notice, NoticeKind};
+
+/// How many tokens are looked at, and how many notices are sent, at once.
+const BATCH: i64 = 100;
+
+/// How long a notice is kept, delivered or not.
+const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+impl Store {
+    /// Makes a notice of each token that expires until a moment and was not noticed yet. Whether there may be more is
+    /// answered.
+    pub(crate) async fn notice_expiries(&self, now: Timestamp, until: Timestamp) -> Result<bool, StorageError> {
+        let found = sqlx::query(
+            "select token.id, token.account_id, token.expires_at from token \
+             where token.expires_at > $1 and token.expires_at <= $2 and not exists (\
+             select 1 from notice where notice.token_id = token.id and notice.kind = 'token.expiring' \
+             and notice.about = token.expires_at) \
+             order by token.expires_at limit $3",
+        )
+        .bind(now.as_microsecond())
+        .bind(until.as_microsecond())
+        .bind(BATCH)
+        .fetch_all(self.database.reader())
+        .await?;
+        if found.is_empty() {
+            return Ok(false);
+        }
+        let mut tx = self.database.begin("notice.expiries").await?;
+        for token in &found {
+            // Another replica may have made it in the meantime.
+            sqlx::query(
+                "insert into notice (id, account_id, token_id, kind, about, next_attempt_at) \
+                 values ($1, $2, $3, 'token.expiring', $4, $5) on conflict (token_id, kind, about) do nothing",
+            )
+            .bind(Uuid::now_v7().to_string())
+            .bind(token.try_get::<i64, _>("account_id")?)
+            .bind(token.try_get::<i64, _>("id")?)
+            .bind(token.try_get::<i64, _>("expires_at")?)
+            .bind(now.as_microsecond())
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(found.len() == usize::try_from(BATCH).unwrap_or(usize::MAX))
+    }
+
+    /// The notices that are to be sent now, oldest first.
+    pub(crate) async fn notices_due(&self, now: Timestamp) -> Result<Vec<Notice>, StorageError> {
+        let rows = sqlx::query(
+            "select notice.id, notice.kind, notice.about, notice.attempts, notice.next_attempt_at, notice.token_id, \
+             notice.account_id, account.login, account.email, token.description \
+             from notice join account on account.id = notice.account_id join token on token.id = notice.token_id \
+             where notice.delivered_at is null and notice.next_attempt_at <= $1 \
+             order by notice.next_attempt_at limit $2",
+        )
+        .bind(now.as_microsecond())
+        .bind(BATCH)
+        .fetch_all(self.database.reader())
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Takes a notice to send it, unless somebody else has. It is due again at a later moment, should this one not come
+    /// back.
+    pub(crate) async fn claim_notice(&self, notice: &Notice, again_at: Timestamp) -> Result<bool, StorageError> {
+        let mut tx = self.database.begin("notice.claim").await?;
+        let claimed = sqlx::query(
+            "update notice set attempts = attempts + 1, next_attempt_at = $1 \
+             where id = $2 and next_attempt_at = $3 and delivered_at is null",
+        )
+        .bind(again_at.as_microsecond())
+        .bind(&notice.id)
+        .bind(notice.next_attempt_at.as_microsecond())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(claimed.rows_affected() == 1)
+    }
+
+    /// A notice was taken by the webhook.
+    pub(crate) async fn notice_delivered(&self, notice: &Notice, now: Timestamp) -> Result<(), StorageError> {
+        let mut tx = self.database.begin("notice.delivered").await?;
+        sqlx::query("update notice set delivered_at = $1 where id = $2")
+            .bind(now.as_microsecond())
+            .bind(&notice.id)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// Forgets notices that are old.
+    pub(crate) async fn forget_notices(&self, now: Timestamp) -> Result<(), StorageError> {
+        let mut tx = self.database.begin("notice.forget").await?;
+        let old = (now - KEPT).as_microsecond();
+        sqlx::query("delete from notice where next_attempt_at < $1 and about < $1").bind(old).execute(&mut *tx).await?;
+        tx.commit().await
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Notice, sqlx::Error> {
+    let kind: &str = row.try_get("kind")?;
+    Ok(Notice {
+        id: row.try_get("id")?,
+        kind: if kind == "token.leaked" { NoticeKind::Leaked } else { NoticeKind::Expiring },
+        about: row::moment(row, "about")?,
+        attempts: row.try_get("attempts")?,
+        next_attempt_at: row::moment(row, "next_attempt_at")?,
+        token: row.try_get("token_id")?,
+        description: row.try_get("description")?,
+        account: row.try_get("account_id")?,
+        login: row.try_get("login")?,
+        email: row.try_get("email")?,
+    })
+}

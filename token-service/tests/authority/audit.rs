@@ -1,0 +1,142 @@
+use access::Origin;
+use proto::token::v1::{
+    AuditEntry, DeleteTokensRequest, EditTokenRequest, GetAuditLogRequest, GetAuditLogResponse, RegenerateTokenRequest,
+    SigninRequest,
+};
+use storage::{Database, DatabaseOptions};
+use token_service::{AuditLogError, export_audit, verify_audit};
+
+use crate::stage::{LOGIN, PASSWORD, Stage, assert_invalid, failure, stages, stop_request};
+
+async fn log(stage: &Stage, session: &str, request: GetAuditLogRequest) -> GetAuditLogResponse {
+    let request = stage.granted(session, request).await;
+    stage.account.clone().get_audit_log(request).await.unwrap().into_inner()
+}
+
+fn shown(entries: &[AuditEntry]) -> Vec<String> {
+    entries.iter().map(|e| format!("{} {} {} {}", e.actor, e.action, e.object, e.outcome)).collect()
+}
+
+/// A session with a token that was made, edited, regenerated and deleted, and a wrong password in between.
+async fn affairs(stage: &Stage) -> (String, Vec<String>) {
+    let origin = Origin::new("203.0.113.9".parse().ok(), "curl/8", "request-1");
+    let signin = |password: &str| {
+        let request = SigninRequest { login: LOGIN.into(), password: password.into() };
+        stage.from(&origin, tonic::Request::new(request))
+    };
+    failure(stage.authority.clone().signin(signin("not the password")).await);
+    let session = stage.authority.clone().signin(signin(PASSWORD)).await.unwrap().into_inner().session;
+    let token = stage.stop_token(&session).await;
+    let edit = EditTokenRequest { id: token.id, password: "wrong".into(), ..EditTokenRequest::default() };
+    failure(stage.authority.clone().edit_token(stage.granted(&session, edit).await).await);
+    let edit = EditTokenRequest { id: token.id, password: PASSWORD.into(), ..EditTokenRequest::default() };
+    stage.authority.clone().edit_token(stage.granted(&session, edit).await).await.unwrap();
+    let renew = RegenerateTokenRequest { id: token.id, password: PASSWORD.into(), ..RegenerateTokenRequest::default() };
+    let renewed = stage.authority.clone().regenerate_token(stage.granted(&session, renew).await).await.unwrap();
+    let delete = DeleteTokensRequest { ids: vec![token.id], password: PASSWORD.into(), all: None };
+    stage.authority.clone().delete_tokens(stage.granted(&session, delete).await).await.unwrap();
+    let values = vec![token.key.unwrap(), renewed.into_inner().token.unwrap().key.unwrap(), session.clone()];
+    (session, values)
+}
+
+#[tokio::test]
+async fn the_owner_reads_what_was_done_and_tried_by_whom_and_from_where() {
+    for stage in stages().await {
+        let (session, _) = affairs(&stage).await;
+        let entries = log(&stage, &session, GetAuditLogRequest::default()).await.entries;
+        let expected = [
+            "session 1 token.delete token 1 SUCCESS",
+            "session 1 token.regenerate token 1 SUCCESS",
+            "session 1 token.edit token 1 SUCCESS",
+            "session 1 password.confirm account 1 WRONG_PASSWORD",
+            "session 1 token.create token 1 SUCCESS",
+            "session 1 session.open session 1 SUCCESS",
+            "anonymous session.open  WRONG_LOGIN",
+            "operator account.create account 1 SUCCESS",
+        ];
+        assert_eq!(shown(&entries), expected, "{}", stage.engine);
+        let signin = &entries[5];
+        assert_eq!(
+            (signin.address.as_str(), signin.user_agent.as_str(), signin.request_id.as_str()),
+            ("203.0.113.9", "curl/8", "request-1")
+        );
+
+        let bob = crate::accounts::another_account(&stage, "bob").await;
+        let entries = log(&stage, &bob, GetAuditLogRequest::default()).await.entries;
+        assert_eq!(entries.len(), 2, "{}: his own account's only: {entries:?}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_read_in_pages() {
+    for stage in stages().await {
+        let (session, _) = affairs(&stage).await;
+        let (mut all, mut before) = (Vec::new(), None);
+        loop {
+            let page = log(&stage, &session, GetAuditLogRequest { before, limit: Some(3) }).await;
+            assert!(page.entries.len() <= 3);
+            all.extend(page.entries);
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        let whole = log(&stage, &session, GetAuditLogRequest { before: None, limit: Some(8) }).await;
+        assert_eq!((all, None), (whole.entries, whole.next), "{}", stage.engine);
+        for (before, limit, parameter) in
+            [(None, Some(0), "limit"), (None, Some(1001), "limit"), (Some(0), None, "before")]
+        {
+            let request = stage.granted(&session, GetAuditLogRequest { before, limit }).await;
+            assert_invalid(stage.account.clone().get_audit_log(request).await, parameter);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_changed_is_found_out_and_no_secret_is_in_it() {
+    for stage in stages().await {
+        let (_, values) = affairs(&stage).await;
+        let url = &stage.config.database_url;
+        let head = verify_audit(url).await.unwrap();
+        assert_eq!(head.entries, 8, "{}", stage.engine);
+        let mut exported = Vec::new();
+        assert_eq!(export_audit(url, &mut exported).await.unwrap(), 8);
+        let exported = String::from_utf8(exported).unwrap();
+        assert_eq!(exported.lines().count(), 8);
+        assert!(exported.lines().last().unwrap().contains(&head.hash));
+        for secret in values.iter().map(String::as_str).chain([PASSWORD, "not the password", "wrong\""]) {
+            assert!(!exported.contains(secret), "{}", stage.engine);
+        }
+
+        let database = Database::open(url, &DatabaseOptions::default()).await.unwrap();
+        let change = async |statement: &'static str| {
+            let mut tx = database.begin("test").await.unwrap();
+            assert_eq!(sqlx::query(statement).execute(&mut *tx).await.unwrap().rows_affected(), 1);
+            tx.commit().await.unwrap();
+        };
+        let verdict = async || match verify_audit(url).await.unwrap_err() {
+            AuditLogError::Changed(what) => what,
+            other => panic!("{other}"),
+        };
+        change("update audit set outcome = 'SUCCESS' where number = 2").await;
+        assert!(verdict().await.contains("row 2 is not what was written"), "{}", stage.engine);
+        change("update audit set outcome = 'WRONG_LOGIN' where number = 2").await;
+        verify_audit(url).await.unwrap();
+        change("delete from audit where number = 8").await;
+        assert!(verdict().await.contains("after 7"), "{}", stage.engine);
+        change("delete from audit where number = 4").await;
+        assert!(verdict().await.contains("row 4 is missing"), "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn what_is_tried_at_once_stands_in_one_chain() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let tried = (0..12).map(|_| stage.create_token(&session, stop_request()));
+        let done = futures::future::join_all(tried).await;
+        assert!(done.iter().all(Result::is_ok), "{}", stage.engine);
+        let head = verify_audit(&stage.config.database_url).await.unwrap();
+        assert_eq!(head.entries, 14, "{}", stage.engine);
+    }
+}

@@ -1,0 +1,95 @@
+//! The webhook, a real HTTP server here, is told of tokens that expire soon.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use proto::token::v1::CreateTokenRequest;
+use serde_json::Value;
+use standardwebhooks::Webhook;
+use token_service::WebhookConfig;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::stage::{PASSWORD, Stage, after, stop_request};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+type Message = (HeaderMap, Bytes);
+
+#[derive(Clone)]
+struct Receiver {
+    seen: mpsc::UnboundedSender<Message>,
+    /// How many messages are still refused.
+    refusals: Arc<AtomicUsize>,
+}
+
+async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    receiver.seen.send((headers, body)).unwrap();
+    let refused = receiver.refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+    if refused.is_ok() { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::NO_CONTENT }
+}
+
+/// A webhook that refuses so many messages, and then takes them.
+async fn webhook(refusals: usize, folder: &Path) -> (WebhookConfig, mpsc::UnboundedReceiver<Message>) {
+    let (seen, messages) = mpsc::unbounded_channel();
+    let receiver = Receiver { seen, refusals: Arc::new(AtomicUsize::new(refusals)) };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
+    let router = Router::new().route("/hook", post(receive)).with_state(receiver);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let secret_file = folder.join("webhook.secret");
+    std::fs::write(&secret_file, SECRET).unwrap();
+    (WebhookConfig { url, secret_file }, messages)
+}
+
+fn verified((headers, body): &Message) -> Value {
+    Webhook::new(SECRET).unwrap().verify(body, headers).expect("the signature is good");
+    assert!(Webhook::new("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").unwrap().verify(body, headers).is_err());
+    serde_json::from_slice(body).unwrap()
+}
+
+async fn next(messages: &mut mpsc::UnboundedReceiver<Message>) -> Message {
+    tokio::time::timeout(Duration::from_secs(30), messages.recv()).await.expect("a message comes").unwrap()
+}
+
+#[tokio::test]
+async fn the_webhook_is_told_of_an_expiry_until_it_takes_it_and_once_for_each_expiry() {
+    let each = testkit::databases().into_iter().map(|database| async {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, mut messages) = webhook(1, folder.path()).await;
+        let stage = Stage::start(database, |known| known.webhook = Some(config)).await;
+        let session = stage.session().await;
+        let create = |description: &str, seconds| CreateTokenRequest {
+            description: Some(description.into()),
+            expires_at: after(seconds),
+            ..stop_request()
+        };
+        stage.create_token(&session, create("far", 60 * 60 * 24 * 30)).await.unwrap();
+        let soon = stage.create_token(&session, create("soon", 3600)).await.unwrap();
+        assert!(soon.expires_soon);
+
+        let refused = next(&mut messages).await;
+        let taken = next(&mut messages).await;
+        assert_eq!(refused.0["webhook-id"], taken.0["webhook-id"], "{}: it is the same message", stage.engine);
+        let body = verified(&taken);
+        assert_eq!(body["type"], "token.expiring");
+        assert_eq!(body["data"]["token"]["id"], soon.id);
+        assert_eq!(body["data"]["token"]["description"], "soon");
+        assert_eq!(body["data"]["account"]["login"], crate::stage::LOGIN);
+        let text = String::from_utf8_lossy(&taken.1).into_owned();
+        assert!(!text.contains("pcl_pat_") && !text.contains(PASSWORD));
+
+        // What comes next is about another token: the first is never told of again.
+        let other = stage.create_token(&session, create("other", 7200)).await.unwrap();
+        let body = verified(&next(&mut messages).await);
+        assert_eq!(body["data"]["token"]["id"], other.id, "{}", stage.engine);
+    });
+    futures::future::join_all(each).await;
+}

@@ -1,0 +1,101 @@
+use jiff::{SignedDuration, Timestamp};
+use proto::ErrorKind;
+use proto::token::v1::{
+    CredentialKind, CredentialUse, GetTokenUsesRequest, GetTokensRequest, ReportUsesRequest, TokenUses,
+};
+use uuid::Uuid;
+
+use crate::stage::{Stage, assert_invalid, failure, stages};
+
+fn used(id: i64, at: Timestamp, count: i64, method: &str) -> CredentialUse {
+    CredentialUse {
+        kind: CredentialKind::Token.into(),
+        credential_id: id,
+        last_used_at: Some(proto::time::to_wire(at)),
+        address: "203.0.113.9".into(),
+        method: method.into(),
+        count,
+    }
+}
+
+async fn report(stage: &Stage, reporter: &str, sequence: i64, uses: Vec<CredentialUse>) {
+    let request = ReportUsesRequest { reporter: reporter.into(), sequence, uses };
+    stage.uses.clone().report_uses(stage.by_service(request)).await.unwrap();
+}
+
+async fn days(stage: &Stage, session: &str, id: Option<i64>) -> Vec<(i64, String, i64)> {
+    let request = stage.granted(session, GetTokenUsesRequest { id }).await;
+    let uses = stage.authority.clone().get_token_uses(request).await.unwrap().into_inner().uses;
+    uses.into_iter().map(|TokenUses { id, day, count }| (id, day, count)).collect()
+}
+
+#[tokio::test]
+async fn each_report_is_counted_once_and_the_newest_use_is_the_last() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let token = stage.stop_token(&session).await;
+        let (gateway, other) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let earlier = now - SignedDuration::from_secs(60);
+        report(&stage, &gateway, 1, vec![used(token.id, now, 3, "environment.control.StopEnv")]).await;
+        report(&stage, &gateway, 1, vec![used(token.id, now, 3, "environment.control.StopEnv")]).await;
+        // Another gateway's report comes late; one of a token that is gone is passed over.
+        let late = vec![used(token.id, earlier, 2, "environment.control.StartEnv"), used(999, now, 1, "x")];
+        report(&stage, &other, 7, late).await;
+
+        let request = stage.granted(&session, GetTokensRequest::default()).await;
+        let listed = stage.authority.clone().get_tokens(request).await.unwrap().into_inner().api_tokens.remove(0);
+        assert_eq!(listed.use_count, 5, "{}", stage.engine);
+        assert_eq!(listed.last_used, Some(proto::time::to_wire(now)));
+        assert_eq!(
+            (listed.last_used_address.as_str(), listed.last_used_method.as_str()),
+            ("203.0.113.9", "environment.control.StopEnv")
+        );
+    }
+}
+
+#[tokio::test]
+async fn uses_are_told_by_day_for_ninety_days_and_to_their_owner_only() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let token = stage.stop_token(&session).await;
+        let (now, day) = (Timestamp::now(), SignedDuration::from_hours(24));
+        let text = |moment: Timestamp| moment.strftime("%F").to_string();
+        let (yesterday, long_ago) = (now - day, now - day * 90);
+        let uses = [(now, 4), (yesterday, 2), (long_ago, 1)].map(|(at, count)| used(token.id, at, count, "m"));
+        report(&stage, &Uuid::new_v4().to_string(), 1, uses.to_vec()).await;
+        let expected = vec![(token.id, text(yesterday), 2), (token.id, text(now), 4)];
+        assert_eq!(days(&stage, &session, Some(token.id)).await, expected, "{}", stage.engine);
+        assert_eq!(days(&stage, &session, None).await, expected);
+
+        let bob = crate::accounts::another_account(&stage, "bob").await;
+        assert!(days(&stage, &bob, None).await.is_empty());
+        let request = stage.granted(&bob, GetTokenUsesRequest { id: Some(token.id) }).await;
+        let answer = stage.authority.clone().get_token_uses(request).await;
+        assert_eq!(failure(answer).kind(), ErrorKind::ObjectNotFound);
+    }
+}
+
+#[tokio::test]
+async fn a_report_without_sense_is_refused_whole() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let token = stage.stop_token(&session).await;
+        let good = || used(token.id, Timestamp::now(), 1, "m");
+        let report = async |reporter: &str, uses: Vec<CredentialUse>| {
+            let request = ReportUsesRequest { reporter: reporter.into(), sequence: 1, uses };
+            stage.uses.clone().report_uses(stage.by_service(request)).await
+        };
+        let gateway = Uuid::new_v4().to_string();
+        assert_invalid(report("me", vec![good()]).await, "reporter");
+        assert_invalid(report(&gateway, vec![good(), CredentialUse { count: 0, ..good() }]).await, "uses");
+        assert_invalid(report(&gateway, vec![good(), CredentialUse { kind: 0, ..good() }]).await, "uses");
+        assert_invalid(report(&gateway, vec![CredentialUse { last_used_at: None, ..good() }]).await, "uses");
+        assert_invalid(report(&gateway, vec![CredentialUse { method: "x".repeat(256), ..good() }]).await, "uses");
+        assert_invalid(report(&gateway, vec![good(); 501]).await, "uses");
+        assert!(days(&stage, &session, None).await.is_empty(), "{}", stage.engine);
+        let unsigned = ReportUsesRequest { reporter: gateway, sequence: 1, uses: vec![good()] };
+        let answer = stage.uses.clone().report_uses(unsigned).await;
+        assert_eq!(failure(answer).kind(), ErrorKind::NotAuthenticated);
+    }
+}
