@@ -147,8 +147,15 @@ impl Stack {
 
     /// Makes a token for methods and answers its number and value.
     pub async fn token(&self, session: &str, api_list: &str) -> (i64, String) {
+        self.token_with(session, api_list, &[]).await
+    }
+
+    /// Makes a token with further parameters and answers its number and value.
+    pub async fn token_with(&self, session: &str, api_list: &str, more: &[(&str, &str)]) -> (i64, String) {
         let path = "/1.0/users/authentication/rest/createtoken";
-        let form = [("session", session), ("password", PASSWORD), ("description", "test"), ("apiList", api_list)];
+        let mut form =
+            vec![("session", session), ("password", PASSWORD), ("description", "test"), ("apiList", api_list)];
+        form.extend(more);
         let answer = self.client.post(path, &form).await.success();
         let token = &answer["token"];
         (token["id"].as_i64().expect("a number"), token["key"].as_str().expect("a value").to_owned())
@@ -247,6 +254,7 @@ fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u1
     write("environment-service.toml", &environment);
     let gateway = format!(
         "listen = \"127.0.0.1:{gateway_port}\"\nservice_key_file = {gateway_key_file:?}\nbody_timeout = \"1s\"\n\
+         trusted_proxies = [\"127.0.0.0/8\"]\n\
          [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info\"\n\
          [upstreams]\n\"token-service\" = \"http://127.0.0.1:{token_port}\"\n\
          \"environment-service\" = \"http://127.0.0.1:{environment_port}\"\n",

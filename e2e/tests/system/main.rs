@@ -4,6 +4,8 @@
 
 mod bad_input;
 mod calling;
+mod confinement;
+mod credential_use;
 mod direct;
 mod faults;
 mod matrix;
