@@ -36,8 +36,8 @@ pub(crate) struct Stage {
     pub(crate) uses: UseReportsClient<Channel>,
     pub(crate) service_key: String,
     lifecycle: Lifecycle,
-    _folder: TempDir,
-    _database: TestDatabase,
+    /// What goes with the first replica.
+    _kept: Option<(TempDir, TestDatabase)>,
 }
 
 /// One on each engine.
@@ -69,24 +69,37 @@ impl Stage {
             role: Role::Administrator,
         };
         token_service::create_account(&config, account).await.unwrap();
+        let engine = database.engine;
+        Self::serve(engine, config, service_key.expose(), Some((folder, database))).await
+    }
 
+    /// Another replica on the same database.
+    pub(crate) async fn replica(&self) -> Self {
+        Self::serve(self.engine, self.config.clone(), &self.service_key, None).await
+    }
+
+    pub(crate) async fn serve(
+        engine: &'static str,
+        config: Config,
+        service_key: &str,
+        kept: Option<(TempDir, TestDatabase)>,
+    ) -> Self {
         let lifecycle = Lifecycle::new();
         let service = Service::bind(config.clone(), lifecycle.clone()).await.unwrap();
         let address = format!("http://{}", service.local_addr());
         tokio::spawn(service.serve());
         let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
         Self {
-            engine: database.engine,
+            engine,
             config,
             authority: TokenAuthorityClient::new(channel.clone()),
             administration: AccountAdministrationClient::new(channel.clone()),
             account: AccountClient::new(channel.clone()),
             introspection: IntrospectionClient::new(channel.clone()),
             uses: UseReportsClient::new(channel),
-            service_key: service_key.expose().to_owned(),
+            service_key: service_key.to_owned(),
             lifecycle,
-            _folder: folder,
-            _database: database,
+            _kept: kept,
         }
     }
 
