@@ -9,5 +9,6 @@ mod credential_use;
 mod direct;
 mod faults;
 mod matrix;
+mod parameters;
 mod secrets;
 mod story;
