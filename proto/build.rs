@@ -90,7 +90,7 @@ fn named_environments(message: &MessageDescriptor, place: &str, rule: &Extension
             (true, Kind::String) if field.field_descriptor_proto().proto3_optional() => {
                 format!("named.extend({at}.as_deref());")
             }
-            (true, Kind::String) => format!("named.push({at}.as_str());"),
+            (true, Kind::String) => format!("named.extend([{at}.as_str()]);"),
             (true, kind) => panic!("{}: an environment is named by text, not {kind:?}", field.full_name()),
             (false, Kind::Message(inner)) if inner.full_name().starts_with("portcullis.") && !field.is_map() => {
                 let statements = named_environments(&inner, "inner", rule, depth + 1);

@@ -25,4 +25,4 @@ pub use layer::{AccessLayer, AccessService};
 pub use origin::{ORIGIN_HEADER, Origin};
 pub use permission::PermissionSet;
 pub use permit::{AccountPermit, AdministratorPermit, NoPermit, PublicPermit, ServicePermit, SessionPermit};
-pub use service_key::{ServiceKey, ServiceKeyError, ServiceKeys};
+pub use service_key::{ServiceKey, ServiceKeyError, ServiceKeyFileError, ServiceKeys};

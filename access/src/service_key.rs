@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use subtle::ConstantTimeEq;
@@ -39,6 +40,46 @@ impl FromStr for CredentialHash {
 impl fmt::Display for CredentialHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why a file holds no service key.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceKeyFileError {
+    /// It cannot be read.
+    #[error("{} cannot be read", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// It holds no credential.
+    #[error("what {} holds", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: CredentialError,
+    },
+    /// It holds a session or a token.
+    #[error("{} must hold a service key, `pcl_svc_…`", .0.display())]
+    OtherKind(PathBuf),
+}
+
+impl Credential {
+    /// Reads the service key that a file holds.
+    ///
+    /// # Errors
+    /// Where it holds none. The error does not show what it holds.
+    pub fn read_service_key(file: &Path) -> Result<Self, ServiceKeyFileError> {
+        let unreadable = |source| ServiceKeyFileError::Unreadable { file: file.to_owned(), source };
+        let text = settings::read_secret(file).map_err(unreadable)?;
+        match Self::parse(&text) {
+            Ok(key) if key.kind() == CredentialKind::Service => Ok(key),
+            Ok(_) => Err(ServiceKeyFileError::OtherKind(file.to_owned())),
+            Err(source) => Err(ServiceKeyFileError::Malformed { file: file.to_owned(), source }),
+        }
     }
 }
 

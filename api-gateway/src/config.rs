@@ -2,15 +2,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use access::{Credential, CredentialError, CredentialKind};
-use figment::Figment;
-use figment::providers::{Env, Format, Toml};
+use access::{Credential, ServiceKeyFileError};
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use serde::Deserialize;
+use settings::LoadError;
 use telemetry::TelemetryConfig;
 use tonic::transport::Endpoint;
-use zeroize::Zeroizing;
 
 use crate::service_url;
 
@@ -92,12 +90,9 @@ fn default_introspection_timeout() -> SignedDuration {
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file or the environment does not fit the configuration.
-    #[error("the configuration is malformed")]
-    Malformed(#[from] Box<figment::Error>),
-    /// There is no such file.
-    #[error("there is no configuration file {}", .0.display())]
-    Missing(PathBuf),
+    /// The file and the environment cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// A value is out of its range.
     #[error("{key} must be {allowed}")]
     Range {
@@ -116,24 +111,8 @@ pub enum ConfigError {
     #[error("upstreams: {0:?} must be an address like http://127.0.0.1:9001")]
     Upstream(String),
     /// The service key cannot be read.
-    #[error("service_key_file: {} cannot be read", file.display())]
-    ServiceKeyFile {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: std::io::Error,
-    },
-    /// The service key is none.
-    #[error("service_key_file: what {} holds", file.display())]
-    ServiceKey {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: CredentialError,
-    },
-    /// The service key is a session or a token.
-    #[error("service_key_file: {} must hold a service key, `pcl_svc_…`", .0.display())]
-    NoServiceKey(PathBuf),
+    #[error("service_key_file")]
+    ServiceKey(#[from] ServiceKeyFileError),
 }
 
 impl Config {
@@ -161,11 +140,7 @@ impl Config {
     /// # Errors
     /// Where a key is unknown or missing, or a value is not what it may be; the error names the key.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        if !file.is_file() {
-            return Err(ConfigError::Missing(file.to_owned()));
-        }
-        let environment = Env::prefixed("PORTCULLIS_API_GATEWAY__").split("__");
-        let config: Self = Figment::from(Toml::file_exact(file)).merge(environment).extract().map_err(Box::new)?;
+        let config: Self = settings::load(file, "PORTCULLIS_API_GATEWAY__")?;
         config.validate()?;
         Ok(config)
     }
@@ -204,15 +179,7 @@ impl Config {
 
     /// The key by which the authority knows this gateway.
     pub(crate) fn service_key(&self) -> Result<Credential, ConfigError> {
-        let file = self.service_key_file.clone();
-        let text = std::fs::read_to_string(&file)
-            .map(Zeroizing::new)
-            .map_err(|source| ConfigError::ServiceKeyFile { file: file.clone(), source })?;
-        match Credential::parse(text.trim()) {
-            Ok(key) if key.kind() == CredentialKind::Service => Ok(key),
-            Ok(_) => Err(ConfigError::NoServiceKey(file)),
-            Err(source) => Err(ConfigError::ServiceKey { file, source }),
-        }
+        Ok(Credential::read_service_key(&self.service_key_file)?)
     }
 }
 

@@ -97,7 +97,7 @@ impl Uses {
                 () = lifecycle.aborted() => return,
                 () = tokio::time::sleep(INTERVAL) => false,
             };
-            reports.add(self.take());
+            reports.add(&self.take());
             if last {
                 return reports.finish().await;
             }
@@ -131,7 +131,7 @@ impl Reports {
         Self { authority, reporter: Uuid::now_v7().to_string(), next: 1, waiting: std::collections::VecDeque::new() }
     }
 
-    fn add(&mut self, uses: Vec<CredentialUse>) {
+    fn add(&mut self, uses: &[CredentialUse]) {
         for chunk in uses.chunks(LONGEST) {
             // While the authority is out of reach, nothing grows without a bound.
             if self.waiting.len() * LONGEST >= CREDENTIALS {

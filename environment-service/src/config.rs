@@ -3,14 +3,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use access::{Credential, CredentialError, CredentialKind};
-use figment::Figment;
-use figment::providers::{Env, Format, Toml};
+use access::{Credential, ServiceKeyFileError};
 use jiff::SignedDuration;
 use serde::Deserialize;
+use settings::LoadError;
 use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
-use zeroize::Zeroizing;
 
 use crate::driver::{Template, TemplateError};
 
@@ -74,12 +72,9 @@ fn default_start_settle() -> SignedDuration {
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file or the environment does not fit the configuration.
-    #[error("the configuration is malformed")]
-    Malformed(#[from] Box<figment::Error>),
-    /// There is no such file.
-    #[error("there is no configuration file {}", .0.display())]
-    Missing(PathBuf),
+    /// The file and the environment cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// A value is not what it may be.
     #[error("{key} must be {allowed}")]
     Value {
@@ -100,24 +95,8 @@ pub enum ConfigError {
     #[error("template {0:?} is there twice")]
     TemplateTwice(String),
     /// The service key cannot be read.
-    #[error("service_key_file: {} cannot be read", file.display())]
-    ServiceKeyFile {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: std::io::Error,
-    },
-    /// The service key is none.
-    #[error("service_key_file: what {} holds", file.display())]
-    ServiceKey {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: CredentialError,
-    },
-    /// The service key is a session or a token.
-    #[error("service_key_file: {} must hold a service key, `pcl_svc_…`", .0.display())]
-    NoServiceKey(PathBuf),
+    #[error("service_key_file")]
+    ServiceKey(#[from] ServiceKeyFileError),
 }
 
 impl ConfigError {
@@ -148,11 +127,7 @@ impl Config {
     /// # Errors
     /// Where a key is unknown or missing, or a value is not what it may be; the error names the key.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        if !file.is_file() {
-            return Err(ConfigError::Missing(file.to_owned()));
-        }
-        let environment = Env::prefixed("PORTCULLIS_ENVIRONMENT_SERVICE__").split("__");
-        let config: Self = Figment::from(Toml::file_exact(file)).merge(environment).extract().map_err(Box::new)?;
+        let config: Self = settings::load(file, "PORTCULLIS_ENVIRONMENT_SERVICE__")?;
         config.validate()?;
         Ok(config)
     }
@@ -199,15 +174,7 @@ impl Config {
 
     /// The key by which the authority knows this service.
     pub(crate) fn service_key(&self) -> Result<Credential, ConfigError> {
-        let file = self.service_key_file.clone();
-        let text = std::fs::read_to_string(&file)
-            .map(Zeroizing::new)
-            .map_err(|source| ConfigError::ServiceKeyFile { file: file.clone(), source })?;
-        match Credential::parse(text.trim()) {
-            Ok(key) if key.kind() == CredentialKind::Service => Ok(key),
-            Ok(_) => Err(ConfigError::NoServiceKey(file)),
-            Err(source) => Err(ConfigError::ServiceKey { file, source }),
-        }
+        Ok(Credential::read_service_key(&self.service_key_file)?)
     }
 }
 

@@ -2,14 +2,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use access::{CredentialHash, ServiceKey, ServiceKeyError, ServiceKeys, SigningKey, SigningKeyError};
-use figment::Figment;
-use figment::providers::{Env, Format, Toml};
 use jiff::SignedDuration;
 use serde::Deserialize;
+use settings::LoadError;
 use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use url::Url;
-use zeroize::Zeroizing;
 
 use crate::webhook::Webhook;
 
@@ -98,12 +96,9 @@ fn default_passwords_at_once() -> usize {
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file or the environment does not fit the configuration.
-    #[error("the configuration is malformed")]
-    Malformed(#[from] Box<figment::Error>),
-    /// There is no such file.
-    #[error("there is no configuration file {}", .0.display())]
-    Missing(PathBuf),
+    /// The file and the environment cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// A value is out of its range.
     #[error("{key} must be {allowed}")]
     Range {
@@ -176,12 +171,7 @@ impl Config {
     /// # Errors
     /// Where a key is unknown or missing, or a value is not what it may be; the error names the key.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        if !file.is_file() {
-            return Err(ConfigError::Missing(file.to_owned()));
-        }
-        let figment =
-            Figment::from(Toml::file_exact(file)).merge(Env::prefixed("PORTCULLIS_TOKEN_SERVICE__").split("__"));
-        let config: Self = figment.extract().map_err(Box::new)?;
+        let config: Self = settings::load(file, "PORTCULLIS_TOKEN_SERVICE__")?;
         config.validate()?;
         Ok(config)
     }
@@ -218,17 +208,15 @@ impl Config {
     /// The webhook, where there is one.
     pub(crate) fn webhook(&self) -> Result<Option<Webhook>, ConfigError> {
         let Some(WebhookConfig { url, secret_file: file }) = &self.webhook else { return Ok(None) };
-        let secret = std::fs::read_to_string(file)
-            .map(Zeroizing::new)
+        let secret = settings::read_secret(file)
             .map_err(|source| ConfigError::WebhookSecretFile { file: file.clone(), source })?;
-        let webhook = Webhook::new(url.clone(), secret.trim(), self.expiry_notice);
+        let webhook = Webhook::new(url.clone(), &secret, self.expiry_notice);
         webhook.map(Some).map_err(|error| ConfigError::Webhook { problem: error.to_string() })
     }
 
     pub(crate) fn signing_key(&self) -> Result<SigningKey, ConfigError> {
         let file = self.signing_key_file.clone();
-        let pem = std::fs::read_to_string(&file)
-            .map(Zeroizing::new)
+        let pem = settings::read_secret(&file)
             .map_err(|source| ConfigError::SigningKeyFile { file: file.clone(), source })?;
         SigningKey::from_pem(&pem).map_err(|source| ConfigError::SigningKey { file, source })
     }

@@ -1,3 +1,5 @@
+use access::CredentialKind;
+
 use super::*;
 
 const COMPLETE: &str = r#"
@@ -52,10 +54,13 @@ fn a_service_key_is_one_and_is_not_told() {
     let token = Credential::generate(CredentialKind::Token, &mut rand::rng());
     let key = Credential::generate(CredentialKind::Service, &mut rand::rng());
     std::fs::write(file.path(), token.expose()).unwrap();
-    assert!(matches!(config.service_key(), Err(ConfigError::NoServiceKey(_))));
+    assert!(matches!(config.service_key(), Err(ConfigError::ServiceKey(ServiceKeyFileError::OtherKind(_)))));
     std::fs::write(file.path(), &key.expose()[1..]).unwrap();
     let error = config.service_key().unwrap_err();
-    assert!(matches!(error, ConfigError::ServiceKey { .. }) && !format!("{error:?}").contains(&key.expose()[9..]));
+    assert!(
+        matches!(error, ConfigError::ServiceKey(ServiceKeyFileError::Malformed { .. }))
+            && !format!("{error:?}").contains(&key.expose()[9..])
+    );
     std::fs::write(file.path(), format!("{}\n", key.expose())).unwrap();
     assert_eq!(config.service_key().unwrap().hash(), key.hash());
 }

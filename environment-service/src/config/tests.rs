@@ -1,3 +1,5 @@
+use access::CredentialKind;
+
 use super::*;
 
 const COMPLETE: &str = r#"
@@ -82,7 +84,7 @@ fn each_flaw_names_its_key() {
     ] {
         assert!(error.contains(key), "{key}: {error}");
     }
-    assert!(matches!(Config::load(Path::new("/no/such/file")), Err(ConfigError::Missing(_))));
+    assert!(matches!(Config::load(Path::new("/no/such/file")), Err(ConfigError::Load(LoadError::Missing(_)))));
 }
 
 #[test]
@@ -91,13 +93,16 @@ fn a_service_key_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
     let config = || Config::new("sqlite:x.db".parse().unwrap(), "http://a".into(), file.clone(), "data".into());
-    assert!(matches!(config().service_key(), Err(ConfigError::ServiceKeyFile { .. })));
+    assert!(matches!(config().service_key(), Err(ConfigError::ServiceKey(ServiceKeyFileError::Unreadable { .. }))));
     std::fs::write(&file, "secret").unwrap();
     let error = config().service_key().unwrap_err();
-    assert!(matches!(error, ConfigError::ServiceKey { .. }) && !format!("{error:?}").contains("secret"));
+    assert!(
+        matches!(error, ConfigError::ServiceKey(ServiceKeyFileError::Malformed { .. }))
+            && !format!("{error:?}").contains("secret")
+    );
     let generate = |kind| Credential::generate(kind, &mut rand::rngs::StdRng::seed_from_u64(1));
     std::fs::write(&file, generate(CredentialKind::Session).expose()).unwrap();
-    assert!(matches!(config().service_key(), Err(ConfigError::NoServiceKey(_))));
+    assert!(matches!(config().service_key(), Err(ConfigError::ServiceKey(ServiceKeyFileError::OtherKind(_)))));
     let key = generate(CredentialKind::Service);
     std::fs::write(&file, format!("{}\n", key.expose())).unwrap();
     assert_eq!(config().service_key().unwrap().hash(), key.hash());

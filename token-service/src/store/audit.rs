@@ -245,7 +245,7 @@ mod tests {
         let chain = [first.clone(), second.clone(), third.clone()];
         assert_eq!(verdict(&chain), Ok(3));
         assert!(verdict(&[first.clone(), third.clone()]).unwrap_err().contains("row 2 is missing"));
-        assert!(verdict(&[second.clone()]).is_err());
+        assert!(verdict(std::slice::from_ref(&second)).is_err());
 
         let mut forged = second.clone();
         forged.outcome = "WRONG_LOGIN".into();

@@ -1,0 +1,84 @@
+//! How a service reads its configuration: a TOML file, the environment over it, secrets from files of their own. It must not
+//! know what any service is configured with.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+/// Why a configuration was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is no such file.
+    #[error("there is no configuration file {}", .0.display())]
+    Missing(PathBuf),
+    /// The file or the environment does not fit the configuration.
+    #[error("the configuration is malformed")]
+    Malformed(#[from] Box<figment::Error>),
+}
+
+/// Reads a TOML file, and over it the variables of the environment that begin with a prefix (`__` goes one level down). What
+/// the configuration does not know is an error where its type denies unknown fields.
+///
+/// # Errors
+/// Where there is no file, or a key is unknown, missing or of another type; the error names the key.
+pub fn load<T: DeserializeOwned>(file: &Path, prefix: &str) -> Result<T, LoadError> {
+    if !file.is_file() {
+        return Err(LoadError::Missing(file.to_owned()));
+    }
+    let figment = Figment::from(Toml::file_exact(file)).merge(Env::prefixed(prefix).split("__"));
+    Ok(figment.extract().map_err(Box::new)?)
+}
+
+/// Reads a secret that stands alone in a file, without the white space around it.
+///
+/// # Errors
+/// Where the file cannot be read as text.
+pub fn read_secret(file: &Path) -> io::Result<Zeroizing<String>> {
+    let text = Zeroizing::new(std::fs::read_to_string(file)?);
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        name: String,
+        inner: Inner,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        count: u32,
+    }
+
+    fn load_text(text: &str) -> Result<Settings, LoadError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("settings.toml");
+        std::fs::write(&file, text).expect("the folder can be written");
+        load(&file, "PORTCULLIS_SETTINGS_TEST__")
+    }
+
+    #[test]
+    fn a_file_is_read_and_what_is_wrong_is_named() {
+        let read = load_text("name = \"a\"\n[inner]\ncount = 3\n").expect("it is well-formed");
+        assert_eq!((read.name.as_str(), read.inner.count), ("a", 3));
+        for (text, named) in
+            [("name = \"a\"\ninner = {count = 3}\nother = 1\n", "other"), ("name = \"a\"\n", "inner"), ("=", "")]
+        {
+            match load_text(text) {
+                Err(LoadError::Malformed(error)) => assert!(error.to_string().contains(named), "{error}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(matches!(load::<Settings>(Path::new("/no/such/file"), "X"), Err(LoadError::Missing(_))));
+    }
+}
