@@ -55,7 +55,7 @@ impl Calls {
         let _room = room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again"))?;
 
         let headers = request.headers().clone();
-        let parameters = http_request::parameters(request, self.limits).await?;
+        let parameters = http_request::parameters(method, request, self.limits).await?;
         let grant = self.authorize(method, &headers, &parameters).await?;
         let message = parameters::request(method, &parameters, self.limits.parameter)?;
         let answer = self.upstreams.call(method, message, grant).await?;
