@@ -33,7 +33,9 @@ pub(crate) struct Calls {
 impl Calls {
     /// Answers a request.
     pub(crate) async fn answer(self, request: Request) -> Response {
-        let form = Form::accepted(request.headers());
+        // A 200 would tell a client of CONNECT that it has a tunnel (RFC 9110, section 9.3.6).
+        let connects = request.method() == Verb::CONNECT;
+        let form = if connects { Form::Problem } else { Form::accepted(request.headers()) };
         let method = self.catalog.by_rest_path(request.uri().path());
         let mut log = RequestLog::begin(method.map_or("unknown", Method::name));
         let answer = match caught(self.call(method, request)).await {
