@@ -116,7 +116,7 @@ async fn heads_that_are_none_are_refused() {
         (get(&format!("{STOP}?envName=<x>")), 3, "`envName` must be percent-encoded"),
         (get(&format!("{STOP}?envName=a b&x=y")), 3, "`envName` must be percent-encoded"),
         (get(&format!("{STOP}?nodes=[{{\"count\":1}}]")), 3, "`nodes` must be percent-encoded"),
-        (format!("POST /<x> HTTP/1.1\r\ncontent-length: 7\r\n\r\na=b&c=d"), 3, "the path must be percent-encoded"),
+        ("POST /<x> HTTP/1.1\r\ncontent-length: 7\r\n\r\na=b&c=d".to_owned(), 3, "the path must be percent-encoded"),
         (format!("GET {STOP} HTTP/1.1\r\na b: c\r\n\r\n"), 3, "the head of the request is malformed"),
         ("nonsense\r\n\r\n".to_owned(), 3, "the head of the request is malformed"),
         (format!("GET {STOP} HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(MIB)), 9107, "more than 65536 bytes"),
