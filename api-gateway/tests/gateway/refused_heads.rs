@@ -109,6 +109,7 @@ async fn requests_before_it_on_its_connection_do_not_matter() {
 async fn heads_that_are_none_are_refused() {
     let stage = Stage::start().await;
     let normal = stage.client.get(STOP).await;
+    let body = "a=b&".repeat(MIB);
     let fields = |count| format!("GET {STOP} HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(count));
     for (head, result, text) in [
         (get("/1.0/<x>"), 3, "the path must be percent-encoded"),
@@ -116,7 +117,11 @@ async fn heads_that_are_none_are_refused() {
         (get(&format!("{STOP}?envName=<x>")), 3, "`envName` must be percent-encoded"),
         (get(&format!("{STOP}?envName=a b&x=y")), 3, "`envName` must be percent-encoded"),
         (get(&format!("{STOP}?nodes=[{{\"count\":1}}]")), 3, "`nodes` must be percent-encoded"),
-        ("POST /<x> HTTP/1.1\r\ncontent-length: 7\r\n\r\na=b&c=d".to_owned(), 3, "the path must be percent-encoded"),
+        (
+            format!("POST /<x> HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
+            3,
+            "the path must be percent-encoded",
+        ),
         (format!("GET {STOP} HTTP/1.1\r\na b: c\r\n\r\n"), 3, "the head of the request is malformed"),
         ("nonsense\r\n\r\n".to_owned(), 3, "the head of the request is malformed"),
         (format!("GET {STOP} HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(MIB)), 9107, "more than 65536 bytes"),
