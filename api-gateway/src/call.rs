@@ -42,7 +42,9 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 impl Calls {
     /// Answers a request.
     pub(crate) async fn answer(self, request: Request) -> Response {
-        let form = Form::accepted(request.headers());
+        // A 200 would tell a client of CONNECT that it has a tunnel (RFC 9110, section 9.3.6).
+        let connects = request.method() == Verb::CONNECT;
+        let form = if connects { Form::Problem } else { Form::accepted(request.headers()) };
         let method = self.catalog.by_rest_path(request.uri().path());
         let mut log = RequestLog::begin(method.map_or("unknown", Method::name));
         let origin = self.origin(&request, log.id());
@@ -77,7 +79,7 @@ impl Calls {
         let _room = room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again"))?;
 
         let headers = request.headers().clone();
-        let parameters = http_request::parameters(request, self.limits).await?;
+        let parameters = http_request::parameters(method, request, self.limits).await?;
         let introspected = self.authorize(method, &headers, &parameters).await?;
         let confinement = introspected.as_ref().map_or(const { &Confinement::NONE }, |known| &known.claims.confinement);
         confinement.allow_address(origin.address)?;

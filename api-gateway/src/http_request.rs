@@ -7,10 +7,10 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method as Verb};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use proto::{ErrorKind, Failure};
+use proto::{ErrorKind, Failure, Method};
 use zeroize::Zeroizing;
 
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, known_name};
 
 /// How large what is read may be, and how long the reading may take.
 #[derive(Clone, Copy, Debug)]
@@ -22,22 +22,22 @@ pub(crate) struct Limits {
 
 /// The parameters of a call, from the query and, of a POST, from a form in the body. Any other body is not ours to read: the
 /// webhooks that call with a token in the query send what they like.
-pub(crate) async fn parameters(request: Request, limits: Limits) -> Result<Parameters, Failure> {
-    let read = tokio::time::timeout(limits.body_time, read(request, limits)).await;
+pub(crate) async fn parameters(method: &Method, request: Request, limits: Limits) -> Result<Parameters, Failure> {
+    let read = tokio::time::timeout(limits.body_time, read(method, request, limits)).await;
     read.map_err(|_| {
         let seconds = limits.body_time.as_secs();
         Failure::new(ErrorKind::InvalidParameter, format!("the body was not sent within {seconds} s"))
     })?
 }
 
-async fn read(request: Request, limits: Limits) -> Result<Parameters, Failure> {
+async fn read(method: &Method, request: Request, limits: Limits) -> Result<Parameters, Failure> {
     let mut parameters = Parameters::default();
     parameters.add_encoded(request.uri().query().unwrap_or_default().as_bytes())?;
     if request.method() != Verb::POST || request.body().is_end_stream() {
         return Ok(parameters);
     }
     match media_type(request.headers()).as_str() {
-        "multipart/form-data" => add_multipart(&mut parameters, request, limits).await?,
+        "multipart/form-data" => add_multipart(&mut parameters, method, request, limits).await?,
         "application/x-www-form-urlencoded" => parameters.add_encoded(&body(request, limits).await?)?,
         _ => drop(body(request, limits).await?),
     }
@@ -55,7 +55,12 @@ async fn body(request: Request, limits: Limits) -> Result<Bytes, Failure> {
         .map_err(|error| if error.is::<LengthLimitError>() { too_large(limits) } else { unreadable().because(error) })
 }
 
-async fn add_multipart(parameters: &mut Parameters, request: Request, limits: Limits) -> Result<(), Failure> {
+async fn add_multipart(
+    parameters: &mut Parameters,
+    method: &Method,
+    request: Request,
+    limits: Limits,
+) -> Result<(), Failure> {
     let (parts, body) = request.into_parts();
     let mut request = Request::from_parts(parts, axum::body::Body::new(Limited::new(body, limits.body)));
     // Else a limit of axum's own comes before the configured one.
@@ -69,7 +74,10 @@ async fn add_multipart(parameters: &mut Parameters, request: Request, limits: Li
         let Some(field) = field else { return Ok(()) };
         let Some(name) = field.name().map(str::to_owned) else { continue };
         if field.file_name().is_some() {
-            return Err(Failure::invalid(&name, "must not be a file"));
+            match known_name(method, &name) {
+                Some(known) => return Err(Failure::invalid(known, "must not be a file")),
+                None => continue,
+            }
         }
         let value = field.bytes().await.map_err(|error| multipart_failure(&error, limits))?;
         parameters.add(&name, &value)?;

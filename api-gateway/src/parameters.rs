@@ -6,7 +6,7 @@ mod names;
 mod scalar;
 mod structured;
 
-pub(crate) use names::Parameters;
+pub(crate) use names::{Parameters, known_name};
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, Value};
 use proto::catalog::Parameter;

@@ -1,3 +1,8 @@
+mod ending;
+mod exchange;
+mod head;
+mod socket;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use lifecycle::{Clock, Lifecycle};
 use proto::catalog;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -26,9 +31,13 @@ use crate::credential_use::Uses;
 use crate::http_request::Limits;
 use crate::upstream::Upstreams;
 use crate::{Config, ConfigError, readiness};
+use exchange::Exchange;
+use socket::Socket;
 
 /// The largest head of a request, in bytes.
-const MAX_HEAD_BYTES: u32 = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// How many fields a head may have.
+const MAX_FIELDS: usize = 100;
 /// How long to wait after a connection could not be accepted: most often there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -140,22 +149,25 @@ impl Gateway {
     fn connection(&self, (stream, permit): (TcpStream, OwnedSemaphorePermit), graceful: &GracefulShutdown) {
         let patience = self.head_timeout;
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEAD_BYTES as usize);
+        let mut http1 = server.http1();
+        http1.timer(TokioTimer::new()).header_read_timeout(patience);
+        http1.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_FIELDS);
         let mut http2 = server.http2();
         http2.timer(TokioTimer::new()).keep_alive_interval(Some(patience)).keep_alive_timeout(patience);
-        http2.max_header_list_size(MAX_HEAD_BYTES);
-        let spoken = Arc::new(Notify::new());
-        let speaks = Arc::clone(&spoken);
+        http2.max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
+        let exchange = Arc::new(Exchange::default());
         let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
+        let (asks, answers) = (Arc::clone(&exchange), Arc::clone(&exchange));
         let service = self.router.clone().map_request(move |mut request: http::Request<_>| {
-            speaks.notify_one();
             peer.map(|peer| request.extensions_mut().insert(peer));
-            request
+            asks.request(request)
         });
-        let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();
+        let service = service.map_response(move |response: Response| answers.response(response));
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&exchange)));
+        let connection = server.serve_connection(socket, TowerToHyperService::new(service)).into_owned();
         let watched = graceful.watch(connection);
         drop(self.lifecycle.spawn("api-gateway.connection", async move {
-            if let Err(error) = unless_silent(watched, &spoken, patience).await {
+            if let Err(error) = unless_silent(watched, &exchange, patience).await {
                 tracing::debug!(error, "a connection ended early");
             }
             drop(permit);
@@ -167,13 +179,13 @@ impl Gateway {
 /// a client speaks, no time-out of either version runs.
 async fn unless_silent<E: ToString>(
     connection: impl Future<Output = Result<(), E>>,
-    spoken: &Notify,
+    exchange: &Exchange,
     patience: Duration,
 ) -> Result<(), String> {
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = spoken.notified() => connection.await,
+        () = exchange.first_words() => connection.await,
         () = tokio::time::sleep(patience) => return Err("no request came".to_owned()),
     };
     ended.map_err(|error| error.to_string())
@@ -202,7 +214,11 @@ async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStr
 
 /// Beside the API: whether the gateway lives and whether it serves. The verb does not matter, since nothing is changed.
 fn router(shared: Shared) -> Router {
-    Router::new().route("/healthz", any(healthy)).route("/readyz", any(ready)).fallback(call).with_state(shared)
+    Router::new()
+        .route("/healthz", any(healthy).connect(call))
+        .route("/readyz", any(ready).connect(call))
+        .fallback(call)
+        .with_state(shared)
 }
 
 async fn healthy() -> Response {

@@ -10,10 +10,15 @@ const HEAD: &str = "# Errors
 
 Every answer of the REST API is HTTP 200 with a member `result`: 0 for success, else one of the numbers below, with `error` (a
 sentence that names what is wrong), `reason` (a stable name for programs) and `source` (`JEL`). What a failure is about is told in
-members of its own: `parameter`, `permission`.
+members of its own: `parameter`, `permission`. A request that is none is answered so too, and its connection closed: one whose head has more
+than 64 KiB or 100 fields, or is malformed, or whose URL is not percent-encoded.
 
 A caller that accepts `application/problem+json` gets the true HTTP status and a body after RFC 9457 with the same
 members. Over gRPC the code below comes with `google.rpc.ErrorInfo`: `domain` is `portcullis`, `reason` as below, the details are in its metadata.
+
+Not HTTP 200 are `/healthz` and `/readyz`, which are no part of the API, and the answer to a CONNECT, which is a problem always. The answer
+to a HEAD has no body. Over HTTP/2 a head that is too large gets a bare 431, and a malformed one a reset. A connection on which no whole
+head comes in time is closed without an answer.
 
 Numbers from 9101 are this platform's own; the others are those of the original.
 

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 use proto::catalog::Parameter;
-use proto::{ErrorKind, Failure};
+use proto::{ErrorKind, Failure, Method};
 
 /// The names under which clients send their credential.
 const CREDENTIAL: [&str; 2] = ["session", "token"];
@@ -54,10 +54,7 @@ impl Parameters {
 
     /// The credential among the parameters; `None` where there is none, or an empty one.
     pub(crate) fn credential(&self, max_bytes: usize) -> Result<Option<&str>, Failure> {
-        let named = self
-            .0
-            .iter()
-            .filter(|(name, _)| CREDENTIAL.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())));
+        let named = self.0.iter().filter(|(name, _)| is_credential(name));
         // An empty one is not given.
         let given = named.map(|(_, value)| value.as_slice()).filter(|value| !value.is_empty());
         match given.collect::<Vec<&[u8]>>().as_slice() {
@@ -66,6 +63,16 @@ impl Parameters {
             _ => Err(Failure::invalid("session", "is given more than once (`token` is another name for it)")),
         }
     }
+}
+
+/// What a parameter of this name is for the method: one of its own, the credential or nothing.
+pub(crate) fn known_name<'a>(method: &'a Method, name: &str) -> Option<&'a str> {
+    let own = method.parameter(name).map(Parameter::name);
+    own.or_else(|| is_credential(name.as_bytes()).then_some("session"))
+}
+
+fn is_credential(name: &[u8]) -> bool {
+    CREDENTIAL.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn unescape(text: &[u8]) -> Vec<u8> {

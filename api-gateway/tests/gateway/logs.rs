@@ -8,6 +8,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::authority::Says;
+use crate::raw::Raw;
 use crate::stage::{CREATE, LONG, STOP, Stage};
 
 /// What this thread logs while the guard lives. A test of one thread logs on no other, but for its services' own.
@@ -77,6 +78,20 @@ async fn each_call_is_one_line_that_says_how_it_ended() {
 }
 
 #[tokio::test]
+async fn a_refused_head_leaves_a_line_too() {
+    let (log, _guard) = Log::begin();
+    let stage = Stage::start().await;
+    let mut raw = Raw::connect(stage.address).await;
+    raw.send("GET /<x> HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let answer = raw.answer().await;
+    let lines = log.calls();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in ["rpc.method=\"unknown\"", "result=3", "http.status=200", answer.header("x-request-id")] {
+        assert!(lines[0].contains(part), "{part}: {lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_leaves_a_line_too() {
     let (log, _guard) = Log::begin();
     let stage = Stage::start().await;
@@ -108,6 +123,21 @@ async fn nothing_that_was_sent_is_logged_at_any_level() {
         post(&format!("{STOP}?session={token}&envName=broken&x={secret}")),
     ] {
         stage.client.send(request).await;
+    }
+    let large = "x".repeat(1 << 20);
+    for head in [
+        format!("GET {STOP}?envName={secret}&session={token}&x={large} HTTP/1.1\r\n\r\n"),
+        format!("GET {STOP}?session={token}{large} HTTP/1.1\r\n\r\n"),
+        format!("GET {STOP}?{token}={large} HTTP/1.1\r\n\r\n"),
+        format!("GET {STOP}?x={secret}<&session={token} HTTP/1.1\r\nauthorization: Bearer {token}\r\n\r\n"),
+        format!("GET {STOP}?session=<{token}&{token} HTTP/1.1\r\n\r\n"),
+        format!("GET /{token}/{secret}< HTTP/1.1\r\n\r\n"),
+        format!("{secret} {token} {secret}\r\nauthorization {token}\r\naccept: {token}\r\n\r\n"),
+    ] {
+        let mut raw = Raw::connect(stage.address).await;
+        raw.send(head).await;
+        let heard = String::from_utf8(raw.rest().await).unwrap();
+        assert!(heard.contains("\"result\":") && !heard.contains(secret) && !heard.contains(&token), "{heard}");
     }
     assert!(stage.upstream.reached().iter().any(|(_, name)| name == secret), "it did arrive");
     let text = log.text();

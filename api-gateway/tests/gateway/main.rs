@@ -10,6 +10,8 @@ mod client;
 mod connections;
 mod logs;
 mod outages;
+mod raw;
+mod refused_heads;
 mod requests;
 mod stage;
 mod upstream;

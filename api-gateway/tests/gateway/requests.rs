@@ -40,8 +40,16 @@ async fn multipart_is_a_form_of_any_allowed_size() {
     // Larger than what is usual where nobody says otherwise, and within our limit.
     send(form().text("unknown", "x".repeat(3 << 20))).await.assert_done();
     send(form().text("unknown", "x".repeat(5 << 20))).await.assert_refused(9107, "4194304 bytes");
-    let file = || Part::bytes(b"x".as_slice()).file_name("x.war");
-    send(form().part("upload", file())).await.assert_refused(3, "`upload`");
+    let file = |bytes: usize| Part::bytes(vec![b'x'; bytes]).file_name("x.war");
+    for name in ["envName", "ENVNAME"] {
+        send(form().part(name, file(1))).await.assert_refused(3, "`envName` must not be a file");
+    }
+    send(form().part("token", file(1))).await.assert_refused(3, "`session` must not be a file");
+    // Nobody asked for it, so it is as any parameter that nobody knows.
+    send(Form::new().part("upload", file(3 << 20)).text("envName", "a").text("session", token.clone()))
+        .await
+        .assert_done();
+    send(form().part("upload", file(5 << 20))).await.assert_refused(9107, "4194304 bytes");
     send(form().text("ENVNAME", "b")).await.assert_refused(3, "`envName`");
     send(Form::new().text("session", token.clone()).part("envName", Part::bytes(b"\xff".as_slice())))
         .await
