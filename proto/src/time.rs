@@ -2,9 +2,13 @@
 
 use jiff::Timestamp;
 
-/// A moment that no `Timestamp` can be: before the year 1, after 9999, or with nanoseconds out of range.
+/// The first moment that can be told: 0001-01-01 00:00:00 UTC, in seconds since 1970.
+const FIRST: i64 = -62_135_596_800;
+
+/// A moment that cannot be told: before the year 1, so late that it is past the year 9999 somewhere (by the largest offset
+/// that jiff knows), or with nanoseconds out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no moment between the years 1 and 9999")]
+#[error("is out of range: must be before 9999-12-30 22:00:01, and not before 0001-01-01 00:00:00 (UTC)")]
 pub struct OutOfRange;
 
 /// A moment in its wire form.
@@ -23,7 +27,7 @@ pub fn to_wire(moment: Timestamp) -> prost_types::Timestamp {
 /// # Errors
 /// Where it is out of range.
 pub fn from_wire(moment: &prost_types::Timestamp) -> Result<Timestamp, OutOfRange> {
-    if !(0..1_000_000_000).contains(&moment.nanos) {
+    if !(0..1_000_000_000).contains(&moment.nanos) || moment.seconds < FIRST {
         return Err(OutOfRange);
     }
     Timestamp::new(moment.seconds, moment.nanos).map_err(|_| OutOfRange)
@@ -39,7 +43,13 @@ mod tests {
             let moment: Timestamp = text.parse().unwrap();
             assert_eq!(from_wire(&to_wire(moment)).unwrap(), moment, "{text}");
         }
-        assert!(from_wire(&prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }).is_err());
+        let at = |seconds| from_wire(&prost_types::Timestamp { seconds, nanos: 0 });
+        assert_eq!(at(FIRST).unwrap(), "0001-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(at(FIRST - 1), Err(OutOfRange));
+        let last: Timestamp = "9999-12-30T22:00:00Z".parse().unwrap();
+        assert_eq!(at(last.as_second()).unwrap(), last);
+        assert_eq!(at(last.as_second() + 1), Err(OutOfRange));
+        assert_eq!(at(i64::MAX), Err(OutOfRange));
         assert!(from_wire(&prost_types::Timestamp { seconds: 0, nanos: -1 }).is_err());
     }
 }

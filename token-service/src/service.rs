@@ -140,7 +140,7 @@ impl Service {
             drain.draining().await;
             tokio::time::sleep(DRAIN_TIMEOUT).await;
         };
-        // A stream that its client holds open, a health watch say, would hold the drain up for ever.
+        // A stream that its client does not read, a health watch say, would hold the drain up for ever.
         tokio::select! {
             served = served => served?,
             () = patience => tracing::warn!("connections that did not end were cut"),
@@ -152,12 +152,14 @@ impl Service {
 }
 
 /// Serving while the database answers, and not while it does not or the drain has begun.
-async fn watch_health(reporter: tonic_health::server::HealthReporter, store: Store, lifecycle: Lifecycle) {
+async fn watch_health(mut reporter: tonic_health::server::HealthReporter, store: Store, lifecycle: Lifecycle) {
     let mut tick = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         tokio::select! {
             () = lifecycle.draining() => {
                 reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+                // Whoever watches has been told; without a status there is nothing more to watch, and the stream ends.
+                reporter.clear_service_status("").await;
                 return;
             }
             _ = tick.tick() => {}

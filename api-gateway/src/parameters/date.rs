@@ -4,6 +4,7 @@ use prost_reflect::prost::Message;
 use prost_reflect::{DynamicMessage, Kind, Value};
 use proto::Failure;
 use proto::catalog::Parameter;
+use proto::time::OutOfRange;
 
 /// A moment as the platform writes it, in UTC.
 const MOMENT: &str = "%Y-%m-%d %H:%M:%S";
@@ -14,10 +15,12 @@ const DAY: &str = "%d-%m-%Y";
 pub(super) fn decode(parameter: &Parameter, text: &str) -> Result<Value, Failure> {
     let wrong = || Failure::invalid(parameter.name(), "must be `yyyy-MM-dd HH:mm:ss` (UTC) or `dd-mm-yyyy`");
     let text = text.trim();
-    let civil = moment(text).or_else(|| day(text)).filter(|civil| civil.year() > 0).ok_or_else(wrong)?;
-    let moment = TimeZone::UTC.to_timestamp(civil).map_err(|_| wrong())?;
+    let civil = moment(text).or_else(|| day(text)).ok_or_else(wrong)?;
+    let out_of_range = || Failure::invalid(parameter.name(), OutOfRange);
+    let moment = TimeZone::UTC.to_timestamp(civil).map_err(|_| out_of_range())?;
     let Kind::Message(descriptor) = parameter.field().kind() else { return Err(wrong()) };
     let wire = proto::time::to_wire(moment);
+    proto::time::from_wire(&wire).map_err(|_| out_of_range())?;
     let mut message = DynamicMessage::new(descriptor);
     message.merge(wire.encode_to_vec().as_slice()).map_err(Failure::internal)?;
     Ok(Value::Message(message))

@@ -135,6 +135,18 @@ fn dates_have_the_two_forms_of_the_platform() {
 }
 
 #[test]
+fn dates_that_cannot_be_told_are_out_of_range_and_not_malformed() {
+    let end = |text: &str| create(&format!("expiresAt={text}")).map(|request| request.expires_at.map(|at| at.seconds));
+    assert_eq!(end("9999-12-30 22:00:00").unwrap(), Some(253_402_207_200));
+    assert_eq!(end("29-12-9999").unwrap(), Some(253_402_127_999));
+    for late in ["9999-12-30 22:00:01", "9999-12-31 23:59:59", "30-12-9999", "31-12-9999", "0000-12-31 23:59:59"] {
+        let failure = end(late).unwrap_err();
+        assert!(failure.message().contains("must be before 9999-12-30 22:00:01"), "{late}: {failure:?}");
+        assert_invalid(Err::<(), _>(failure), "expiresAt");
+    }
+}
+
+#[test]
 fn structures_are_json_with_either_quotes() {
     for (env, nodes) in [
         ("{\"shortdomain\":\"a\",\"x\":1}", "[{\"nodeType\":\"web\",\"count\":2}]"),

@@ -61,6 +61,7 @@ async fn bad_parameters_of_a_token() {
         (with("expiresAt", "2001-01-01 00:00:00"), "`expiresAt`"),
         (with("expiresAt", "tomorrow"), "`expiresAt`"),
         (with("expiresAt", "2999-02-30 00:00:00"), "`expiresAt`"),
+        (with("expiresAt", "9999-12-31 23:59:59"), "must be before 9999-12-30 22:00:01"),
         (with("password", ""), "`password`"),
     ] {
         assert_refused(&stack.client.post(CREATE_TOKEN, &form).await, 3, named);

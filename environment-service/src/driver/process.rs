@@ -1,8 +1,8 @@
-//! Nodes as processes of this machine, each in a process group of its own.
+//! Nodes as processes of this machine, each the leader of a session of its own, which has no terminal.
 //!
 //! A node runs as the service's own user: what the operator's templates run is trusted, and only kept apart, not locked up.
 //! A process is known by its id, its start and the boot, never by its id alone, and by a mark among its variables, which
-//! what it starts inherits. What clears its variables, leaves the group and outlives it is out of reach.
+//! what it starts inherits. What clears its variables and leaves the session is out of reach.
 
 mod children;
 mod end;

@@ -4,8 +4,10 @@
 
 mod accounts;
 mod audit;
+mod drain;
 mod grants;
 mod notices;
+mod password_race;
 mod replicas;
 mod stage;
 mod storage;

@@ -118,6 +118,26 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_token_may_end_at_the_last_moment_and_not_later() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let last = proto::time::to_wire("9999-12-30T22:00:00Z".parse().unwrap());
+        let until = |seconds| CreateTokenRequest {
+            expires_at: Some(prost_types::Timestamp { seconds, nanos: 0 }),
+            ..stop_request()
+        };
+        let token = stage.create_token(&session, until(last.seconds)).await.unwrap();
+        assert_eq!(token.expires_at, Some(last), "{}", stage.engine);
+        assert!(stage.introspect(&token.key.unwrap()).await.active, "{}", stage.engine);
+        assert_eq!(list(&stage, &session).await[0].expires_at, Some(last), "{}", stage.engine);
+
+        let late = stage.create_token(&session, until(last.seconds + 1)).await;
+        assert!(failure(late.clone()).message().contains("must be before 9999-12-30 22:00:01"), "{}", stage.engine);
+        assert_invalid(late, "expiresAt");
+    }
+}
+
+#[tokio::test]
 async fn tokens_of_another_account_do_not_exist() {
     for stage in stages().await {
         let alice = stage.session().await;

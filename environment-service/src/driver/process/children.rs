@@ -18,7 +18,7 @@ use crate::domain::LaunchId;
 pub(super) struct Exit {
     /// In words, to be read after the node's name.
     pub(super) reason: String,
-    /// What was left of its group.
+    /// What was left of its session and its group.
     pub(super) left: HashSet<Key>,
 }
 
@@ -76,14 +76,14 @@ impl Children {
     }
 }
 
-/// Waits for a child's end and collects it. Until it is collected its id, and so its group's, is nobody else's: what else
-/// is in the group at that moment belongs to the launch, mark or not.
+/// Waits for a child's end and collects it. Until it is collected its id, and so its session's and its group's, is nobody
+/// else's: what else is in them at that moment belongs to the launch, mark or not.
 async fn collect(mut child: Child, hold: Hold) -> Exit {
     if let Err(error) = hold.ended().await {
         tracing::warn!(process.id = hold.key().pid, %error, "a process could not be watched any more");
     }
     let left = match Table::read_unmarked().await {
-        Ok(table) => table.group(hold.key().pid).filter(|entry| !entry.over).map(|entry| entry.key).collect(),
+        Ok(table) => table.led_by(hold.key().pid).filter(|entry| !entry.over).map(|entry| entry.key).collect(),
         Err(_) => HashSet::new(),
     };
     let status = tokio::task::spawn_blocking(move || child.wait()).await;

@@ -1,4 +1,4 @@
-//! The end of launches: SIGTERM for the whole group and for what has left it, a grace, then SIGKILL, until nothing is left.
+//! The end of launches: SIGTERM for the whole group and for what has left it, in its session or by its mark, a grace, then SIGKILL, until nothing is left.
 
 use std::collections::HashSet;
 use std::process::Child;
@@ -23,7 +23,7 @@ const RECHECK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Target {
     launch: LaunchId,
-    /// The first process, where it is known. Its id is the group's.
+    /// The first process, where it is known. Its id is the session's and the group's.
     leader: Option<Key>,
     /// Every process that is known to belong to the launch.
     known: HashSet<Key>,
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     fn entry(pid: i32, starting: bool) -> Entry {
-        Entry { key: Key { pid, started: 1 }, group: 10, over: false, starting, mark: None }
+        Entry { key: Key { pid, started: 1 }, group: 10, session: 10, over: false, starting, mark: None }
     }
 
     fn due(target: &mut Target, alive: &[(i32, bool)]) -> Vec<i32> {

@@ -1,13 +1,15 @@
-//! How a node's command is run: its own process group, its own folder, its own log files, and nothing of this service's.
+//! How a node's command is run: its own session, its own folder, its own log files, and nothing of this service's.
 
+use std::any::Any;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use process_wrap::std::{CommandWrap, ProcessSession};
 
 use super::{MARK, Template};
 use crate::driver::{LaunchError, LaunchOrder};
@@ -23,17 +25,24 @@ pub(super) fn spawn(template: &Template, folder: &Path, order: &LaunchOrder) -> 
         open_log(&path).map_err(|error| LaunchError::Log(path, error))
     };
     let (program, arguments) = template.command.split_first().expect("a validated template has a command");
-    Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env_clear()
         .envs(variables(template, folder, order))
         .current_dir(template.working_directory.as_deref().unwrap_or(folder))
-        .process_group(0)
         .stdin(Stdio::null())
         .stdout(log("stdout.log")?)
-        .stderr(log("stderr.log")?)
-        .spawn()
-        .map_err(|error| LaunchError::Spawn(program.clone(), error))
+        .stderr(log("stderr.log")?);
+    spawn_in_session(command).map_err(|error| LaunchError::Spawn(program.clone(), error))
+}
+
+/// Runs a command as the leader of a session of its own, and so of a process group, without a terminal.
+fn spawn_in_session(command: Command) -> io::Result<Child> {
+    let child = CommandWrap::from(command).wrap(ProcessSession).spawn()?;
+    // The wrapper would wait for the whole group.
+    let child: Box<dyn Any> = child.into_inner();
+    child.downcast().map(|child| *child).map_err(|_| io::Error::other("the child is wrapped otherwise"))
 }
 
 /// All the variables that a node gets. Of the service's own there are two, and neither is a secret.

@@ -18,12 +18,20 @@ use crate::driver::ScanError;
 pub(super) struct Entry {
     pub(super) key: Key,
     pub(super) group: i32,
+    pub(super) session: i32,
     /// Whether it has ended and only waits to be collected.
     pub(super) over: bool,
     /// Whether it was forked just now and runs no program of its own yet.
     pub(super) starting: bool,
     /// The launch that its variables say it belongs to.
     pub(super) mark: Option<LaunchId>,
+}
+
+impl Entry {
+    /// Whether it is in the session or in the process group of this leader.
+    fn is_led_by(&self, leader: i32) -> bool {
+        self.session == leader || self.group == leader
+    }
 }
 
 /// How long a process that was forked may take until it runs a program of its own, or has made itself at home in its
@@ -45,17 +53,20 @@ impl Table {
         tokio::task::spawn_blocking(|| read(|_| None)).await.map_err(ScanError::Torn)?
     }
 
-    /// The processes of a group.
-    pub(super) fn group(&self, group: i32) -> impl Iterator<Item = &Entry> {
-        self.0.iter().filter(move |entry| entry.group == group)
+    /// The processes of a session or of a process group, which both have the id of their leader. A process can leave the
+    /// group and stay in the session.
+    pub(super) fn led_by(&self, leader: i32) -> impl Iterator<Item = &Entry> {
+        self.0.iter().filter(move |entry| entry.is_led_by(leader))
     }
 
-    /// All that belongs to a launch: what is known to, what bears its mark, and its whole group if that is still the same. A group's id is not given to another while one process is in it, so that one process that is known to
-    /// belong to it speaks for all.
-    pub(super) fn members(&self, launch: LaunchId, group: Option<i32>, known: &HashSet<Key>) -> Vec<Entry> {
+    /// All that belongs to a launch: what is known to, what bears its mark, and all that its first process leads if that is
+    /// still the same. The id of a session or a group is not given to another while one process is in it, so that one
+    /// process that is known to belong to it speaks for all.
+    pub(super) fn members(&self, launch: LaunchId, leader: Option<i32>, known: &HashSet<Key>) -> Vec<Entry> {
         let belongs = |entry: &Entry| entry.mark == Some(launch) || known.contains(&entry.key);
-        let group = group.filter(|group| self.group(*group).any(belongs));
-        self.0.iter().filter(|entry| Some(entry.group) == group || belongs(entry)).copied().collect()
+        let leader = leader.filter(|leader| self.led_by(*leader).any(belongs));
+        let is_led = |entry: &Entry| leader.is_some_and(|leader| entry.is_led_by(leader));
+        self.0.iter().filter(|entry| is_led(entry) || belongs(entry)).copied().collect()
     }
 
     #[cfg(test)]
@@ -81,7 +92,8 @@ fn read(mark: fn(&Process) -> Option<LaunchId>) -> Result<Table, ScanError> {
 fn entry(process: &Process, mark: fn(&Process) -> Option<LaunchId>) -> Option<Entry> {
     let stat = process.stat().ok()?;
     let key = Key { pid: stat.pid, started: stat.starttime };
-    Some(Entry { key, group: stat.pgrp, over: is_over(&stat), starting: is_starting(&stat), mark: mark(process) })
+    let (over, starting) = (is_over(&stat), is_starting(&stat));
+    Some(Entry { key, group: stat.pgrp, session: stat.session, over, starting, mark: mark(process) })
 }
 
 fn is_starting(stat: &Stat) -> bool {
@@ -103,7 +115,11 @@ mod tests {
 
     fn entry(pid: i32, group: i32, mark: Option<u128>) -> Entry {
         let mark = mark.map(|mark| LaunchId(Uuid::from_u128(mark)));
-        Entry { key: Key { pid, started: 100 }, group, over: false, starting: false, mark }
+        Entry { key: Key { pid, started: 100 }, group, session: 1, over: false, starting: false, mark }
+    }
+
+    fn in_session(session: i32, entry: Entry) -> Entry {
+        Entry { session, ..entry }
     }
 
     fn members(table: &Table, known: &[Key]) -> Vec<i32> {
@@ -124,6 +140,18 @@ mod tests {
         let table = Table(vec![entry(10, 10, None), entry(11, 10, Some(8))]);
         assert_eq!(members(&table, &[Key { pid: 10, started: 99 }]), [] as [i32; 0]);
         assert_eq!(members(&table, &[]), [] as [i32; 0]);
+    }
+
+    #[test]
+    fn a_session_holds_what_left_the_group() {
+        let table = Table(vec![
+            in_session(10, entry(10, 10, None)),
+            in_session(10, entry(20, 20, None)),
+            in_session(30, entry(30, 30, None)),
+        ]);
+        assert_eq!(members(&table, &[Key { pid: 10, started: 100 }]), [10, 20]);
+        assert_eq!(members(&table, &[Key { pid: 20, started: 100 }]), [10, 20], "the leader of the group may be gone");
+        assert_eq!(members(&table, &[Key { pid: 10, started: 99 }]), [] as [i32; 0]);
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Drop for Machine {
         while Instant::now() < deadline {
             let table = Table::read_now();
             let marked = self.launched.iter().flat_map(|launch| table.marked(*launch));
-            let grouped = self.groups.iter().flat_map(|group| table.group(*group));
+            let grouped = self.groups.iter().flat_map(|group| table.led_by(*group));
             let pids: Vec<i32> = marked.chain(grouped).filter(|entry| !entry.over).map(|entry| entry.key.pid).collect();
             if pids.is_empty() {
                 return;
@@ -216,6 +216,41 @@ async fn what_left_the_group_ends_too() {
     assert_ne!(escaped, key(&launch).pid);
     driver.end(&[launch]).await.unwrap();
     assert!(!is_running(escaped));
+}
+
+#[tokio::test]
+async fn a_node_leads_a_session_of_its_own_without_a_terminal() {
+    let mut machine = Machine::running("exec sleep 1000");
+    let driver = machine.driver().await;
+    let launch = machine.launch(&driver).await;
+    let pid = key(&launch).pid;
+    let stat = Process::new(pid).unwrap().stat().unwrap();
+    assert_eq!((stat.session, stat.pgrp, stat.tty_nr), (pid, pid, 0));
+    assert_ne!(Process::myself().unwrap().stat().unwrap().session, pid, "not the service's");
+    driver.end(&[launch]).await.unwrap();
+}
+
+/// Starts a shell with job control, whose background job is in a group of its own, and has no mark.
+const OTHER_GROUP: &str = "bash -c 'set -m; env -i sleep 1000 & echo $!'";
+
+#[tokio::test]
+async fn what_left_the_group_and_not_the_session_ends_without_its_mark() {
+    for script in [&format!("{OTHER_GROUP}; exec sleep 1001"), &format!("{OTHER_GROUP}; exit 3")] {
+        let mut machine = Machine::running(script);
+        let driver = machine.driver().await;
+        let launch = machine.launch(&driver).await;
+        let node = key(&launch).pid;
+        let other = pids(&machine.lines("stdout.log", 1).await)[0];
+        let stat = Process::new(other).unwrap().stat().unwrap();
+        assert_eq!((stat.session, stat.pgrp), (node, other));
+        until(|| Process::new(other).unwrap().environ().unwrap().is_empty()).await;
+        if script.ends_with("exit 3") {
+            driver.ended_within(std::slice::from_ref(&launch), LONG).await.unwrap();
+        }
+        assert!(is_running(other));
+        driver.end(&[launch]).await.unwrap();
+        assert!(!is_running(other), "{script}");
+    }
 }
 
 #[tokio::test]
