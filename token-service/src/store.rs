@@ -5,6 +5,7 @@ mod account;
 mod audit;
 mod change;
 mod credential;
+mod possession;
 mod row;
 mod session;
 mod token;

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod grants;
+mod possession;
 mod stage;
 mod storage;
 mod tokens;
