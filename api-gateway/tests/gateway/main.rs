@@ -12,4 +12,5 @@ mod logs;
 mod outages;
 mod requests;
 mod stage;
+mod standards;
 mod upstream;
