@@ -1,8 +1,10 @@
+use anyhow::bail;
 use serde_json::{Map, Value};
 
-use super::{Caller, password};
+use super::{Caller, password, secret};
 use crate::api::{Parameters, text};
 use crate::arguments::{Confinement, Password, Token};
+use crate::credentials;
 use crate::output::{self, cell, object, objects};
 
 pub(super) async fn run(caller: &Caller, command: Token) -> anyhow::Result<()> {
@@ -60,6 +62,19 @@ pub(super) async fn run(caller: &Caller, command: Token) -> anyhow::Result<()> {
             let ids = if all { "*".to_owned() } else { ids.join(",") };
             let parameters = confirmed(vec![("ids", ids)], &from)?;
             let answer = caller.api.call("users.authentication.DeleteTokens", parameters).await?;
+            output::answer(caller.output, &answer, |_| String::new())
+        }
+        Token::RevokeCurrent => {
+            // Not the kept session: that is ended by signing out.
+            if !credentials::is_given() {
+                bail!("set PORTCULLIS_TOKEN to the token that is to end");
+            }
+            let answer = caller.api.call("users.authentication.RevokeCurrentToken", Vec::new()).await?;
+            output::answer(caller.output, &answer, |_| String::new())
+        }
+        Token::ReportLeak => {
+            let parameters = vec![("tokenValue", secret("Value: ")?.to_string())];
+            let answer = caller.api.call_public("users.authentication.ReportLeakedToken", parameters).await?;
             output::answer(caller.output, &answer, |_| String::new())
         }
     }
