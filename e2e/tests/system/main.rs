@@ -8,4 +8,5 @@ mod direct;
 mod faults;
 mod matrix;
 mod secrets;
+mod standards;
 mod story;
