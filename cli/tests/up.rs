@@ -211,7 +211,11 @@ async fn whoever_has_a_token_ends_or_reports_it_from_a_terminal() {
     assert!(!works(&reported).await);
     assert_eq!(Home::succeeded(home.run(&report, &reported, None).await), "", "as if it were there");
     let tokens = home.json(&["token", "list"]).await;
-    assert_eq!(tokens["apiTokens"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        tokens["apiTokens"].as_array().map(Vec::len),
+        Some(2),
+        "the first start's example, and the reported one"
+    );
     assert!(tokens["apiTokens"][0]["leakedAt"].is_string(), "its owner is told");
     system.terminate().await;
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use access::{Credential, CredentialKind, GATEWAY_KEY_HEADER, ORIGIN_HEADER, Origin};
 use proto::token::v1::{
-    ApiToken, AuditEntry, CreateTokenRequest, CredentialKind as WireKind, GetAuditLogRequest, GetTokensRequest,
-    IntrospectBatchRequest, IntrospectBatchResponse, IntrospectedCredential, RegenerateTokenRequest,
+    ApiToken, AuditEntry, CheckSignRequest, CreateTokenRequest, CredentialKind as WireKind, GetAuditLogRequest,
+    GetTokensRequest, IntrospectBatchRequest, IntrospectBatchResponse, IntrospectedCredential, RegenerateTokenRequest,
     ReportLeakedTokenRequest, RevokeCredentialRequest, RevokeCurrentTokenRequest,
 };
 use proto::{ErrorKind, Failure};
@@ -349,6 +349,9 @@ async fn a_reported_token_is_dead_until_it_is_regenerated_and_its_owner_is_told(
         let request = with_grant(&grant, RevokeCurrentTokenRequest {});
         let late = failure(stage.authority.clone().revoke_current_token(request).await);
         assert_eq!(late.kind(), ErrorKind::NotAuthenticated, "{}: a grant of before ends nothing", stage.engine);
+
+        let checked = stage.authority.clone().check_sign(with_grant(&grant, CheckSignRequest {})).await;
+        assert_eq!(failure(checked).kind(), ErrorKind::NotAuthenticated, "{}", stage.engine);
 
         report(&stage, &value).await.unwrap();
         assert_eq!(audit(&stage, &session).await, log, "{}: once is enough", stage.engine);
