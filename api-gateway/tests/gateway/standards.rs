@@ -139,6 +139,7 @@ async fn a_request_that_is_none_is_told_so() {
             ("two", post(&stage, path, &[("token", &token), ("token", &token)])),
             ("one that is endless", post(&stage, path, &[("token", &"x".repeat(64 * 1024 + 1))])),
             ("JSON", plain(path).header("content-type", "application/json").body(format!("{{\"token\":\"{token}\"}}"))),
+            ("text", plain(path).header("content-type", "text/plain").body(format!("token={token}"))),
             ("no body", plain(path)),
             ("a token in the query", plain(&format!("{path}?token={token}")).form(&[("x", "y")])),
             ("two clients", post(&stage, path, &[("token", &token), ("client_secret", &key)])),
