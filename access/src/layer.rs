@@ -18,7 +18,9 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::{Layer, Service};
 
 use crate::permit::{AccountPermit, AdministratorPermit, PublicPermit, ServicePermit, SessionPermit};
-use crate::{Claims, Denied, GRANT_HEADER, GrantError, KeyRing, ORIGIN_HEADER, Origin, ServiceKeys, decide};
+use crate::{
+    Claims, Denied, GATEWAY_KEY_HEADER, GRANT_HEADER, GrantError, KeyRing, ORIGIN_HEADER, Origin, ServiceKeys, decide,
+};
 
 /// Base 64 as gRPC has it in binary metadata: with padding or without.
 const BINARY_METADATA: GeneralPurpose = GeneralPurpose::new(
@@ -103,7 +105,9 @@ impl AccessLayer {
 
     /// Where the call came in, as a known service says. Anybody else is not believed.
     fn vouched(&self, headers: &HeaderMap) -> Option<Origin> {
-        self.service_keys.service(service_key(headers)?).ok()?;
+        let gateway = headers.get(GATEWAY_KEY_HEADER);
+        let key = gateway.map_or_else(|| service_key(headers), |key| key.to_str().ok())?;
+        self.service_keys.service(key).ok()?;
         Origin::from_bytes(&BINARY_METADATA.decode(headers.get(ORIGIN_HEADER)?.as_bytes()).ok()?)
     }
 

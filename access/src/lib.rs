@@ -22,7 +22,7 @@ pub use grant::{
 pub use handle::{Guarded, Handle};
 pub use identity::{AccountId, CredentialId, GrantedKind, Revision};
 pub use layer::{AccessLayer, AccessService};
-pub use origin::{ORIGIN_HEADER, Origin};
+pub use origin::{GATEWAY_KEY_HEADER, ORIGIN_HEADER, Origin};
 pub use permission::PermissionSet;
 pub use permit::{AccountPermit, AdministratorPermit, NoPermit, PublicPermit, ServicePermit, SessionPermit};
 pub use service_key::{ServiceKey, ServiceKeyError, ServiceKeyFileError, ServiceKeys};

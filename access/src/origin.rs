@@ -6,6 +6,10 @@ use proto::token::v1::Origin as WireOrigin;
 /// The gRPC metadata in which a gateway says where a call came in. It counts beside the key of a service only.
 pub const ORIGIN_HEADER: &str = "portcullis-origin-bin";
 
+/// The gRPC metadata in which a gateway shows its own service key beside an origin, where `authorization` is the key of the
+/// service for which it asks.
+pub const GATEWAY_KEY_HEADER: &str = "portcullis-gateway-key";
+
 /// How much of a program's name for itself is kept, in characters.
 const USER_AGENT: usize = 255;
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, StatusCode};
 use prost_reflect::DynamicMessage;
-use proto::{Failure, Method};
+use proto::{ErrorKind, Failure, Method};
 use serde_json::{Map, Value, json};
 
 pub(crate) use problem::{Form, NoCredential};
@@ -40,8 +40,9 @@ impl Answer {
         Self::json(StatusCode::OK, 0, body)
     }
 
-    /// A failure, in the form that its caller wants.
-    pub(crate) fn failure(failure: &Failure, form: Form) -> Self {
+    /// A failure, in the form that its caller wants. Where a permission is what is missing, and in every problem, it says which
+    /// ones open the method.
+    pub(crate) fn failure(failure: &Failure, form: Form, method: Option<&Method>) -> Self {
         let kind = failure.kind();
         let mut members = Map::from_iter([
             ("result".to_owned(), json!(kind.result())),
@@ -50,6 +51,11 @@ impl Answer {
             ("source".to_owned(), json!("JEL")),
         ]);
         members.extend(failure.details().map(|(name, value)| (name.to_owned(), json!(value))));
+        if let Some(method) = method.filter(|method| method.permission().is_some())
+            && (kind == ErrorKind::MissingPermission || form == Form::Problem)
+        {
+            members.insert("permissions".to_owned(), json!([method.name()]));
+        }
         if form == Form::Platform {
             return Self::json(StatusCode::OK, kind.result(), ordered(&members, &["result", "error"]));
         }
@@ -75,6 +81,12 @@ impl Answer {
             let verbs = if method.is_post_only() { "POST" } else { "GET, POST" };
             self.headers.insert(ALLOW, HeaderValue::from_static(verbs));
         }
+        self
+    }
+
+    /// With one more header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
         self
     }
 

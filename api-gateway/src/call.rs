@@ -12,7 +12,7 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, Method as Verb};
 use proto::catalog::Access;
 use proto::{Catalog, ErrorKind, Failure, Method};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::answer::{Answer, Form, NoCredential};
 use crate::authority::{Authority, Introspected};
@@ -52,7 +52,7 @@ impl Calls {
             Ok(answer) => answer,
             Err(failure) => {
                 log.failed(&failure);
-                let answer = Answer::failure(&failure, form);
+                let answer = Answer::failure(&failure, form, method);
                 if let Some(method) = method { answer.allow(method) } else { answer }
             }
         };
@@ -60,11 +60,18 @@ impl Calls {
         answer.into_response(log.id())
     }
 
-    fn origin(&self, request: &Request, id: &str) -> Origin {
+    /// Where a request came in.
+    pub(crate) fn origin(&self, request: &Request, id: &str) -> Origin {
         let peer = request.extensions().get::<Peer>();
         let address = peer.map(|peer| self.proxies.client(peer.0, request.headers()));
         let user_agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
         Origin::new(address, user_agent.unwrap_or_default(), id)
+    }
+
+    /// Room for one more call, as long as it takes.
+    pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        let room = self.room.try_acquire();
+        room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again"))
     }
 
     async fn call(
@@ -75,8 +82,7 @@ impl Calls {
     ) -> Result<Answer, Failure> {
         let method = method.ok_or_else(|| unknown(request.uri().path()))?;
         allow_verb(method, request.method())?;
-        let room = self.room.try_acquire();
-        let _room = room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again"))?;
+        let _room = self.enter()?;
 
         let headers = request.headers().clone();
         let parameters = http_request::parameters(method, request, self.limits).await?;
@@ -138,7 +144,7 @@ fn allow_verb(method: &Method, verb: &Verb) -> Result<(), Failure> {
 }
 
 /// A panic is a fault of ours as others are: its caller is told no more, and its text goes to the log by the panic's own hook.
-async fn caught<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) async fn caught<T>(call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let ended = AssertUnwindSafe(call).catch_unwind().await;
     ended.unwrap_or_else(|_| Err(Failure::internal("the call panicked")))
 }

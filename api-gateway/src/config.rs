@@ -9,6 +9,7 @@ use serde::Deserialize;
 use settings::LoadError;
 use telemetry::TelemetryConfig;
 use tonic::transport::Endpoint;
+use url::Url;
 
 use crate::service_url;
 
@@ -47,6 +48,10 @@ pub struct Config {
     /// (`X-Forwarded-For`). Default: none.
     #[serde(default)]
     pub trusted_proxies: Vec<IpNet>,
+    /// The gateway's address as its clients know it, `https://api.example.org`: the issuer of RFC 8414. Default:
+    /// `http://` and the address that it listens on.
+    #[serde(default)]
+    pub public_url: Option<String>,
     /// How long the token-service may take to say what a credential is worth: 100 ms to 1 min. Default: 5 s.
     #[serde(default = "default_introspection_timeout")]
     pub introspection_timeout: SignedDuration,
@@ -110,6 +115,9 @@ pub enum ConfigError {
     /// An address is none.
     #[error("upstreams: {0:?} must be an address like http://127.0.0.1:9001")]
     Upstream(String),
+    /// The gateway's own address is none.
+    #[error("public_url must be an address like https://api.example.org, without a path")]
+    PublicUrl,
     /// The service key cannot be read.
     #[error("service_key_file")]
     ServiceKey(#[from] ServiceKeyFileError),
@@ -130,6 +138,7 @@ impl Config {
             max_calls: default_max_calls(),
             max_connections: default_max_connections(),
             trusted_proxies: Vec::new(),
+            public_url: None,
             introspection_timeout: default_introspection_timeout(),
             telemetry: TelemetryConfig::default(),
         }
@@ -160,6 +169,7 @@ impl Config {
         range((1..=1_000_000).contains(&self.max_connections), "max_connections", "1 to 1,000,000")?;
         let timeout = SignedDuration::from_millis(100)..=SignedDuration::from_mins(1);
         range(timeout.contains(&self.introspection_timeout), "introspection_timeout", "100 ms to 1 min")?;
+        self.issuer(self.listen)?;
         self.endpoints().map(drop)
     }
 
@@ -175,6 +185,16 @@ impl Config {
             Ok((audience, endpoint))
         });
         endpoints.collect()
+    }
+
+    /// The gateway's address as its clients know it, without a slash at its end. Never what a request says of it.
+    pub(crate) fn issuer(&self, listening: SocketAddr) -> Result<String, ConfigError> {
+        let Some(text) = &self.public_url else { return Ok(format!("http://{listening}")) };
+        let url = Url::parse(text).map_err(|_| ConfigError::PublicUrl)?;
+        let origin = url.origin().ascii_serialization();
+        // Nothing but scheme, host and port.
+        let plain = url.as_str().strip_suffix('/') == Some(origin.as_str());
+        if plain && matches!(url.scheme(), "http" | "https") { Ok(origin) } else { Err(ConfigError::PublicUrl) }
     }
 
     /// The key by which the authority knows this gateway.

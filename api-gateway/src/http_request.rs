@@ -23,8 +23,20 @@ pub(crate) struct Limits {
 /// The parameters of a call, from the query and, of a POST, from a form in the body. Any other body is not ours to read: the
 /// webhooks that call with a token in the query send what they like.
 pub(crate) async fn parameters(method: &Method, request: Request, limits: Limits) -> Result<Parameters, Failure> {
-    let read = tokio::time::timeout(limits.body_time, read(method, request, limits)).await;
-    read.map_err(|_| {
+    in_time(limits, read(method, request, limits)).await
+}
+
+/// The body of a request that has to be a form.
+pub(crate) async fn form(request: Request, limits: Limits) -> Result<Bytes, Failure> {
+    let form = "application/x-www-form-urlencoded";
+    if media_type(request.headers()) != form {
+        return Err(Failure::new(ErrorKind::InvalidParameter, format!("the body must be {form}")));
+    }
+    in_time(limits, body(request, limits)).await
+}
+
+async fn in_time<T>(limits: Limits, read: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(limits.body_time, read).await.map_err(|_| {
         let seconds = limits.body_time.as_secs();
         Failure::new(ErrorKind::InvalidParameter, format!("the body was not sent within {seconds} s"))
     })?

@@ -13,6 +13,7 @@ mod readiness;
 mod request_log;
 mod server;
 mod service_url;
+mod standards;
 mod upstream;
 
 pub use config::{Config, ConfigError};

@@ -29,6 +29,7 @@ use crate::call::{Calls, Peer};
 use crate::client_address::TrustedProxies;
 use crate::credential_use::Uses;
 use crate::http_request::Limits;
+use crate::standards::{ClientAuthority, Endpoint, METADATA_PATH, Standards};
 use crate::upstream::Upstreams;
 use crate::{Config, ConfigError, readiness};
 use exchange::Exchange;
@@ -72,6 +73,7 @@ pub struct Gateway {
 #[derive(Clone)]
 struct Shared {
     calls: Calls,
+    standards: Standards,
     lifecycle: Lifecycle,
 }
 
@@ -86,9 +88,10 @@ impl Gateway {
         let endpoints = config.endpoints()?;
         let authority = endpoints.get(AUTHORITY).ok_or_else(|| ConfigError::MissingUpstream(AUTHORITY.to_owned()))?;
         let timeout = config.introspection_timeout.unsigned_abs();
+        let authority = authority.connect_lazy();
         let calls = Calls {
             catalog: catalog(),
-            authority: Authority::new(authority.connect_lazy(), &service_key, timeout),
+            authority: Authority::new(authority.clone(), &service_key, timeout),
             upstreams: Upstreams::new(
                 endpoints.iter().map(|(name, endpoint)| (*name, endpoint.connect_lazy())).collect(),
                 AUTHORITY,
@@ -106,11 +109,16 @@ impl Gateway {
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let (uses, authority) = (calls.uses.clone(), calls.authority.clone());
-        let router = router(Shared { calls, lifecycle: lifecycle.clone() });
+        let (uses, use_reports) = (calls.uses.clone(), calls.authority.clone());
+        let standards = Standards {
+            calls: calls.clone(),
+            authority: ClientAuthority::new(authority, &service_key, timeout),
+            issuer: config.issuer(address)?.into(),
+        };
+        let router = router(Shared { calls, standards, lifecycle: lifecycle.clone() });
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let head_timeout = config.head_timeout.unsigned_abs();
-        Ok(Self { listener, address, router, connections, head_timeout, uses, authority, lifecycle })
+        Ok(Self { listener, address, router, connections, head_timeout, uses, authority: use_reports, lifecycle })
     }
 
     /// Where it listens.
@@ -212,11 +220,15 @@ async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStr
     }
 }
 
-/// Beside the API: whether the gateway lives and whether it serves. The verb does not matter, since nothing is changed.
+/// Beside the API: whether the gateway lives and whether it serves, where the verb does not matter, since nothing is changed;
+/// and the endpoints that follow standards.
 fn router(shared: Shared) -> Router {
     Router::new()
         .route("/healthz", any(healthy).connect(call))
         .route("/readyz", any(ready).connect(call))
+        .route(METADATA_PATH, any(metadata))
+        .route(Endpoint::Introspection.path(), any(introspect))
+        .route(Endpoint::Revocation.path(), any(revoke))
         .fallback(call)
         .with_state(shared)
 }
@@ -229,6 +241,18 @@ async fn ready(State(shared): State<Shared>) -> Response {
     let Calls { authority, upstreams, .. } = &shared.calls;
     let answer = readiness::answer(authority, upstreams, shared.lifecycle.is_draining()).await;
     answer.into_response(&Uuid::now_v7().to_string())
+}
+
+async fn metadata(State(shared): State<Shared>, request: Request) -> Response {
+    shared.standards.metadata(&request)
+}
+
+async fn introspect(State(shared): State<Shared>, request: Request) -> Response {
+    shared.standards.answer(Endpoint::Introspection, request).await
+}
+
+async fn revoke(State(shared): State<Shared>, request: Request) -> Response {
+    shared.standards.answer(Endpoint::Revocation, request).await
 }
 
 async fn call(State(shared): State<Shared>, request: Request) -> Response {

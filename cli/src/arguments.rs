@@ -215,6 +215,11 @@ pub(crate) enum Token {
         #[command(flatten)]
         password: Password,
     },
+    /// Deletes the token in PORTCULLIS_TOKEN: whoever has a token may end it.
+    RevokeCurrent,
+    /// Reports the value of a token or session that was found where it does not belong: it is dead from then on, and its owner
+    /// is told. The value is read from standard input, one line.
+    ReportLeak,
 }
 
 #[derive(Subcommand)]

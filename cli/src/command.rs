@@ -49,12 +49,25 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// The password that a command needs: from standard input where it is told so, else from the terminal without an echo.
 fn password(from: &Password, prompt: &str) -> anyhow::Result<Zeroizing<String>> {
     if from.password_stdin {
-        let mut line = Zeroizing::new(String::new());
-        std::io::stdin().read_line(&mut line).context("standard input")?;
-        return Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
+        return line();
     }
     if !std::io::stdin().is_terminal() {
         bail!("there is no terminal to ask for the password: use --password-stdin");
     }
     Ok(Zeroizing::new(rpassword::prompt_password(prompt)?))
+}
+
+/// A secret that no argument may hold: a line of standard input, or, at a terminal, what is typed without an echo.
+fn secret(prompt: &str) -> anyhow::Result<Zeroizing<String>> {
+    if std::io::stdin().is_terminal() {
+        return Ok(Zeroizing::new(rpassword::prompt_password(prompt)?));
+    }
+    line()
+}
+
+/// A line of standard input.
+fn line() -> anyhow::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::new());
+    std::io::stdin().read_line(&mut line).context("standard input")?;
+    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
 }

@@ -17,10 +17,19 @@ struct File {
 
 /// The credential for an address: `PORTCULLIS_TOKEN`, or else the kept session.
 pub(crate) fn find(url: &str) -> anyhow::Result<Option<Zeroizing<String>>> {
-    if let Some(token) = std::env::var("PORTCULLIS_TOKEN").ok().filter(|token| !token.is_empty()) {
-        return Ok(Some(Zeroizing::new(token)));
+    if let Some(token) = given() {
+        return Ok(Some(token));
     }
     kept(url)
+}
+
+/// Whether `PORTCULLIS_TOKEN` holds the credential.
+pub(crate) fn is_given() -> bool {
+    given().is_some()
+}
+
+fn given() -> Option<Zeroizing<String>> {
+    std::env::var("PORTCULLIS_TOKEN").ok().filter(|token| !token.is_empty()).map(Zeroizing::new)
 }
 
 /// The kept session for an address.

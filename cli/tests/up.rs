@@ -182,6 +182,45 @@ async fn tokens_are_made_used_regenerated_and_deleted_from_a_terminal() {
 }
 
 #[tokio::test]
+async fn whoever_has_a_token_ends_or_reports_it_from_a_terminal() {
+    let home = Home::new();
+    let system = home.up(&["--password", PASSWORD]).await;
+    home.signin().await;
+    let create = async || {
+        let create = ["token", "create", "--description", "x", "--method", "env.control.getenvs", "--password-stdin"];
+        Home::succeeded(home.run(&create, PASSWORD, None).await)
+    };
+    let works = async |token: &str| home.run(&["env", "list"], "", Some(token)).await.status.success();
+    let (ended, reported) = (create().await, create().await);
+    assert!(works(&ended).await && works(&reported).await);
+
+    let revoke = ["token", "revoke-current"];
+    let session = home.run(&revoke, "", None).await;
+    assert_eq!(session.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&session.stderr).contains("PORTCULLIS_TOKEN"));
+    assert_eq!(Home::succeeded(home.run(&revoke, "", Some(&ended)).await), "");
+    assert!(!works(&ended).await);
+    assert_eq!(home.run(&revoke, "", Some(&ended)).await.status.code(), Some(3));
+
+    let report = ["token", "report-leak"];
+    let argument = home.run(&["token", "report-leak", &reported], "", None).await;
+    assert_eq!(argument.status.code(), Some(2), "no argument takes a secret");
+    assert_eq!(home.run(&report, "nonsense", None).await.status.code(), Some(7));
+    assert!(works(&reported).await);
+    assert_eq!(Home::succeeded(home.run(&report, &reported, None).await), "");
+    assert!(!works(&reported).await);
+    assert_eq!(Home::succeeded(home.run(&report, &reported, None).await), "", "as if it were there");
+    let tokens = home.json(&["token", "list"]).await;
+    assert_eq!(
+        tokens["apiTokens"].as_array().map(Vec::len),
+        Some(2),
+        "the first start's example, and the reported one"
+    );
+    assert!(tokens["apiTokens"][0]["leakedAt"].is_string(), "its owner is told");
+    system.terminate().await;
+}
+
+#[tokio::test]
 async fn environments_and_accounts_are_managed_from_a_terminal() {
     let home = Home::new();
     let system = home.up(&["--password", PASSWORD, "--stop-environments"]).await;

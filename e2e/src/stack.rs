@@ -133,6 +133,12 @@ impl Stack {
         SigningKey::from_pem(&pem).expect("it was written as PEM")
     }
 
+    /// The key by which the authority knows a service.
+    #[must_use]
+    pub fn service_key(&self, service: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(format!("{service}.key"))).expect("it was written")
+    }
+
     /// Signs the administrator in.
     pub async fn session(&self) -> String {
         self.signin(LOGIN).await

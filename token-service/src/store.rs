@@ -7,6 +7,7 @@ mod change;
 mod credential;
 mod credential_use;
 mod notice;
+mod possession;
 mod row;
 mod session;
 mod token;

@@ -42,6 +42,11 @@ fn each_flaw_names_its_key() {
         (with("max_calls = 0"), "max_calls"),
         (with("max_connections = 0"), "max_connections"),
         (with("introspection_timeout = \"1ms\""), "introspection_timeout"),
+        (with("public_url = \"api.example.org\""), "public_url"),
+        (with("public_url = \"ftp://api.example.org\""), "public_url"),
+        (with("public_url = \"https://api.example.org/path\""), "public_url"),
+        (with("public_url = \"https://api.example.org/?x\""), "public_url"),
+        (with("public_url = \"https://me@api.example.org\""), "public_url"),
     ] {
         assert!(error.contains(key), "{key}: {error}");
     }

@@ -35,7 +35,7 @@ pub(super) async fn refuse(mut stream: TcpStream, mut head: Head, status: Status
     }
     let failure = head.failure(status);
     log.failed(&failure);
-    let answer = Answer::failure(&failure, head.form());
+    let answer = Answer::failure(&failure, head.form(), None);
     log.answered(&answer);
     let response = encode(answer.into_response(log.id()), head.is_of_head()).await?;
     timeout(LINGER_TIME, stream.write_all(&response)).await??;

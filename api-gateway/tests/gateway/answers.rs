@@ -87,7 +87,7 @@ async fn who_asks_for_problems_gets_the_true_status() {
     assert_eq!((nowhere.status, nowhere.header("content-type")), (404, "application/problem+json"));
     let expected = serde_json::json!({
         "type": "about:blank", "title": "Not Found", "status": 404, "detail": "there is no environment `nowhere`",
-        "result": 11, "reason": "ENVIRONMENT_NOT_FOUND", "source": "JEL",
+        "result": 11, "reason": "ENVIRONMENT_NOT_FOUND", "source": "JEL", "permissions": ["environment.control.StopEnv"],
     });
     assert_eq!(nowhere.json(), expected);
     assert_eq!(stop("bad", &token).await.json()["parameter"], "envName");

@@ -5,14 +5,18 @@ use std::sync::{Arc, Mutex};
 
 use access::{
     AccessLayer, AccountId, Claims, Credential, CredentialId, CredentialKind, GrantedKind, Guarded, Handle, KeyRing,
-    PermissionSet, Revision, ServiceKey, ServiceKeys, ServicePermit, SigningKey,
+    Origin, PermissionSet, Revision, ServiceKey, ServiceKeys, ServicePermit, SigningKey,
 };
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::Clock;
 use proto::catalog::PermissionId;
 use proto::token::v1::introspection_server::IntrospectionServer;
-use proto::token::v1::rpc::{GetPublicKeys, Introspect};
-use proto::token::v1::{GetPublicKeysRequest, GetPublicKeysResponse, IntrospectRequest, IntrospectResponse};
+use proto::token::v1::rpc::{GetPublicKeys, Introspect, IntrospectBatch, RevokeCredential};
+use proto::token::v1::{
+    CredentialKind as WireKind, GetPublicKeysRequest, GetPublicKeysResponse, IntrospectBatchRequest,
+    IntrospectBatchResponse, IntrospectRequest, IntrospectResponse, IntrospectedCredential, RevokeCredentialRequest,
+    RevokeCredentialResponse,
+};
 use proto::{ErrorKind, Failure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -33,14 +37,29 @@ pub(crate) enum Says {
     Fails(ErrorKind),
 }
 
+/// A revocation that reached it.
+#[derive(Clone, Debug)]
+pub(crate) struct Revoked {
+    pub(crate) value: String,
+    /// Whose key it came under.
+    pub(crate) service: String,
+    pub(crate) client_id: String,
+    pub(crate) origin: Origin,
+}
+
+/// The service that asks through the gateway.
+pub(crate) const CLIENT: &str = "deploy-bot";
+
 #[derive(Clone)]
 pub(crate) struct Authority(Arc<Inside>);
 
 struct Inside {
     signing_key: SigningKey,
     service_key: Credential,
+    client_key: Credential,
     known: Mutex<HashMap<String, Says>>,
     asked: Mutex<Vec<(String, String)>>,
+    revoked: Mutex<Vec<Revoked>>,
 }
 
 impl Authority {
@@ -49,13 +68,25 @@ impl Authority {
         Self(Arc::new(Inside {
             signing_key: SigningKey::generate(&mut rng),
             service_key: Credential::generate(CredentialKind::Service, &mut rng),
+            client_key: Credential::generate(CredentialKind::Service, &mut rng),
             known: Mutex::default(),
             asked: Mutex::default(),
+            revoked: Mutex::default(),
         }))
     }
 
     pub(crate) fn service_key(&self) -> &Credential {
         &self.0.service_key
+    }
+
+    /// The key of [`CLIENT`].
+    pub(crate) fn client_key(&self) -> &str {
+        self.0.client_key.expose()
+    }
+
+    /// The revocations that reached it.
+    pub(crate) fn revoked(&self) -> Vec<Revoked> {
+        self.0.revoked.lock().unwrap().clone()
     }
 
     /// The key ring of a service that trusts it.
@@ -91,8 +122,9 @@ impl Authority {
     /// Its gRPC server.
     pub(crate) fn server(&self) -> Router {
         let key = ServiceKey { name: "api-gateway".to_owned(), hash: self.0.service_key.hash() };
+        let client = ServiceKey { name: CLIENT.to_owned(), hash: self.0.client_key.hash() };
         let layer = AccessLayer::new("token-service", self.key_ring(), Clock::system())
-            .with_service_keys(ServiceKeys::new(vec![key]));
+            .with_service_keys(ServiceKeys::new(vec![key, client]));
         let service = IntrospectionServer::new(Guarded::new(self.clone()));
         tonic::transport::Server::builder().add_service(layer.named_layer(service))
     }
@@ -137,5 +169,71 @@ impl Handle<Introspect> for Authority {
 impl Handle<GetPublicKeys> for Authority {
     async fn handle(&self, _: &ServicePermit, _: GetPublicKeysRequest) -> Result<GetPublicKeysResponse, Failure> {
         Ok(GetPublicKeysResponse::default())
+    }
+}
+
+impl Handle<IntrospectBatch> for Authority {
+    async fn handle(
+        &self,
+        permit: &ServicePermit,
+        request: IntrospectBatchRequest,
+    ) -> Result<IntrospectBatchResponse, Failure> {
+        named(permit, &request.client_id)?;
+        let mut credentials = Vec::new();
+        for value in request.credentials {
+            let says = self.0.known.lock().unwrap().get(&value).cloned();
+            self.0.asked.lock().unwrap().push((value, permit.name().to_owned()));
+            credentials.push(match says {
+                None => IntrospectedCredential::default(),
+                Some(Says::Session) => known(WireKind::Session, Vec::new()),
+                Some(Says::Token(ids)) => known(WireKind::Token, ids),
+                Some(Says::Nonsense) => IntrospectedCredential { active: true, ..IntrospectedCredential::default() },
+                Some(Says::Nothing) => std::future::pending().await,
+                Some(Says::Fails(kind)) => return Err(Failure::new(kind, "what the authority says to services")),
+            });
+        }
+        Ok(IntrospectBatchResponse { as_of: 0, credentials })
+    }
+}
+
+impl Handle<RevokeCredential> for Authority {
+    async fn handle(
+        &self,
+        permit: &ServicePermit,
+        request: RevokeCredentialRequest,
+    ) -> Result<RevokeCredentialResponse, Failure> {
+        named(permit, &request.client_id)?;
+        self.0.known.lock().unwrap().remove(&request.credential);
+        self.0.revoked.lock().unwrap().push(Revoked {
+            value: request.credential,
+            service: permit.name().to_owned(),
+            client_id: request.client_id,
+            origin: permit.origin().clone(),
+        });
+        Ok(RevokeCredentialResponse {})
+    }
+}
+
+fn named(permit: &ServicePermit, client_id: &str) -> Result<(), Failure> {
+    let fits = client_id.is_empty() || client_id == permit.name();
+    if fits { Ok(()) } else { Err(Failure::new(ErrorKind::NotAuthenticated, "another service's key")) }
+}
+
+/// Token or session 7 of account 1, which ends in 2030. A token is confined.
+fn known(kind: WireKind, ids: Vec<u32>) -> IntrospectedCredential {
+    let moment = |seconds| Some(prost_types::Timestamp { seconds, nanos: 999_999_999 });
+    let method = |id| proto::catalog().by_permission(PermissionId(id)).unwrap().name().to_owned();
+    let confined = |text: &str| if kind == WireKind::Token { vec![text.to_owned()] } else { Vec::new() };
+    IntrospectedCredential {
+        active: true,
+        kind: kind.into(),
+        credential_id: 7,
+        account_id: ALICE.0,
+        login: "alice@example.org".to_owned(),
+        permissions: ids.into_iter().map(method).collect(),
+        environments: confined("staging-*"),
+        source_networks: confined("10.0.0.0/8"),
+        created_at: moment(1_700_000_000),
+        expires_at: moment(1_900_000_000),
     }
 }

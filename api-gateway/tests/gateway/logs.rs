@@ -7,7 +7,7 @@ use reqwest::Method;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::authority::Says;
+use crate::authority::{CLIENT, Says};
 use crate::raw::Raw;
 use crate::stage::{CREATE, LONG, STOP, Stage};
 
@@ -110,6 +110,7 @@ async fn nothing_that_was_sent_is_logged_at_any_level() {
     let (token, session) = (stage.stopper(), stage.authority.session());
     let failing = stage.authority.credential(Says::Nonsense);
     let secret = "Sesame-open-47";
+    let client_key = stage.authority.client_key().to_owned();
     let post = |path: &str| stage.client.request(Method::POST, path);
     for request in [
         stage.client.request(Method::GET, &format!("{STOP}?envName={secret}&session={token}")),
@@ -121,6 +122,11 @@ async fn nothing_that_was_sent_is_logged_at_any_level() {
         post(STOP).header("content-type", "multipart/form-data; boundary=x").body(format!("--x\r\n{secret}")),
         post(CREATE).form(&[("session", session.as_str()), ("env", &format!("{{'{secret}")), ("nodes", secret)]),
         post(&format!("{STOP}?session={token}&envName=broken&x={secret}")),
+        post("/oauth2/introspect").basic_auth(CLIENT, Some(&client_key)).form(&[("token", &session)]),
+        post("/oauth2/introspect").basic_auth(secret, Some(secret)).form(&[("token", &session)]),
+        post("/oauth2/revoke")
+            .basic_auth(CLIENT, Some(&client_key))
+            .form(&[("token", &failing), ("x", &secret.into())]),
     ] {
         stage.client.send(request).await;
     }
@@ -143,8 +149,9 @@ async fn nothing_that_was_sent_is_logged_at_any_level() {
     let text = log.text();
     assert!(text.contains("TRACE") && text.contains("api_gateway"), "the finest level is there");
     // The test's own client and the authority's log what they like.
-    for (what, value) in [("a parameter", secret), ("a token", &token), ("a session", &session), ("a claim", &failing)]
-    {
+    let mut hidden = vec![("a parameter", secret), ("a token", &token), ("a session", &session), ("a claim", &failing)];
+    hidden.extend([("a client's key", client_key.as_str()), ("the gateway's", stage.authority.service_key().expose())]);
+    for (what, value) in hidden {
         let line = text.lines().find(|line| line.contains(value) && !line.contains("reqwest"));
         assert_eq!(line, None, "{what}");
     }

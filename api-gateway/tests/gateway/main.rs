@@ -14,4 +14,5 @@ mod raw;
 mod refused_heads;
 mod requests;
 mod stage;
+mod standards;
 mod upstream;

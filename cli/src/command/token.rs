@@ -1,8 +1,10 @@
+use anyhow::bail;
 use serde_json::{Map, Value};
 
-use super::{Caller, password};
+use super::{Caller, password, secret};
 use crate::api::{Parameters, text};
 use crate::arguments::{Confinement, Password, Token};
+use crate::credentials;
 use crate::output::{self, cell, object, objects};
 
 pub(super) async fn run(caller: &Caller, command: Token) -> anyhow::Result<()> {
@@ -55,14 +57,33 @@ pub(super) async fn run(caller: &Caller, command: Token) -> anyhow::Result<()> {
             parameters.extend(expires_at.map(|end| ("expiresAt", end)));
             value(caller, "users.authentication.RegenerateToken", parameters, &from).await
         }
-        Token::Delete { ids, all, password: from } => {
-            let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
-            let ids = if all { "*".to_owned() } else { ids.join(",") };
-            let parameters = confirmed(vec![("ids", ids)], &from)?;
-            let answer = caller.api.call("users.authentication.DeleteTokens", parameters).await?;
-            output::answer(caller.output, &answer, |_| String::new())
-        }
+        Token::Delete { ids, all, password: from } => delete(caller, &ids, all, &from).await,
+        Token::RevokeCurrent => revoke_current(caller).await,
+        Token::ReportLeak => report_leak(caller).await,
     }
+}
+
+async fn delete(caller: &Caller, ids: &[i64], all: bool, from: &Password) -> anyhow::Result<()> {
+    let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+    let ids = if all { "*".to_owned() } else { ids.join(",") };
+    let parameters = confirmed(vec![("ids", ids)], from)?;
+    let answer = caller.api.call("users.authentication.DeleteTokens", parameters).await?;
+    output::answer(caller.output, &answer, |_| String::new())
+}
+
+async fn revoke_current(caller: &Caller) -> anyhow::Result<()> {
+    // Not the kept session: that is ended by signing out.
+    if !credentials::is_given() {
+        bail!("set PORTCULLIS_TOKEN to the token that is to end");
+    }
+    let answer = caller.api.call("users.authentication.RevokeCurrentToken", Vec::new()).await?;
+    output::answer(caller.output, &answer, |_| String::new())
+}
+
+async fn report_leak(caller: &Caller) -> anyhow::Result<()> {
+    let parameters = vec![("tokenValue", secret("Value: ")?.to_string())];
+    let answer = caller.api.call_public("users.authentication.ReportLeakedToken", parameters).await?;
+    output::answer(caller.output, &answer, |_| String::new())
 }
 
 /// What a token is to be confined to, as the API takes it.

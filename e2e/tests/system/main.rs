@@ -11,4 +11,5 @@ mod faults;
 mod matrix;
 mod parameters;
 mod secrets;
+mod standards;
 mod story;

@@ -72,8 +72,8 @@ async fn every_method_under_every_credential_is_decided_as_the_contract_says() {
     let administrator = stack.session().await;
     let member = account(&stack, &administrator).await;
     for method in catalog().methods().iter().filter(|method| method.rest_path().is_some()) {
-        // Signing out ends what the other calls need; the story of sessions shows it.
-        let ends_its_session = method.short_name() == "Signout";
+        // They end what the other calls need, or leave it to each other; the stories of sessions and tokens show it.
+        let ends_its_session = ["Signout", "RevokeCurrentToken"].contains(&method.short_name());
         for caller in callers(&stack, method, &administrator, &member).await {
             if ends_its_session && caller.claims.as_ref().is_some_and(|c| c.credential.kind == GrantedKind::Session) {
                 continue;

@@ -70,6 +70,12 @@ async fn no_secret_is_in_any_log() {
         let new = answer["token"]["key"].as_str().unwrap().to_owned();
         let dead = stack.client.get(&format!("{stop}?envName=my-project&session={token}")).await;
         assert!(!dead.body.contains(&token), "its value is not echoed");
+        let key = stack.service_key("environment-service");
+        let introspect = stack.client.request(Method::POST, "/oauth2/introspect").form(&[("token", &new)]);
+        let introspect = introspect.basic_auth("environment-service", Some(&key));
+        assert_eq!(stack.client.send(introspect).await.json()["active"], true);
+        let report = "/1.0/users/authentication/rest/reportleakedtoken";
+        stack.client.post(report, &[("tokenValue", &new)]).await.success();
 
         let logs = stack.logs();
         assert!(logs.contains("StopEnv"), "the calls are logged");
@@ -77,6 +83,7 @@ async fn no_secret_is_in_any_log() {
             ("the session", session.as_str()),
             ("the token", &token),
             ("the new token", &new),
+            ("a service's key", &key),
             ("the password", PASSWORD),
             ("a wrong password", "wrong password indeed"),
         ] {

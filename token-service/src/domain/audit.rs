@@ -51,6 +51,24 @@ impl AuditEntry {
         }
     }
 
+    /// What a service has done that was given a credential's value.
+    pub(crate) fn by_service(
+        name: &str,
+        account: AccountId,
+        action: &'static str,
+        object: String,
+        origin: &Origin,
+        at: Timestamp,
+    ) -> Self {
+        Self { actor: format!("service {name}"), object, ..Self::by_anybody(Some(account), action, origin, at) }
+    }
+
+    /// What a token has done to itself.
+    pub(crate) fn by_token(id: i64, account: AccountId, action: &'static str, origin: &Origin, at: Timestamp) -> Self {
+        let name = format!("token {id}");
+        Self { actor: name.clone(), object: name, ..Self::by_anybody(Some(account), action, origin, at) }
+    }
+
     /// What the operator has done, who has the database.
     pub(crate) fn by_operator(account: AccountId, action: &'static str, object: String, at: Timestamp) -> Self {
         Self {
@@ -62,6 +80,12 @@ impl AuditEntry {
             outcome: SUCCESS,
             origin: Origin::default(),
         }
+    }
+
+    /// The same, done to this.
+    pub(crate) fn about(mut self, object: String) -> Self {
+        self.object = object;
+        self
     }
 
     /// The same on another's account.

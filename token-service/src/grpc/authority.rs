@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use access::{AccountId, AccountPermit, CredentialId, GrantedKind, SessionPermit, SigningKey};
+use access::{AccountId, AccountPermit, CredentialId, GrantedKind, ServicePermit, SessionPermit, SigningKey};
 use jiff::SignedDuration;
 use lifecycle::Clock;
 use proto::{Catalog, ErrorKind, Failure};
@@ -91,6 +91,14 @@ impl Authority {
 
 pub(crate) fn not_authenticated() -> Failure {
     Failure::new(ErrorKind::NotAuthenticated, "not authenticated")
+}
+
+/// A service that names itself is the one that its key belongs to (RFC 6749, section 2.3).
+pub(crate) fn named(permit: &ServicePermit, client_id: &str) -> Result<(), Failure> {
+    if client_id.is_empty() || client_id == permit.name() {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorKind::NotAuthenticated, "the service key is another service's"))
 }
 
 /// An outage of the database is an outage, never an answer.

@@ -12,10 +12,13 @@ use crate::domain::{ApiSet, Role};
 pub(crate) struct Introspected {
     pub(crate) credential: CredentialId,
     pub(crate) account: AccountId,
+    /// What the account signs in with.
+    pub(crate) login: String,
     pub(crate) role: Role,
     /// What a token may call; `None` for a session.
     pub(crate) api_set: Option<ApiSet>,
     pub(crate) confinement: Confinement,
+    pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
@@ -35,7 +38,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Introspected>, StorageError> {
         let found = sqlx::query(
-            "select session.id, session.account_id, session.expires_at, account.role \
+            "select session.id, session.account_id, session.created_at, session.expires_at, account.login, account.role \
              from session join account on account.id = session.account_id \
              where session.hash = $1 and session.expires_at > $2 and account.state = 'active'",
         )
@@ -65,8 +68,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Introspected>, StorageError> {
         let found = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "select token.id, token.account_id, token.expires_at, token.template, token.api_list, token.environments, \
-             token.networks, token.hash, token.previous_expires_at, account.role \
+            "select token.id, token.account_id, token.created_at, token.expires_at, token.template, token.api_list, token.environments, \
+             token.networks, token.hash, token.previous_expires_at, account.login, account.role \
              from token join account on account.id = token.account_id \
              where {condition} and (token.expires_at is null or token.expires_at > $2) and account.state = 'active'"
         )))
@@ -93,7 +96,8 @@ impl Store {
             GrantedKind::Token => {
                 "select token.id from token join account on account.id = token.account_id \
                  where token.id = $1 and token.account_id = $2 \
-                 and (token.expires_at is null or token.expires_at > $3) and account.state = 'active'"
+                 and (token.expires_at is null or token.expires_at > $3) and account.state = 'active' \
+                 and token.leaked_at is null"
             }
         };
         let found = sqlx::query(statement)
@@ -110,6 +114,8 @@ fn read(row: &AnyRow, kind: GrantedKind) -> Result<Introspected, sqlx::Error> {
     Ok(Introspected {
         credential: CredentialId { kind, number: row.try_get("id")? },
         account: AccountId(row.try_get("account_id")?),
+        login: row.try_get("login")?,
+        created_at: row::moment(row, "created_at")?,
         role: row::role(row)?,
         api_set: None,
         confinement: Confinement::NONE,

@@ -8,6 +8,7 @@ mod drain;
 mod grants;
 mod notices;
 mod password_race;
+mod possession;
 mod replicas;
 mod stage;
 mod storage;

@@ -34,7 +34,8 @@ impl Handle<Introspect> for Authority {
     }
 }
 
-async fn look_up(
+/// What is known of a credential that is alive.
+pub(super) async fn look_up(
     authority: &Authority,
     credential: &Credential,
     now: Timestamp,

@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+use access::{Credential, CredentialKind, Handle, PublicPermit};
+use proto::Failure;
+use proto::token::v1::rpc::ReportLeakedToken;
+use proto::token::v1::{ReportLeakedTokenRequest, ReportLeakedTokenResponse};
+use zeroize::Zeroizing;
+
+use crate::grpc::authority::storage_failure;
+use crate::grpc::{Authority, answer};
+
+/// No answer comes sooner, so that its time does not tell whether there was such a value.
+const ANSWER_AFTER: Duration = Duration::from_millis(250);
+
+impl Handle<ReportLeakedToken> for Authority {
+    async fn handle(
+        &self,
+        permit: &PublicPermit,
+        request: ReportLeakedTokenRequest,
+    ) -> Result<ReportLeakedTokenResponse, Failure> {
+        let value = Zeroizing::new(request.token_value);
+        // What has the form of no credential can't be one: that is nothing to hide.
+        let invalid = |problem: &dyn std::fmt::Display| Failure::invalid("tokenValue", problem);
+        let value = Credential::parse(&value).map_err(|error| invalid(&error))?;
+        if value.kind() == CredentialKind::Service {
+            return Err(invalid(&"is a service's key: its operator has to replace it"));
+        }
+        let (reported, ()) = tokio::join!(report(self, permit, &value), tokio::time::sleep(ANSWER_AFTER));
+        reported.map(|()| ReportLeakedTokenResponse {})
+    }
+}
+
+async fn report(authority: &Authority, permit: &PublicPermit, value: &Credential) -> Result<(), Failure> {
+    let now = authority.clock.now();
+    let Some(held) = authority.store.held(value, now).await.map_err(storage_failure)? else { return Ok(()) };
+    let (_, unknown) = answer::new_value();
+    let dead = authority.store.report_leak(held, value.hash(), unknown, permit.origin(), now).await;
+    if dead.map_err(storage_failure)? {
+        let account = held.account.0;
+        tracing::warn!(credential = %held.credential, account.id = account, "a value was reported to be leaked");
+    }
+    Ok(())
+}

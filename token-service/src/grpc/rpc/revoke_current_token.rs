@@ -1,0 +1,25 @@
+use access::{AccountPermit, GrantedKind, Handle};
+use proto::token::v1::rpc::RevokeCurrentToken;
+use proto::token::v1::{RevokeCurrentTokenRequest, RevokeCurrentTokenResponse};
+use proto::{ErrorKind, Failure};
+
+use crate::grpc::Authority;
+
+impl Handle<RevokeCurrentToken> for Authority {
+    async fn handle(
+        &self,
+        permit: &AccountPermit,
+        _: RevokeCurrentTokenRequest,
+    ) -> Result<RevokeCurrentTokenResponse, Failure> {
+        let credential = self.credential(permit).await?;
+        if credential.kind == GrantedKind::Session {
+            let text = "only a token can end itself: a session is ended by users.authentication.Signout";
+            return Err(Failure::new(ErrorKind::PermissionDenied, text));
+        }
+        let (id, account) = (credential.number, permit.account());
+        let now = self.clock.now();
+        self.store.revoke_current_token(id, account, permit.as_of(), permit.origin(), now).await?;
+        tracing::info!(token.id = id, account.id = account.0, "a token ended itself");
+        Ok(RevokeCurrentTokenResponse {})
+    }
+}
