@@ -66,6 +66,7 @@ impl Handle<Signin> for Authority {
 
 /// The account that signs in. An unknown login takes the same time and gets the same answer as a wrong password.
 async fn authenticate(authority: &Authority, login: &str, password: Zeroizing<String>) -> Result<Account, SigninError> {
+    let _turn = authority.passwords.turn().await?;
     let account = match login.parse::<Login>() {
         Ok(login) => authority.store.account_by_login(&login).await?,
         Err(_) => None,
