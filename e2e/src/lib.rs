@@ -1,7 +1,10 @@
-//! The whole system as its users have it: three processes of their own, reached over HTTP and gRPC. Only for tests.
+//! The whole system as its users have it: three processes of their own, reached over HTTP and gRPC; or the
+//! authority alone. Only for tests and benchmarks.
 
+mod authority;
 mod client;
 mod stack;
 
+pub use authority::{Authority, AuthorityClient, with_grant};
 pub use client::{Answer, Client};
 pub use stack::{LOGIN, PASSWORD, Stack, gone, stacks};

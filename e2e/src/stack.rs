@@ -216,7 +216,7 @@ pub async fn gone(pids: &[u32]) {
 }
 
 /// Runs a program to its end, with one line on its standard input.
-async fn run(program: &str, arguments: &[&str], line: &str) {
+pub(crate) async fn run(program: &str, arguments: &[&str], line: &str) {
     let mut command = Command::new(binary(program));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it is built");

@@ -1,26 +1,32 @@
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use rustix::process::getuid;
+use rustix::process::{Pid, Signal, getuid, kill_process};
 
-use crate::free_port;
+use crate::{free_port, process_alive, process_children};
 
-/// A private PostgreSQL server: its own folder, its own port, one for each test process.
+/// How long the server's processes may take to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A private PostgreSQL server with its own folder and its own port. It ends when this is dropped, or with the test process.
 pub struct Postgres {
     programs: PathBuf,
     folder: PathBuf,
     port: u16,
     databases: AtomicU32,
     /// Holds the pipe whose end, however it comes, stops the server and removes its folder.
-    _guard: Child,
+    guard: Child,
+    output: BufReader<ChildStdout>,
 }
 
 /// Makes a folder with a server, says `ready` and where, and removes both when standard input ends. What keeps the server
-/// from starting is told instead. (Who reads it can be gone by then, and that must not end the guard.)
+/// from starting is told instead. (Who reads it can be gone by then, and that must not end the guard.) A line on standard
+/// input starts it again.
 const GUARD: &str = r#"
 trap '' PIPE
 programs=$1 port=$2 name=portcullis-postgres-XXXXXX
@@ -31,7 +37,10 @@ if {
     "$programs/pg_ctl" start --wait -D "$folder/data" -l "$folder/log" -o "$settings"
 } </dev/null >"$folder/start" 2>&1; then
     echo "ready $folder"
-    cat >/dev/null
+    while read -r _; do
+        "$programs/pg_ctl" start --wait -D "$folder/data" -l "$folder/log" -o "$settings" </dev/null >"$folder/start" 2>&1
+        echo "started $?"
+    done
     "$programs/pg_ctl" stop --mode=immediate -D "$folder/data" </dev/null >/dev/null 2>&1
 else
     cat "$folder/start" "$folder/log"
@@ -53,7 +62,12 @@ impl Postgres {
         SHARED.get_or_init(Self::start)
     }
 
-    fn start() -> Self {
+    /// Starts a server of the caller's own.
+    ///
+    /// # Panics
+    /// Where PostgreSQL is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
         let programs = programs().expect(
             "no `initdb` and `postgres` on PATH or under /usr/lib/postgresql/*/bin: install Debian's package `postgresql` \
              (`cargo xtask test` does it, where it may)",
@@ -86,7 +100,7 @@ impl Postgres {
         output.read_line(&mut line).expect("the pipe is readable");
         if let Some(folder) = line.strip_prefix("ready ") {
             let (programs, folder) = (programs.to_owned(), PathBuf::from(folder.trim_end()));
-            return Ok(Self { programs, folder, port, databases: AtomicU32::new(0), _guard: guard });
+            return Ok(Self { programs, folder, port, databases: AtomicU32::new(0), guard, output });
         }
         output.read_to_string(&mut line).expect("the pipe is readable");
         guard.wait().expect("it is our child");
@@ -97,6 +111,44 @@ impl Postgres {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Kills the whole server (SIGKILL), the first process and all that it has started, and waits for their end.
+    ///
+    /// # Panics
+    /// Where it does not run or does not end.
+    pub fn kill(&self) {
+        let pid_file = self.folder.join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&pid_file).expect("the server runs");
+        let first = text.lines().next().and_then(|line| line.parse().ok()).expect("a process number");
+        // Frozen, it starts no other while they are counted.
+        signal(first, Signal::STOP);
+        let mut processes = process_children(first);
+        processes.push(first);
+        for process in &processes {
+            signal(*process, Signal::KILL);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while processes.iter().any(|process| process_alive(*process)) {
+            assert!(Instant::now() < deadline, "PostgreSQL does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // A server takes its predecessor for alive until somebody has asked how that ended, which can take the machine long.
+        std::fs::remove_file(pid_file).expect("our own file");
+        std::fs::remove_file(self.folder.join(format!(".s.PGSQL.{}.lock", self.port))).expect("our own file");
+    }
+
+    /// Starts the server again, on the same port and with what it has kept, and waits until it answers.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn restart(&mut self) {
+        let stdin = self.guard.stdin.as_mut().expect("it is piped");
+        stdin.write_all(b"start\n").expect("the guard reads");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the pipe is readable");
+        let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        assert_eq!(line, "started 0\n", "PostgreSQL does not start again:\n{}", log());
     }
 
     /// A new, empty database, by its address.
@@ -112,6 +164,23 @@ impl Postgres {
         assert!(created.status.success(), "createdb failed: {}", String::from_utf8_lossy(&created.stderr));
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
+}
+
+impl Drop for Postgres {
+    /// Waits for the end, so that nothing is left when the test has ended.
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(self.guard.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn signal(process: u32, signal: Signal) {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw).expect("a pid is a positive number");
+    // It may have ended since; then there is nothing to do.
+    let _ = kill_process(pid, signal);
 }
 
 /// Where PostgreSQL's programs are: the newest that is installed.

@@ -36,28 +36,50 @@ where
 /// Whether a process runs. One that has ended and was not waited for is dead.
 #[must_use]
 pub fn process_alive(pid: u32) -> bool {
-    stat(Path::new(&format!("/proc/{pid}"))).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
+    stat(Path::new(&format!("/proc/{pid}"))).is_some_and(Stat::runs)
 }
 
 /// The processes that run in a process group.
 #[must_use]
 pub fn processes_in_group(group: u32) -> Vec<u32> {
+    running(|stat| stat.group == group)
+}
+
+/// The processes that run and were started by a process.
+#[must_use]
+pub fn process_children(parent: u32) -> Vec<u32> {
+    running(|stat| stat.parent == parent)
+}
+
+fn running(wanted: impl Fn(&Stat) -> bool) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let (state, of) = stat(&entry.path())?;
-        (of == group && !matches!(state, 'Z' | 'X')).then_some(pid)
+        stat(&entry.path()).filter(|stat| wanted(stat) && stat.runs()).map(|_| pid)
     });
     pids.collect()
 }
 
-/// State and process group, from `/proc/<pid>/stat`.
-fn stat(process: &Path) -> Option<(char, u32)> {
+/// From `/proc/<pid>/stat`.
+#[derive(Clone, Copy)]
+struct Stat {
+    state: char,
+    parent: u32,
+    group: u32,
+}
+
+impl Stat {
+    fn runs(self) -> bool {
+        !matches!(self.state, 'Z' | 'X')
+    }
+}
+
+fn stat(process: &Path) -> Option<Stat> {
     let text = std::fs::read_to_string(process.join("stat")).ok()?;
     // The command, in parentheses, can hold anything, parentheses too.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(1)?.parse().ok()?))
+    Some(Stat { state, parent: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()? })
 }
 
 /// Kills every process that has a folder among its variables: what a service under test has started there, and left running

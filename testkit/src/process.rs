@@ -143,14 +143,16 @@ impl Drop for ServiceProcess {
     }
 }
 
-/// A program of the workspace, built by `cargo build --workspace --bins` into the folder that the tests are in.
+/// A program of the workspace, built by `cargo build --workspace --bins` into the folder that this one is in.
 ///
 /// # Panics
 /// Where it is not built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let folder = test.parent().and_then(Path::parent).expect("tests are in deps/");
+    let own = std::env::current_exe().expect("a program has a path");
+    let folder = own.parent().expect("a program is in a folder");
+    // Tests are in a folder of their own below.
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let path = folder.join(name);
     assert!(path.exists(), "{name} is not built: run `cargo build --workspace --bins`, or `cargo xtask test`");
     path

@@ -128,6 +128,22 @@ async fn nothing_outlives_a_test_process_that_is_killed_while_postgresql_starts(
     .await;
 }
 
+#[tokio::test]
+async fn a_killed_server_starts_again_and_leaves_nothing() {
+    let mut server = Postgres::start();
+    let folder = server.folder().to_owned();
+    let url = server.new_database();
+    let address = url.rsplit('@').next().unwrap().split('/').next().unwrap();
+    server.kill();
+    assert!(TcpStream::connect(address).await.is_err());
+    assert!(working_in(&folder.join("data")).is_empty());
+    server.restart();
+    assert!(TcpStream::connect(address).await.is_ok());
+    drop(server);
+    assert!(TcpStream::connect(address).await.is_err());
+    assert!(!folder.exists() && working_in(&folder).is_empty());
+}
+
 #[test]
 fn a_group_is_found_by_its_number() {
     let group = u32::try_from(rustix::process::getpgrp().as_raw_nonzero().get()).unwrap();

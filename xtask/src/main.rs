@@ -1,5 +1,7 @@
-//! The commands of the project: `cargo xtask up`, `check`, `test`. It must build fast, so it knows no crate of the workspace.
+//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `bench`. It must build fast, so it knows no crate of the workspace.
 
+mod bench;
+mod durability;
 mod packages;
 mod source;
 mod steps;
@@ -29,6 +31,10 @@ enum Command {
     Check,
     /// Everything that checks the project. Installs what is missing where it may (root on Debian).
     Test,
+    /// Kills the authority and its database again and again, and says what was lost.
+    Durability(durability::Arguments),
+    /// Measures what the platform costs, on optimised builds.
+    Bench(bench::Arguments),
 }
 
 const CHECK: &[Step] = &[packages::STEP, source::FORMAT, source::LINTS, source::UNIT_TESTS];
@@ -42,6 +48,8 @@ fn main() -> ExitCode {
         Command::Up(arguments) => up::run(&tools, &arguments),
         Command::Check => steps::run(CHECK, &tools),
         Command::Test => steps::run(TEST, &tools),
+        Command::Durability(arguments) => packages::run(&tools).and_then(|()| durability::run(&tools, &arguments)),
+        Command::Bench(arguments) => packages::run(&tools).and_then(|()| bench::run(&tools, &arguments)),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,6 +69,18 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_long_commands_pass_everything_on() {
+        let line = ["xtask", "durability", "--kills", "50", "--engine", "both"];
+        let Command::Durability(arguments) = Cli::try_parse_from(line).unwrap().command else {
+            panic!("another command")
+        };
+        assert_eq!(arguments.arguments, line[2..]);
+        let line = ["xtask", "bench", "--only", "authority", "--json", "numbers.json"];
+        let Command::Bench(arguments) = Cli::try_parse_from(line).unwrap().command else { panic!("another command") };
+        assert_eq!(arguments.arguments, line[2..]);
     }
 
     #[test]

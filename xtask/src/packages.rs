@@ -5,12 +5,12 @@ use anyhow::{Context, ensure};
 use rustix::process::geteuid;
 
 use crate::steps::Step;
-use crate::tools::{Tools, output, run};
+use crate::tools::{self, Tools, output};
 
-pub(crate) const STEP: Step = Step { name: "packages", run: packages };
+pub(crate) const STEP: Step = Step { name: "packages", run };
 
 /// Sees to what the steps need besides Rust's standard tools.
-fn packages(tools: &Tools) -> anyhow::Result<()> {
+pub(crate) fn run(tools: &Tools) -> anyhow::Result<()> {
     output(&mut tools.command("rustfmt", &["--version"]))
         .and_then(|_| output(&mut tools.cargo(&["clippy", "--version"])))
         .context("rustfmt or clippy is missing: run `rustup component add rustfmt clippy`")?;
@@ -27,7 +27,8 @@ fn install_postgres(tools: &Tools) -> anyhow::Result<()> {
                        (Debian, Ubuntu: `sudo apt-get install postgresql`) and try again";
     let debian = on_path(&std::env::var_os("PATH").unwrap_or_default(), "apt-get");
     ensure!(geteuid().is_root() && debian, HOW);
-    let apt = |arguments: &[&str]| run(tools.command("apt-get", arguments).env("DEBIAN_FRONTEND", "noninteractive"));
+    let apt =
+        |arguments: &[&str]| tools::run(tools.command("apt-get", arguments).env("DEBIAN_FRONTEND", "noninteractive"));
     apt(&["update"]).and_then(|()| apt(&["install", "-y", "--no-install-recommends", "postgresql"])).context(HOW)
 }
 

@@ -31,6 +31,13 @@ impl Tools {
         command
     }
 
+    /// A program that cargo has built, in the folder of a profile. This one is in such a folder too.
+    pub(crate) fn program(profile: &str, name: &str) -> anyhow::Result<PathBuf> {
+        let own = std::env::current_exe().context("this program has no path")?;
+        let target = own.parent().and_then(Path::parent).context("this program is not in cargo's folder")?;
+        Ok(target.join(profile).join(name))
+    }
+
     pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.cargo);
         command.args(arguments).current_dir(&self.root);

@@ -47,7 +47,7 @@ async fn every_connection_is_told_what_it_is_for() {
         let (both, reading, writing): (&[_], &[_], &[_]) = match engine {
             Engine::Sqlite => (
                 &[("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("busy_timeout", "5000")],
-                &[("query_only", "1")],
+                &[("query_only", "1"), ("mmap_size", "1073741824")],
                 &[("query_only", "0")],
             ),
             Engine::Postgres => (

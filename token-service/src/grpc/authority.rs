@@ -69,6 +69,7 @@ impl Authority {
     /// The session of a call whose password confirms it.
     pub(crate) async fn confirmed(&self, permit: &SessionPermit, password: String) -> Result<Session, Failure> {
         let password = Zeroizing::new(password);
+        let _turn = self.passwords.turn().await?;
         let session = self.session(permit).await?;
         let stored = self.store.password_hash(session.account).await.map_err(storage_failure)?;
         if self.passwords.verify(password, stored).await? {

@@ -72,6 +72,7 @@ async fn authenticate(
     password: Zeroizing<String>,
     origin: &Origin,
 ) -> Result<Account, SigninError> {
+    let _turn = authority.passwords.turn().await?;
     let account = match login.parse::<Login>() {
         Ok(login) => authority.store.account_by_login(&login).await?,
         Err(_) => None,

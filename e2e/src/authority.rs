@@ -1,0 +1,148 @@
+use std::path::Path;
+
+use access::{Credential, CredentialKind, GRANT_HEADER, SigningKey};
+use bytes::Bytes;
+use proto::token::v1::introspection_client::IntrospectionClient;
+use proto::token::v1::token_authority_client::TokenAuthorityClient;
+use proto::token::v1::{IntrospectRequest, IntrospectResponse, SigninRequest, SigninResponse};
+use tempfile::TempDir;
+use testkit::{ServiceProcess, binary, free_port};
+use tonic::metadata::{AsciiMetadataValue, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use crate::PASSWORD;
+use crate::stack::run;
+
+/// The name by which grants mean the authority.
+const AUDIENCE: &str = "token-service";
+
+/// The token-service alone, as a process that can be killed and started again.
+pub struct Authority {
+    process: Option<ServiceProcess>,
+    endpoint: Endpoint,
+    service_key: Credential,
+    folder: TempDir,
+}
+
+impl Authority {
+    /// Writes its configuration, the defaults on a database, and migrates the database.
+    pub async fn prepare(database_url: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let service_key = Credential::generate(CredentialKind::Service, &mut rand::rng());
+        let port = free_port();
+        write_configuration(folder.path(), database_url, port, &service_key);
+        let endpoint = Channel::from_shared(format!("http://127.0.0.1:{port}")).expect("an address");
+        let authority = Self { process: None, endpoint: endpoint.tcp_nodelay(true), service_key, folder };
+        run("token-service", &["--config", &authority.config(), "migrate"], "").await;
+        authority
+    }
+
+    /// Makes an account as an operator does. Its password is [`PASSWORD`].
+    pub async fn create_account(&self, login: &str) {
+        run("token-service", &["--config", &self.config(), "create-account", "--login", login], PASSWORD).await;
+    }
+
+    /// Starts the process, and waits until it listens.
+    pub async fn start(&mut self) {
+        let process = ServiceProcess::start(&binary("token-service"), &["--config", &self.config()], &[]).await;
+        process.ready(async || self.endpoint.connect().await.is_ok()).await;
+        self.process = Some(process);
+    }
+
+    /// Ends the process without asking (SIGKILL).
+    pub async fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill().await;
+        }
+    }
+
+    /// The process's number, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(ServiceProcess::pid)
+    }
+
+    /// What the process has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.as_ref().map(ServiceProcess::log).unwrap_or_default()
+    }
+
+    /// A client on a connection of its own, which is made when it is first needed, and again when it breaks.
+    #[must_use]
+    pub fn client(&self) -> AuthorityClient {
+        let channel = self.endpoint.connect_lazy();
+        let key = format!("Bearer {}", self.service_key.expose());
+        AuthorityClient {
+            tokens: TokenAuthorityClient::new(channel.clone()),
+            introspection: IntrospectionClient::new(channel),
+            service_key: key.parse().expect("a key is printable"),
+        }
+    }
+
+    fn config(&self) -> String {
+        self.folder.path().join("token-service.toml").display().to_string()
+    }
+}
+
+/// Calls the authority as the gateway does: with a service's key, and under the grants that it gets.
+#[derive(Clone)]
+pub struct AuthorityClient {
+    /// What sessions may call.
+    pub tokens: TokenAuthorityClient<Channel>,
+    introspection: IntrospectionClient<Channel>,
+    service_key: AsciiMetadataValue,
+}
+
+impl AuthorityClient {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// As the authority answers.
+    pub async fn signin(&mut self, login: &str) -> Result<SigninResponse, Status> {
+        let request = SigninRequest { login: login.into(), password: PASSWORD.into() };
+        Ok(self.tokens.signin(request).await?.into_inner())
+    }
+
+    /// What a credential may do right now.
+    ///
+    /// # Errors
+    /// Where the authority does not answer.
+    pub async fn introspect(&mut self, credential: &str) -> Result<IntrospectResponse, Status> {
+        let mut request = Request::new(IntrospectRequest { credential: credential.into(), audience: AUDIENCE.into() });
+        request.metadata_mut().insert("authorization", self.service_key.clone());
+        Ok(self.introspection.introspect(request).await?.into_inner())
+    }
+
+    /// The grant of a session, for [`with_grant`].
+    ///
+    /// # Errors
+    /// Where the authority does not answer, or the session is not alive.
+    pub async fn grant(&mut self, session: &str) -> Result<Bytes, Status> {
+        let introspected = self.introspect(session).await?;
+        if !introspected.active {
+            return Err(Status::unauthenticated("the session is not alive"));
+        }
+        Ok(introspected.grant)
+    }
+}
+
+/// A request that carries a grant.
+pub fn with_grant<T>(grant: &[u8], message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert_bin(GRANT_HEADER, MetadataValue::from_bytes(grant));
+    request
+}
+
+fn write_configuration(folder: &Path, database_url: &str, port: u16, service_key: &Credential) {
+    let signing_key = folder.join("signing-key.pem");
+    let pem = SigningKey::generate(&mut rand::rng()).to_pem();
+    std::fs::write(&signing_key, pem.as_bytes()).expect("the temporary folder can be written");
+    let config = format!(
+        "listen = \"127.0.0.1:{port}\"\ndatabase_url = \"{database_url}\"\nsigning_key_file = {signing_key:?}\n\
+         [[service_keys]]\nname = \"test\"\nsha256 = \"{}\"\n",
+        service_key.hash(),
+    );
+    std::fs::write(folder.join("token-service.toml"), config).expect("the temporary folder can be written");
+}
