@@ -9,6 +9,7 @@ use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use url::Url;
 
+use crate::store::DEFAULT_SESSION_IDLE_LIFETIME;
 use crate::webhook::Webhook;
 
 /// How the token-service runs: a TOML file, and over it the environment, `PORTCULLIS_TOKEN_SERVICE__DATABASE_URL` and so
@@ -32,6 +33,12 @@ pub struct Config {
     /// How long a session lives: 1 min to 365 days. Default: 24 h.
     #[serde(default = "default_session_lifetime")]
     pub session_lifetime: SignedDuration,
+    /// How long a session lives without a call: from `grant_lifetime`, at least 1 min, to 365 days. Default: 1 h.
+    #[serde(default = "default_session_idle_lifetime")]
+    pub session_idle_lifetime: SignedDuration,
+    /// How many sessions an account may have: 1 to 1,000. One more ends the one that was used longest ago. Default: 100.
+    #[serde(default = "default_sessions_per_account")]
+    pub sessions_per_account: u32,
     /// How many tokens an account may hold: 1 to 100,000. Default: 100.
     #[serde(default = "default_tokens_per_account")]
     pub tokens_per_account: u32,
@@ -79,6 +86,14 @@ fn default_grant_lifetime() -> SignedDuration {
 
 fn default_session_lifetime() -> SignedDuration {
     SignedDuration::from_hours(24)
+}
+
+fn default_session_idle_lifetime() -> SignedDuration {
+    DEFAULT_SESSION_IDLE_LIFETIME
+}
+
+fn default_sessions_per_account() -> u32 {
+    100
 }
 
 fn default_tokens_per_account() -> u32 {
@@ -158,6 +173,8 @@ impl Config {
             service_keys: Vec::new(),
             grant_lifetime: default_grant_lifetime(),
             session_lifetime: default_session_lifetime(),
+            session_idle_lifetime: default_session_idle_lifetime(),
+            sessions_per_account: default_sessions_per_account(),
             tokens_per_account: default_tokens_per_account(),
             expiry_notice: default_expiry_notice(),
             passwords_at_once: default_passwords_at_once(),
@@ -187,6 +204,10 @@ impl Config {
         let longest = SignedDuration::from_hours(24 * 365);
         let session = (SignedDuration::from_mins(1)..=longest).contains(&self.session_lifetime);
         range(session, "session_lifetime", "1 min to 365 days")?;
+        let idle =
+            (SignedDuration::from_mins(1).max(self.grant_lifetime)..=longest).contains(&self.session_idle_lifetime);
+        range(idle, "session_idle_lifetime", "1 min to 365 days, and not less than grant_lifetime")?;
+        range((1..=1000).contains(&self.sessions_per_account), "sessions_per_account", "1 to 1,000")?;
         range((1..=100_000).contains(&self.tokens_per_account), "tokens_per_account", "1 to 100,000")?;
         let notice = (SignedDuration::ZERO..=longest).contains(&self.expiry_notice);
         range(notice, "expiry_notice", "0 s to 365 days")?;

@@ -12,7 +12,7 @@ pub use account::{Login, LoginError, NewAccount, NewPassword, PasswordError, Rol
 pub(crate) use audit::AuditEntry;
 pub(crate) use credential_use::{CredentialUse, DAYS_KEPT, day, day_text};
 pub(crate) use notice::{Notice, NoticeKind};
-pub(crate) use session::{NewSession, Session};
+pub(crate) use session::{NewSession, OpenSession, Session};
 pub(crate) use token::{
     ApiSet, ApiSetError, Description, DescriptionError, Expiry, ExpiryError, LastUse, NewExpiry, NewToken, NewValue,
     Selection, Token, TokenChange, environments, networks,

@@ -25,6 +25,7 @@ pub(crate) async fn run(store: Store, clock: Clock, lifecycle: Lifecycle) {
 
 async fn forget(store: &Store, clock: &Clock) -> Result<(), StorageError> {
     let now = clock.now();
+    store.forget_sessions(now).await?;
     store.forget_uses(now).await?;
     store.forget_changes(now).await?;
     store.forget_notices(now).await

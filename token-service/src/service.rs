@@ -73,17 +73,24 @@ impl Service {
     /// # Errors
     /// Where any of it is not possible. Nothing is changed then.
     pub async fn bind(config: Config, lifecycle: Lifecycle) -> Result<Self, RunError> {
+        Self::bind_with_clock(config, Clock::system(), lifecycle).await
+    }
+
+    /// The same, by another clock than the machine's.
+    ///
+    /// # Errors
+    /// Where any of it is not possible. Nothing is changed then.
+    pub async fn bind_with_clock(config: Config, clock: Clock, lifecycle: Lifecycle) -> Result<Self, RunError> {
         config.validate()?;
         let signing_key = config.signing_key()?;
         let service_keys = config.service_keys()?;
         let webhook = config.webhook()?;
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
-        let store = Store::new(database);
+        let store = Store::new(database).with_session_idle_lifetime(config.session_idle_lifetime);
 
         let passwords =
             Passwords::new(config.passwords_at_once).map_err(|error| RunError::Passwords(Box::new(error)))?;
-        let clock = Clock::system();
         let keys = KeyRing::default();
         keys.replace(vec![signing_key.verifying_key()]);
         let layer = AccessLayer::new(grpc::AUDIENCE, keys, clock.clone()).with_service_keys(service_keys);
@@ -96,6 +103,7 @@ impl Service {
             policy: Policy {
                 grant_lifetime: config.grant_lifetime,
                 session_lifetime: config.session_lifetime,
+                sessions_per_account: config.sessions_per_account.into(),
                 tokens_per_account: config.tokens_per_account.into(),
                 expiry_notice: config.expiry_notice,
             },

@@ -15,22 +15,37 @@ mod token;
 pub(crate) use account::CreateAccountError;
 pub(crate) use audit::{AuditError, AuditRow};
 pub(crate) use credential::Introspected;
-pub(crate) use session::SessionError;
+pub(crate) use session::{EndSessionsError, SessionError};
 pub(crate) use token::TokenError;
 
+use jiff::{SignedDuration, Timestamp};
 use storage::{Database, StorageError};
 
 pub(crate) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// What NIST SP 800-63B-4 (section 2.2.3) recommends.
+pub(crate) const DEFAULT_SESSION_IDLE_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// The authority's database.
 #[derive(Clone)]
 pub(crate) struct Store {
     database: Database,
+    session_idle_lifetime: SignedDuration,
 }
 
 impl Store {
     pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, session_idle_lifetime: DEFAULT_SESSION_IDLE_LIFETIME }
+    }
+
+    /// How long a session lives without a call.
+    pub(crate) fn with_session_idle_lifetime(self, lifetime: SignedDuration) -> Self {
+        Self { session_idle_lifetime: lifetime, ..self }
+    }
+
+    /// A session whose last call is not later than this has ended.
+    fn idle_since(&self, now: Timestamp) -> i64 {
+        now.saturating_sub(self.session_idle_lifetime).map_or(i64::MIN, Timestamp::as_microsecond)
     }
 
     /// Whether the database answers.

@@ -10,7 +10,20 @@ pub(crate) struct NewSession {
     pub(crate) hash: CredentialHash,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    /// How many sessions the account may have, this one included.
+    pub(crate) limit: i64,
     pub(crate) origin: Origin,
+}
+
+/// A session as its account's owner sees it.
+#[derive(Debug)]
+pub(crate) struct OpenSession {
+    pub(crate) id: i64,
+    pub(crate) address: String,
+    pub(crate) user_agent: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) last_access_at: Timestamp,
 }
 
 /// Which session a change is made under, and from where: looked at again within the change's own transaction, since a

@@ -267,7 +267,7 @@ fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }
 
-/// Which of an account's tokens are meant.
+/// Which of an account's tokens, or of its other sessions, are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
     /// All of them.

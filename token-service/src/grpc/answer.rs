@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use proto::token::v1::{ApiListItem, ApiToken, TokenTemplate};
 use proto::{Catalog, Failure, Method};
 
-use crate::domain::{self, ApiSet, ApiSetError, Description, DescriptionError, Expiry, ExpiryError, Token};
+use crate::domain::{self, ApiSet, ApiSetError, Description, DescriptionError, Expiry, ExpiryError, Selection, Token};
 use crate::grpc::Authority;
 
 pub(super) fn item(method: &Method) -> ApiListItem {
@@ -20,6 +20,16 @@ pub(super) fn item(method: &Method) -> ApiListItem {
 
 pub(super) fn items(methods: &[&Method]) -> Vec<ApiListItem> {
     methods.iter().map(|method| item(method)).collect()
+}
+
+/// Which of an account's objects a call names.
+pub(super) fn selection(ids: &[i64], all: bool, what: &str) -> Result<Selection, Failure> {
+    match (all, ids.is_empty()) {
+        (true, true) => Ok(Selection::All),
+        (false, false) => Ok(Selection::Only(ids.iter().copied().collect())),
+        (true, false) => Err(Failure::invalid("ids", "must be `*` or numbers, not both")),
+        (false, true) => Err(Failure::invalid("ids", format!("must name at least one {what}, or be `*`"))),
+    }
 }
 
 impl Authority {

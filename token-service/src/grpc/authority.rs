@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::{AuditEntry, Session};
 use crate::password::Passwords;
-use crate::store::{SessionError, Store, TokenError};
+use crate::store::{EndSessionsError, SessionError, Store, TokenError};
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -29,6 +29,7 @@ pub(crate) struct Shared {
 pub(crate) struct Policy {
     pub(crate) grant_lifetime: SignedDuration,
     pub(crate) session_lifetime: SignedDuration,
+    pub(crate) sessions_per_account: i64,
     pub(crate) tokens_per_account: i64,
     /// How long before its expiry a token is said to expire soon.
     pub(crate) expiry_notice: SignedDuration,
@@ -112,6 +113,15 @@ impl From<SessionError> for Failure {
         match error {
             SessionError::Ended => not_authenticated(),
             SessionError::Storage(error) => storage_failure(error),
+        }
+    }
+}
+
+impl From<EndSessionsError> for Failure {
+    fn from(error: EndSessionsError) -> Self {
+        match error {
+            EndSessionsError::NotFound(_) => Self::new(ErrorKind::ObjectNotFound, error.to_string()),
+            EndSessionsError::Session(error) => error.into(),
         }
     }
 }

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::StorageError;
 
-use super::{SessionError, Store, audit, change, row, session};
+use super::{SessionError, Store, audit, change, row};
 use crate::domain::{Account, AccountState, AuditEntry, Login, Role, Session};
 
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,7 @@ impl Store {
     ) -> Result<(), SessionError> {
         let mut tx = self.database.begin("account.change_password").await?;
         change::record(&mut tx, session.account, "account", session.account.0, now).await?;
-        session::require(&mut tx, session, now).await?;
+        self.require(&mut tx, session, now).await?;
         sqlx::query("update account set password_hash = $1 where id = $2")
             .bind(password_hash)
             .bind(session.account.0)

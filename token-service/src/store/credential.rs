@@ -1,9 +1,10 @@
 use access::{AccountId, Confinement, CredentialHash, CredentialId, GrantedKind, Revision};
 use jiff::Timestamp;
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 use storage::StorageError;
 
+use super::session::ALIVE;
 use super::{Store, row};
 use crate::domain::{ApiSet, Role};
 
@@ -37,13 +38,13 @@ impl Store {
         hash: CredentialHash,
         now: Timestamp,
     ) -> Result<Option<Introspected>, StorageError> {
-        let found = sqlx::query(
+        let found = sqlx::query(AssertSqlSafe(format!(
             "select session.id, session.account_id, session.created_at, session.expires_at, account.login, account.role \
-             from session join account on account.id = session.account_id \
-             where session.hash = $1 and session.expires_at > $2 and account.state = 'active'",
-        )
-        .bind(hash.as_bytes().as_slice())
+             from session join account on account.id = session.account_id where {ALIVE} and session.hash = $3"
+        )))
         .bind(now.as_microsecond())
+        .bind(self.idle_since(now))
+        .bind(hash.as_bytes().as_slice())
         .fetch_optional(self.database.reader())
         .await?;
         Ok(found.map(|row| read(&row, GrantedKind::Session)).transpose()?)
@@ -67,7 +68,7 @@ impl Store {
         hash: CredentialHash,
         now: Timestamp,
     ) -> Result<Option<Introspected>, StorageError> {
-        let found = sqlx::query(sqlx::AssertSqlSafe(format!(
+        let found = sqlx::query(AssertSqlSafe(format!(
             "select token.id, token.account_id, token.created_at, token.expires_at, token.template, token.api_list, token.environments, \
              token.networks, token.hash, token.previous_expires_at, account.login, account.role \
              from token join account on account.id = token.account_id \
@@ -87,25 +88,31 @@ impl Store {
         account: AccountId,
         now: Timestamp,
     ) -> Result<bool, StorageError> {
-        let statement = match credential.kind {
-            GrantedKind::Session => {
+        if credential.kind == GrantedKind::Session {
+            let query = format!(
                 "select session.id from session join account on account.id = session.account_id \
-                 where session.id = $1 and session.account_id = $2 and session.expires_at > $3 \
-                 and account.state = 'active'"
-            }
-            GrantedKind::Token => {
-                "select token.id from token join account on account.id = token.account_id \
-                 where token.id = $1 and token.account_id = $2 \
-                 and (token.expires_at is null or token.expires_at > $3) and account.state = 'active' \
-                 and token.leaked_at is null"
-            }
-        };
-        let found = sqlx::query(statement)
-            .bind(credential.number)
-            .bind(account.0)
-            .bind(now.as_microsecond())
-            .fetch_optional(self.database.reader())
-            .await?;
+                 where {ALIVE} and session.id = $3 and session.account_id = $4"
+            );
+            let found = sqlx::query(AssertSqlSafe(query))
+                .bind(now.as_microsecond())
+                .bind(self.idle_since(now))
+                .bind(credential.number)
+                .bind(account.0)
+                .fetch_optional(self.database.reader())
+                .await?;
+            return Ok(found.is_some());
+        }
+        let found = sqlx::query(
+            "select token.id from token join account on account.id = token.account_id \
+             where token.id = $1 and token.account_id = $2 \
+             and (token.expires_at is null or token.expires_at > $3) and account.state = 'active' \
+             and token.leaked_at is null",
+        )
+        .bind(credential.number)
+        .bind(account.0)
+        .bind(now.as_microsecond())
+        .fetch_optional(self.database.reader())
+        .await?;
         Ok(found.is_some())
     }
 }

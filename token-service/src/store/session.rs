@@ -1,8 +1,11 @@
+use access::AccountId;
 use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 use storage::{StorageError, Transaction};
 
-use super::{Store, audit, change};
-use crate::domain::{AuditEntry, NewSession, Session};
+use super::{Store, audit, change, row};
+use crate::domain::{AuditEntry, NewSession, OpenSession, Selection, Session};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
@@ -12,6 +15,27 @@ pub(crate) enum SessionError {
     Storage(#[from] StorageError),
 }
 
+/// Why sessions were not ended. None of them was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EndSessionsError {
+    #[error("there is no session {0}")]
+    NotFound(i64),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+impl From<StorageError> for EndSessionsError {
+    fn from(error: StorageError) -> Self {
+        Self::Session(error.into())
+    }
+}
+
+impl From<sqlx::Error> for EndSessionsError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Session(error.into())
+    }
+}
+
 impl From<sqlx::Error> for SessionError {
     fn from(error: sqlx::Error) -> Self {
         Self::Storage(error.into())
@@ -19,9 +43,14 @@ impl From<sqlx::Error> for SessionError {
 }
 
 impl Store {
-    /// Opens a session of an active account, and forgets those that have expired.
+    /// Opens a session of an active account. Where it has as many as it may, the one that was used longest ago ends.
     pub(crate) async fn open_session(&self, session: &NewSession) -> Result<(), SessionError> {
         let mut tx = self.database.begin("session.open").await?;
+        let full = self.sessions_held(&mut tx, session.account, session.created_at).await? >= session.limit;
+        if full {
+            // As every change does, before it takes anything else.
+            change::lock(&mut tx).await?;
+        }
         // The row is held until the commit: a change of the password comes before all of this, or ends this session too.
         let account =
             sqlx::query("update account set state = state where id = $1 and password_hash = $2 and state = 'active'")
@@ -50,11 +79,9 @@ impl Store {
         if inserted.rows_affected() != 1 {
             return Err(SessionError::Ended);
         }
-        sqlx::query("delete from session where account_id = $1 and expires_at <= $2")
-            .bind(session.account.0)
-            .bind(session.created_at.as_microsecond())
-            .execute(&mut *tx)
-            .await?;
+        if full {
+            self.end_surplus(&mut tx, session).await?;
+        }
         let opened = Session { id, account: session.account, origin: session.origin.clone() };
         let entry = AuditEntry::by_session(&opened, "session.open", format!("session {id}"), session.created_at);
         audit::record(&mut tx, &entry).await?;
@@ -79,17 +106,150 @@ impl Store {
     }
 }
 
-const ALIVE: &str = "select session.id from session join account on account.id = session.account_id \
-     where session.id = $1 and session.account_id = $2 and session.expires_at > $3 and account.state = 'active'";
-
-/// Within a change's transaction: the session that it is made under must be alive. Called after the change's number is
-/// taken, so that no sign-out can come between.
-pub(super) async fn require(tx: &mut Transaction, session: &Session, now: Timestamp) -> Result<(), SessionError> {
-    let alive = sqlx::query(ALIVE)
-        .bind(session.id)
-        .bind(session.account.0)
+impl Store {
+    /// The account's sessions that are alive, the one that was used last first.
+    pub(crate) async fn sessions(&self, account: AccountId, now: Timestamp) -> Result<Vec<OpenSession>, StorageError> {
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "select session.id, session.address, session.user_agent, session.created_at, session.expires_at, \
+             session.last_access_at from session join account on account.id = session.account_id \
+             where {ALIVE} and session.account_id = $3 order by session.last_access_at desc, session.id desc"
+        )))
         .bind(now.as_microsecond())
-        .fetch_optional(&mut **tx)
+        .bind(self.idle_since(now))
+        .bind(account.0)
+        .fetch_all(self.database.reader())
         .await?;
-    if alive.is_some() { Ok(()) } else { Err(SessionError::Ended) }
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Ends sessions of the account: those that are named, or all but the one that asks.
+    pub(crate) async fn end_sessions(
+        &self,
+        session: &Session,
+        which: &Selection,
+        now: Timestamp,
+    ) -> Result<(), EndSessionsError> {
+        let mut tx = self.database.begin("session.end_many").await?;
+        let mut ids = match which {
+            Selection::Only(ids) => ids.iter().copied().collect(),
+            Selection::All => Vec::new(),
+        };
+        change::lock(&mut tx).await?;
+        self.require(&mut tx, session, now).await?;
+        if *which == Selection::All {
+            ids = others(&mut tx, session).await?;
+        }
+        for id in ids {
+            change::record(&mut tx, session.account, "session", id, now).await?;
+            let deleted = sqlx::query("delete from session where id = $1 and account_id = $2")
+                .bind(id)
+                .bind(session.account.0)
+                .execute(&mut *tx)
+                .await?;
+            if deleted.rows_affected() != 1 {
+                return Err(EndSessionsError::NotFound(id));
+            }
+            audit::record(&mut tx, &AuditEntry::by_session(session, "session.end", format!("session {id}"), now))
+                .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Forgets sessions that have ended by themselves.
+    pub(crate) async fn forget_sessions(&self, now: Timestamp) -> Result<(), StorageError> {
+        let mut tx = self.database.begin("session.forget").await?;
+        change::lock(&mut tx).await?;
+        sqlx::query("delete from session where expires_at <= $1 or last_access_at <= $2")
+            .bind(now.as_microsecond())
+            .bind(self.idle_since(now))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
+    }
+
+    async fn sessions_held(
+        &self,
+        tx: &mut Transaction,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<i64, StorageError> {
+        let row = sqlx::query(AssertSqlSafe(format!(
+            "select count(*) as held from session join account on account.id = session.account_id \
+             where {ALIVE} and session.account_id = $3"
+        )))
+        .bind(now.as_microsecond())
+        .bind(self.idle_since(now))
+        .bind(account.0)
+        .fetch_one(&mut **tx)
+        .await?;
+        Ok(row.try_get("held")?)
+    }
+
+    /// Ends the sessions that were used longest ago, as far as there are more than there may be.
+    async fn end_surplus(&self, tx: &mut Transaction, opened: &NewSession) -> Result<(), StorageError> {
+        let now = opened.created_at;
+        let rows = sqlx::query(AssertSqlSafe(format!(
+            "select session.id from session join account on account.id = session.account_id \
+             where {ALIVE} and session.account_id = $3 \
+             order by session.last_access_at desc, session.id desc limit 1000 offset $4"
+        )))
+        .bind(now.as_microsecond())
+        .bind(self.idle_since(now))
+        .bind(opened.account.0)
+        .bind(opened.limit)
+        .fetch_all(&mut **tx)
+        .await?;
+        for row in rows {
+            let id: i64 = row.try_get("id")?;
+            change::record(tx, opened.account, "session", id, now).await?;
+            sqlx::query("delete from session where id = $1").bind(id).execute(&mut **tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Within a change's transaction: the session that it is made under must be alive. Called after the change's number is
+    /// taken, so that no sign-out can come between.
+    pub(super) async fn require(
+        &self,
+        tx: &mut Transaction,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<(), SessionError> {
+        let query = format!(
+            "select session.id from session join account on account.id = session.account_id \
+             where {ALIVE} and session.id = $3 and session.account_id = $4"
+        );
+        let alive = sqlx::query(AssertSqlSafe(query))
+            .bind(now.as_microsecond())
+            .bind(self.idle_since(now))
+            .bind(session.id)
+            .bind(session.account.0)
+            .fetch_optional(&mut **tx)
+            .await?;
+        if alive.is_some() { Ok(()) } else { Err(SessionError::Ended) }
+    }
+}
+
+/// The one place that says when a session is alive: `$1` is the moment, `$2` what [`Store::idle_since`] makes of it.
+pub(super) const ALIVE: &str = "session.expires_at > $1 and session.last_access_at > $2 and account.state = 'active'";
+
+/// The account's sessions but this one.
+async fn others(tx: &mut Transaction, session: &Session) -> Result<Vec<i64>, StorageError> {
+    let rows = sqlx::query("select id from session where account_id = $1 and id <> $2 order by id")
+        .bind(session.account.0)
+        .bind(session.id)
+        .fetch_all(&mut **tx)
+        .await?;
+    Ok(rows.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?)
+}
+
+fn read(row: &AnyRow) -> Result<OpenSession, sqlx::Error> {
+    Ok(OpenSession {
+        id: row.try_get("id")?,
+        address: row.try_get("address")?,
+        user_agent: row.try_get("user_agent")?,
+        created_at: row::moment(row, "created_at")?,
+        expires_at: row::moment(row, "expires_at")?,
+        last_access_at: row::moment(row, "last_access_at")?,
+    })
 }

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::{StorageError, Transaction};
 
-use super::{SessionError, Store, audit, change, row, session};
+use super::{SessionError, Store, audit, change, row};
 use crate::domain::{AuditEntry, LastUse, NewExpiry, NewToken, NewValue, Selection, Session, Token, TokenChange};
 
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ impl Store {
         let mut tx = self.database.begin("token.create").await?;
         // Taking the number first makes creations wait for each other, so that no two of them see room for one.
         let id = tx.next_value("token").await?;
-        session::require(&mut tx, session, token.created_at).await?;
+        self.require(&mut tx, session, token.created_at).await?;
         let held: i64 = sqlx::query("select count(*) as held from token where account_id = $1")
             .bind(session.account.0)
             .fetch_one(&mut *tx)
@@ -92,7 +92,7 @@ impl Store {
     ) -> Result<Token, TokenError> {
         let mut tx = self.database.begin("token.change").await?;
         change::record(&mut tx, session.account, "token", id, now).await?;
-        session::require(&mut tx, session, now).await?;
+        self.require(&mut tx, session, now).await?;
         let before = read_token(&mut tx, session.account, id).await?;
         let expires_at = changed.expires_at.map_or(before.expires_at, NewExpiry::moment);
         if changed.value.is_some() && expires_at.is_some_and(|end| end <= now) {
@@ -157,7 +157,7 @@ impl Store {
                 return Err(TokenError::NotFound(*id));
             }
         }
-        session::require(&mut tx, session, now).await?;
+        self.require(&mut tx, session, now).await?;
         for id in &ids {
             audit::record(&mut tx, &AuditEntry::by_session(session, "token.delete", format!("token {id}"), now))
                 .await?;

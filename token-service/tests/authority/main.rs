@@ -10,6 +10,7 @@ mod notices;
 mod password_race;
 mod possession;
 mod replicas;
+mod sessions;
 mod stage;
 mod storage;
 mod tokens;

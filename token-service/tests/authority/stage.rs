@@ -1,8 +1,10 @@
 //! A running authority, one of each engine, with an administrator who can sign in.
 
 use access::{Credential, CredentialKind, GRANT_HEADER, ORIGIN_HEADER, Origin, SigningKey};
-use jiff::SignedDuration;
-use lifecycle::Lifecycle;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use lifecycle::{Clock, Lifecycle, ManualClock};
 use proto::token::v1::account_administration_client::AccountAdministrationClient;
 use proto::token::v1::account_client::AccountClient;
 use proto::token::v1::introspection_client::IntrospectionClient;
@@ -35,6 +37,8 @@ pub(crate) struct Stage {
     pub(crate) introspection: IntrospectionClient<Channel>,
     pub(crate) uses: UseReportsClient<Channel>,
     pub(crate) service_key: String,
+    /// What moves its time: it stands still otherwise, where [`timed_stages`] has made it.
+    pub(crate) time: Option<ManualClock>,
     lifecycle: Lifecycle,
     /// What goes with the first replica.
     _kept: Option<(TempDir, TestDatabase)>,
@@ -49,8 +53,32 @@ pub(crate) async fn stages() -> Vec<Stage> {
     stages
 }
 
+/// One on each engine whose time only the test moves.
+pub(crate) async fn timed_stages(adjust: impl Fn(&mut Config)) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    for database in databases() {
+        let (clock, time) = Clock::manual(Timestamp::now());
+        stages.push(Stage::start_with_clock(database, clock, Some(time), &adjust).await);
+    }
+    stages
+}
+
 impl Stage {
     pub(crate) async fn start(database: TestDatabase, adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::start_with_clock(database, Clock::system(), None, adjust).await
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.time.as_ref().expect("a stage of timed_stages").advance(by);
+    }
+
+    async fn start_with_clock(
+        database: TestDatabase,
+        clock: Clock,
+        time: Option<ManualClock>,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut rng = StdRng::seed_from_u64(1);
         let folder = tempfile::tempdir().unwrap();
         let key_file = folder.path().join("signing-key.pem");
@@ -70,22 +98,25 @@ impl Stage {
         };
         token_service::create_account(&config, account).await.unwrap();
         let engine = database.engine;
-        Self::serve(engine, config, service_key.expose(), Some((folder, database))).await
+        let mut stage = Self::serve(engine, config, clock, service_key.expose(), Some((folder, database))).await;
+        stage.time = time;
+        stage
     }
 
     /// Another replica on the same database.
     pub(crate) async fn replica(&self) -> Self {
-        Self::serve(self.engine, self.config.clone(), &self.service_key, None).await
+        Self::serve(self.engine, self.config.clone(), Clock::system(), &self.service_key, None).await
     }
 
     pub(crate) async fn serve(
         engine: &'static str,
         config: Config,
+        clock: Clock,
         service_key: &str,
         kept: Option<(TempDir, TestDatabase)>,
     ) -> Self {
         let lifecycle = Lifecycle::new();
-        let service = Service::bind(config.clone(), lifecycle.clone()).await.unwrap();
+        let service = Service::bind_with_clock(config.clone(), clock, lifecycle.clone()).await.unwrap();
         let address = format!("http://{}", service.local_addr());
         tokio::spawn(service.serve());
         let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
@@ -98,6 +129,7 @@ impl Stage {
             introspection: IntrospectionClient::new(channel.clone()),
             uses: UseReportsClient::new(channel),
             service_key: service_key.to_owned(),
+            time: None,
             lifecycle,
             _kept: kept,
         }
@@ -190,5 +222,5 @@ pub(crate) fn assert_invalid<T: std::fmt::Debug>(answer: Result<T, Status>, para
 }
 
 pub(crate) fn after(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(proto::time::to_wire(jiff::Timestamp::now() + SignedDuration::from_secs(seconds)))
+    Some(proto::time::to_wire(Timestamp::now() + SignedDuration::from_secs(seconds)))
 }

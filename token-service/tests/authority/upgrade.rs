@@ -65,7 +65,8 @@ async fn the_first_releases_data_is_served_after_the_upgrade() {
         );
         token_service::migrate(&config).await.unwrap();
 
-        let stage = Stage::serve(engine, config, key.expose(), Some((folder, test_database))).await;
+        let stage =
+            Stage::serve(engine, config, lifecycle::Clock::system(), key.expose(), Some((folder, test_database))).await;
         let claims = stage.introspect(token.expose()).await.claims.unwrap();
         assert!(claims.environments.is_empty() && claims.source_networks.is_empty(), "{engine}: it is not confined");
         let request = stage.granted(session.expose(), GetTokensRequest::default()).await;

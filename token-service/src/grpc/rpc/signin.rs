@@ -53,6 +53,7 @@ impl Handle<Signin> for Authority {
             hash: session.hash(),
             created_at: now,
             expires_at: now + self.policy.session_lifetime,
+            limit: self.policy.sessions_per_account,
             origin: permit.origin().clone(),
         };
         self.store.open_session(&opened).await.map_err(SigninError::from)?;
