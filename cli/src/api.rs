@@ -17,6 +17,8 @@ pub(crate) enum ApiError {
     },
     #[error("{url} does not answer like the API (HTTP {status})")]
     NotTheApi { url: String, status: u16 },
+    #[error("there is no account {0:?}")]
+    NoSuchAccount(String),
     #[error("{error} (result {result})")]
     Refused { result: i64, reason: String, error: String },
 }

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use storage::DatabaseUrl;
@@ -12,7 +13,7 @@ use storage::DatabaseUrl;
 #[command(name = "portcullis", version, max_term_width = 120)]
 pub(crate) struct Arguments {
     /// Where the API is.
-    #[arg(long, global = true, env = "PORTCULLIS_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, global = true, env = "PORTCULLIS_URL", default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
     pub(crate) url: String,
     /// How answers are written to standard output.
     #[arg(long, global = true, env = "PORTCULLIS_OUTPUT", value_enum, default_value_t = Output::Text)]
@@ -38,6 +39,15 @@ pub(crate) enum Command {
     Signin(Signin),
     /// Ends the kept session.
     Signout,
+    /// Changes the account's password, and ends its other sessions.
+    ChangePassword {
+        /// Reads two lines from standard input, in place of asking: the password of before, and the one from now on.
+        #[command(flatten)]
+        password: Password,
+    },
+    /// The account's sessions.
+    #[command(subcommand)]
+    Session(Session),
     /// Accounts, for administrators.
     #[command(subcommand)]
     Account(Account),
@@ -67,9 +77,9 @@ pub(crate) struct Up {
     /// Where the API is served.
     #[arg(long, env = "PORTCULLIS_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
-    /// The login of the account that the first start makes.
-    #[arg(long, env = "PORTCULLIS_LOGIN", default_value = "admin")]
-    pub(crate) login: String,
+    /// The login of the account that the first start makes. Not given: `admin`.
+    #[arg(long, env = "PORTCULLIS_LOGIN")]
+    pub(crate) login: Option<String>,
     /// Its password. Not given: a random one, printed once.
     #[arg(long, env = "PORTCULLIS_PASSWORD", hide_env_values = true)]
     pub(crate) password: Option<String>,
@@ -112,6 +122,49 @@ pub(crate) enum Account {
         administrator: bool,
         #[command(flatten)]
         password: Password,
+    },
+    /// Lists accounts.
+    List {
+        /// Only accounts whose login holds this text.
+        #[arg(long)]
+        search: Option<String>,
+    },
+    /// Shuts an account: its sessions end, and its tokens open nothing until it is enabled again.
+    Disable {
+        /// What it signs in with.
+        login: String,
+    },
+    /// Opens an account that was shut, with its tokens.
+    Enable {
+        /// What it signs in with.
+        login: String,
+    },
+    /// Deletes an account with its tokens. Its environments go on.
+    Delete {
+        /// What it signs in with.
+        login: String,
+    },
+    /// Gives an account another password, and ends all of its sessions.
+    SetPassword {
+        /// What it signs in with.
+        login: String,
+        #[command(flatten)]
+        password: Password,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Session {
+    /// Lists the sessions that are open, the one that was used last first.
+    List,
+    /// Ends sessions.
+    Signout {
+        /// The sessions' numbers.
+        #[arg(required_unless_present = "all")]
+        ids: Vec<i64>,
+        /// All of the account's sessions but the one that asks.
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
     },
 }
 
@@ -232,7 +285,7 @@ pub(crate) enum Env {
         name: String,
         /// A node's template, with the number of nodes: `web` or `worker:2`; again for each group.
         #[arg(long = "node", value_name = "TEMPLATE[:COUNT]", required = true)]
-        nodes: Vec<String>,
+        nodes: Vec<NodeGroup>,
     },
     /// Starts an environment.
     Start {
@@ -254,6 +307,33 @@ pub(crate) enum Env {
         /// Its name.
         name: String,
     },
+}
+
+/// Nodes of one template.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeGroup {
+    pub(crate) template: String,
+    pub(crate) count: u32,
+}
+
+impl FromStr for NodeGroup {
+    type Err = String;
+
+    /// `worker:2` is two nodes of the template `worker`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (template, count) = text.split_once(':').unwrap_or((text, "1"));
+        let count = count.parse().map_err(|_| format!("{count:?} is no number of nodes"))?;
+        Ok(Self { template: template.to_owned(), count })
+    }
+}
+
+/// The address of an API: `http` or `https`.
+fn parse_url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("an address of http or https is needed".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Subcommand)]

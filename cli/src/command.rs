@@ -10,11 +10,12 @@ mod token;
 
 use std::io::IsTerminal;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use zeroize::Zeroizing;
 
 use crate::api::Api;
 use crate::arguments::{Arguments, Audit, Command, Output, Password};
+use crate::exit::Usage;
 use crate::{credentials, up};
 
 /// What commands that call the API share.
@@ -34,6 +35,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Up(options) => up::run(options).await,
         Command::Signin(options) => session::signin(&caller()?, options).await,
         Command::Signout => session::signout(&url).await,
+        Command::ChangePassword { password } => session::change_password(&caller()?, &password).await,
+        Command::Session(command) => session::run(&caller()?, command).await,
         Command::Account(command) => account::run(&caller()?, command).await,
         Command::Token(command) => token::run(&caller()?, command).await,
         Command::Env(command) => env::run(&caller()?, command).await,
@@ -52,7 +55,7 @@ fn password(from: &Password, prompt: &str) -> anyhow::Result<Zeroizing<String>> 
         return line();
     }
     if !std::io::stdin().is_terminal() {
-        bail!("there is no terminal to ask for the password: use --password-stdin");
+        return Err(Usage("there is no terminal to ask for the password: use --password-stdin").into());
     }
     Ok(Zeroizing::new(rpassword::prompt_password(prompt)?))
 }

@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use crate::api::ApiError;
 
+/// A command that was not given what it needs.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) &'static str);
+
 /// Writes an error and what may help to standard error, and answers the exit code that is documented in `--help`.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
@@ -11,7 +16,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(hint) = failure.and_then(hint) {
         eprintln!("hint: {hint}");
     }
-    ExitCode::from(failure.map_or(1, code))
+    let otherwise = if error.is::<Usage>() { 2 } else { 1 };
+    ExitCode::from(failure.map_or(otherwise, code))
 }
 
 /// The codes that `--help` documents.
@@ -20,6 +26,7 @@ fn code(error: &ApiError) -> u8 {
         ApiError::NoCredential => 3,
         ApiError::Unreachable { .. } => 6,
         ApiError::NotTheApi { .. } => 1,
+        ApiError::NoSuchAccount(_) => 5,
         ApiError::Refused { reason, .. } => match reason.as_str() {
             "WRONG_LOGIN" | "NOT_AUTHENTICATED" | "WRONG_PASSWORD" | "WRONG_SECOND_FACTOR" => 3,
             "PERMISSION_DENIED" | "MISSING_PERMISSION" => 4,
@@ -38,6 +45,7 @@ fn hint(error: &ApiError) -> Option<&'static str> {
         ApiError::Unreachable { .. } => {
             Some("is it running? `portcullis up` starts it here; --url says where else it is")
         }
+        ApiError::NoSuchAccount(_) => Some("`portcullis account list` tells the logins"),
         ApiError::NotTheApi { .. } => Some("--url must be the address of a Portcullis gateway"),
         ApiError::Refused { reason, .. } => match reason.as_str() {
             "NOT_AUTHENTICATED" => Some("the session or token has ended: sign in again with `portcullis signin`"),

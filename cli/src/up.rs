@@ -26,12 +26,12 @@ pub(crate) async fn run(options: Up) -> anyhow::Result<()> {
     let data = DataFolder::open(&options.data_dir)?;
     let system = System::bind(&options, &data, &lifecycle).await?;
     let url = system.url();
-    let account = first_start::account(&options, &system).await?;
+    let account = first_start::account(&options, &system, &data).await?;
     let running = system.start();
 
     // Ctrl-C ends the wait as well: the services drain, and there is nothing more to prepare.
     tokio::select! {
-        prepared = first_start::prepare(&url, account) => prepared?,
+        prepared = first_start::prepare(&url, account, &data) => prepared?,
         () = lifecycle.draining() => {}
     }
     running.ended(GRACE).await

@@ -20,6 +20,12 @@ pub(crate) enum Command {
     Migrate,
     /// Makes an account, and ends. The password is read from standard input, one line.
     CreateAccount(CreateAccount),
+    /// Gives an account another password, ends its sessions, and ends. The password is read from standard input, one line.
+    SetPassword {
+        /// What the account signs in with.
+        #[arg(long)]
+        login: Login,
+    },
 }
 
 #[derive(Args)]

@@ -7,7 +7,7 @@ mod notice;
 mod session;
 mod token;
 
-pub(crate) use account::{Account, AccountState};
+pub(crate) use account::{Account, AccountChange, AccountInfo, AccountState};
 pub use account::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
 pub(crate) use audit::AuditEntry;
 pub(crate) use credential_use::{CredentialUse, DAYS_KEPT, day, day_text};

@@ -14,4 +14,4 @@ mod webhook;
 pub use audit::{AuditHead, AuditLogError, export_audit, verify_audit};
 pub use config::{Config, ConfigError, ServiceKeyConfig, WebhookConfig};
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
-pub use service::{AdministerError, RunError, Service, create_account, has_accounts, migrate};
+pub use service::{AdministerError, RunError, Service, create_account, has_accounts, migrate, set_password};

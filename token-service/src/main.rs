@@ -1,7 +1,7 @@
 //! The token-service as a process of its own.
 
 mod arguments;
-mod create_account;
+mod operate;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,7 +29,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = Config::load(&arguments.config)?;
     match arguments.command {
         Some(Command::Migrate) => return Ok(token_service::migrate(&config).await?),
-        Some(Command::CreateAccount(account)) => return create_account::run(&config, account).await,
+        Some(Command::CreateAccount(account)) => return operate::create_account(&config, account).await,
+        Some(Command::SetPassword { login }) => return operate::set_password(&config, &login).await,
         None => {}
     }
     let _telemetry = telemetry::init("token-service", &config.telemetry)?;

@@ -8,10 +8,10 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use crate::domain::NewAccount;
+use crate::domain::{AccountChange, Login, NewAccount, NewPassword};
 use crate::grpc::{self, Authority, Policy};
 use crate::password::{HashError, Passwords};
-use crate::store::{CreateAccountError, MIGRATIONS, Store};
+use crate::store::{AdministrationError, CreateAccountError, MIGRATIONS, SessionError, Store};
 use crate::webhook::Webhook;
 use crate::{Config, ConfigError, housekeeping};
 
@@ -198,6 +198,12 @@ pub enum AdministerError {
     /// The account exists.
     #[error("an account of this login exists already")]
     LoginTaken,
+    /// The account does not exist.
+    #[error("there is no account of this login")]
+    NoSuchAccount,
+    /// The account cannot be changed so.
+    #[error("the account was not changed")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database did not keep the account.
     #[error("the database did not keep the account")]
     Storage(#[from] storage::StorageError),
@@ -214,6 +220,15 @@ impl From<CreateAccountError> for AdministerError {
         match error {
             CreateAccountError::LoginTaken => Self::LoginTaken,
             CreateAccountError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl From<AdministrationError> for AdministerError {
+    fn from(error: AdministrationError) -> Self {
+        match error {
+            AdministrationError::Session(SessionError::Storage(error)) => Self::Storage(error),
+            error => Self::Refused(Box::new(error)),
         }
     }
 }
@@ -242,6 +257,21 @@ pub async fn create_account(config: &Config, account: NewAccount) -> Result<Acco
     let id = store.create_account(&account.login, &account.name, &hash, account.role, None, now).await?;
     store.close().await;
     Ok(id)
+}
+
+/// Gives an account another password as the operator, and ends all of its sessions.
+///
+/// # Errors
+/// Where there is no such account or the database cannot keep the change.
+pub async fn set_password(config: &Config, login: &Login, password: NewPassword) -> Result<(), AdministerError> {
+    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+    database.check_schema(&MIGRATIONS).await?;
+    let hash = Passwords::new(1)?.hash(password).await?;
+    let store = Store::new(database);
+    let account = store.account_by_login(login).await?.ok_or(AdministerError::NoSuchAccount)?;
+    store.administer(account.id, &AccountChange::Password { hash }, None, Clock::system().now()).await?;
+    store.close().await;
+    Ok(())
 }
 
 /// Whether the database holds an account.

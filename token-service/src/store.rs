@@ -2,6 +2,7 @@
 //! one statement, and nothing waits for anything else inside a transaction.
 
 mod account;
+mod administration;
 mod audit;
 mod change;
 mod credential;
@@ -13,6 +14,7 @@ mod session;
 mod token;
 
 pub(crate) use account::CreateAccountError;
+pub(crate) use administration::AdministrationError;
 pub(crate) use audit::{AuditError, AuditRow};
 pub(crate) use credential::Introspected;
 pub(crate) use session::{EndSessionsError, SessionError};

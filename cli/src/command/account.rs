@@ -1,13 +1,75 @@
+use serde_json::{Map, Value};
+
 use super::{Caller, password};
+use crate::api::{ApiError, Parameters, text};
 use crate::arguments::Account;
-use crate::output;
+use crate::output::{self, cell, objects};
 
 pub(super) async fn run(caller: &Caller, command: Account) -> anyhow::Result<()> {
-    let Account::Create { login, name, administrator, password: from } = command;
-    let password = password(&from, &format!("Password for {login}: "))?;
-    let mut parameters =
-        vec![("login", login), ("accountPassword", password.to_string()), ("administrator", administrator.to_string())];
-    parameters.extend(name.map(|name| ("name", name)));
-    let answer = caller.api.call("users.account.CreateAccount", parameters).await?;
-    output::answer(caller.output, &answer, |answer| output::cell(answer, "uid"))
+    match command {
+        Account::Create { login, name, administrator, password: from } => {
+            let password = password(&from, &format!("Password for {login}: "))?;
+            let mut parameters = vec![
+                ("login", login),
+                ("accountPassword", password.to_string()),
+                ("administrator", administrator.to_string()),
+            ];
+            parameters.extend(name.map(|name| ("name", name)));
+            let answer = caller.api.call("users.account.CreateAccount", parameters).await?;
+            output::answer(caller.output, &answer, |answer| cell(answer, "uid"))
+        }
+        Account::List { search } => list(caller, search.unwrap_or_default()).await,
+        Account::Disable { login } => change(caller, &login, "users.account.DisableAccount", Vec::new()).await,
+        Account::Enable { login } => change(caller, &login, "users.account.EnableAccount", Vec::new()).await,
+        Account::Delete { login } => change(caller, &login, "users.account.DeleteAccount", Vec::new()).await,
+        Account::SetPassword { login, password: from } => {
+            let password = password(&from, &format!("Password for {login}: "))?;
+            let parameters = vec![("accountPassword", password.to_string())];
+            change(caller, &login, "users.account.SetAccountPassword", parameters).await
+        }
+    }
+}
+
+/// All pages in one answer.
+async fn list(caller: &Caller, search: String) -> anyhow::Result<()> {
+    let accounts: Vec<Value> = found(caller, search).await?.into_iter().map(Value::from).collect();
+    let answer =
+        Map::from_iter([("result".to_owned(), Value::from(0)), ("accounts".to_owned(), Value::from(accounts))]);
+    output::answer(caller.output, &answer, table)
+}
+
+fn table(answer: &Map<String, Value>) -> String {
+    let rows = objects(answer, "accounts").into_iter().map(|account| {
+        let role = if account.get("administrator") == Some(&Value::Bool(true)) { "administrator" } else { "member" };
+        let state = if account.get("disabled") == Some(&Value::Bool(true)) { "disabled" } else { "active" };
+        let (role, state) = (role.to_owned(), state.to_owned());
+        [cell(account, "uid"), cell(account, "login"), cell(account, "name"), role, state, cell(account, "createdOn")]
+    });
+    output::table(["number", "login", "name", "role", "state", "created on"], rows)
+}
+
+async fn change(caller: &Caller, login: &str, method: &str, mut parameters: Parameters) -> anyhow::Result<()> {
+    let accounts = found(caller, login.to_owned()).await?;
+    let account = accounts.iter().find(|account| text(account, "login") == login.to_lowercase());
+    let Some(account) = account else {
+        return Err(ApiError::NoSuchAccount(login.to_owned()).into());
+    };
+    parameters.push(("uid", cell(account, "uid")));
+    let answer = caller.api.call(method, parameters).await?;
+    output::answer(caller.output, &answer, |_| String::new())
+}
+
+/// The accounts whose login holds a text.
+async fn found(caller: &Caller, search: String) -> Result<Vec<Map<String, Value>>, ApiError> {
+    let mut accounts = Vec::new();
+    let mut after = 0;
+    loop {
+        let parameters = vec![("search", search.clone()), ("after", after.to_string())];
+        let page = caller.api.call("users.account.GetAccounts", parameters).await?;
+        accounts.extend(objects(&page, "accounts").into_iter().cloned());
+        match page.get("next").and_then(Value::as_i64) {
+            Some(next) => after = next,
+            None => return Ok(accounts),
+        }
+    }
 }

@@ -1,8 +1,7 @@
-use anyhow::Context;
 use serde_json::{Map, Value, json};
 
 use super::Caller;
-use crate::arguments::Env;
+use crate::arguments::{Env, NodeGroup};
 use crate::output::{self, cell, object, objects};
 
 /// How an answer is told to people.
@@ -17,7 +16,7 @@ pub(super) async fn run(caller: &Caller, command: Env) -> anyhow::Result<()> {
         Env::Stop { name } => ("StopEnv", named(&name), nothing),
         Env::Delete { name } => ("DeleteEnv", named(&name), nothing),
         Env::Create { name, nodes } => {
-            let nodes = nodes.iter().map(|node| parse_node(node)).collect::<anyhow::Result<Vec<_>>>()?;
+            let nodes: Vec<Value> = nodes.iter().map(node_group).collect();
             let environment = json!({ "shortdomain": name });
             let parameters = vec![("env", environment.to_string()), ("nodes", Value::from(nodes).to_string())];
             ("CreateEnvironment", parameters, created)
@@ -27,15 +26,9 @@ pub(super) async fn run(caller: &Caller, command: Env) -> anyhow::Result<()> {
     output::answer(caller.output, &answer, people)
 }
 
-/// `worker:2` is two nodes of the template `worker`, in a group of that name.
-fn parse_node(text: &str) -> anyhow::Result<Value> {
-    let (template, count) = match text.split_once(':') {
-        None => (text, 1),
-        Some((template, count)) => {
-            (template, count.parse::<u32>().with_context(|| format!("{text:?}: the count is no number"))?)
-        }
-    };
-    Ok(json!({ "nodeType": template, "nodeGroup": template, "count": count }))
+/// A group is called like its template.
+fn node_group(group: &NodeGroup) -> Value {
+    json!({ "nodeType": group.template, "nodeGroup": group.template, "count": group.count })
 }
 
 fn nothing(_: &Map<String, Value>) -> String {

@@ -1,10 +1,10 @@
-use anyhow::bail;
 use serde_json::{Map, Value};
 
 use super::{Caller, password, secret};
 use crate::api::{Parameters, text};
 use crate::arguments::{Confinement, Password, Token};
 use crate::credentials;
+use crate::exit::Usage;
 use crate::output::{self, cell, object, objects};
 
 pub(super) async fn run(caller: &Caller, command: Token) -> anyhow::Result<()> {
@@ -74,7 +74,7 @@ async fn delete(caller: &Caller, ids: &[i64], all: bool, from: &Password) -> any
 async fn revoke_current(caller: &Caller) -> anyhow::Result<()> {
     // Not the kept session: that is ended by signing out.
     if !credentials::is_given() {
-        bail!("set PORTCULLIS_TOKEN to the token that is to end");
+        return Err(Usage("set PORTCULLIS_TOKEN to the token that is to end").into());
     }
     let answer = caller.api.call("users.authentication.RevokeCurrentToken", Vec::new()).await?;
     output::answer(caller.output, &answer, |_| String::new())

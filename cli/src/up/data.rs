@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use environment_service::Template;
 use serde::Deserialize;
 use storage::DatabaseUrl;
+use token_service::Login;
 use zeroize::Zeroizing;
 
 /// What the first start offers to run. Whoever runs the system adds to the file.
@@ -21,6 +22,9 @@ command = ["/bin/sh", "-c", "echo serving; while :; do sleep 5; echo still servi
 name = "worker"
 command = ["/bin/sh", "-c", "echo working; while :; do sleep 5; echo still working; done"]
 "#;
+
+/// There while the first start is not complete: it holds the login of its account.
+const FIRST_START: &str = "first-start";
 
 /// The folder in which everything is kept, locked against a second system in it.
 pub(super) struct DataFolder {
@@ -85,19 +89,47 @@ impl DataFolder {
         Ok(templates.template)
     }
 
-    /// A file for the owner only, filled when it is made: whole or not at all.
+    /// The login of the account whose first start has begun and is not complete.
+    pub(super) fn first_start(&self) -> anyhow::Result<Option<Login>> {
+        let path = self.path.join(FIRST_START);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| path.display().to_string()),
+        };
+        text.trim().parse().map(Some).with_context(|| path.display().to_string())
+    }
+
+    /// Notes, before anything is made, that the first start has begun.
+    pub(super) fn begin_first_start(&self, login: &Login) -> anyhow::Result<()> {
+        self.write(FIRST_START, login.as_str()).with_context(|| FIRST_START.to_owned())
+    }
+
+    /// Notes, after everything is made and told, that the first start is complete.
+    pub(super) fn complete_first_start(&self) -> anyhow::Result<()> {
+        let remove = || -> io::Result<()> {
+            std::fs::remove_file(self.path.join(FIRST_START))?;
+            File::open(&self.path)?.sync_all()
+        };
+        remove().with_context(|| FIRST_START.to_owned())
+    }
+
+    /// A file for the owner only, filled when it is made.
     fn secret(&self, name: &str, content: impl FnOnce() -> Zeroizing<String>) -> anyhow::Result<PathBuf> {
         let path = self.path.join(name);
-        let write = || -> io::Result<()> {
-            let beside = self.path.join(format!("{name}.new"));
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-            file.write_all(content().as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(beside, &path)
-        };
         if !path.exists() {
-            write().with_context(|| path.display().to_string())?;
+            self.write(name, &content()).with_context(|| path.display().to_string())?;
         }
         Ok(path)
+    }
+
+    /// Writes a file for the owner only: whole or not at all.
+    fn write(&self, name: &str, content: &str) -> io::Result<()> {
+        let beside = self.path.join(format!("{name}.new"));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(beside, self.path.join(name))?;
+        File::open(&self.path)?.sync_all()
     }
 }

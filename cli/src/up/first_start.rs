@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use token_service::{NewAccount, NewPassword, Role};
+use token_service::{Login, NewAccount, NewPassword, Role};
 use zeroize::Zeroizing;
 
-use super::System;
+use super::{DataFolder, System};
 use crate::api::{Api, ApiError, text};
 use crate::arguments::Up;
 use crate::output;
@@ -18,32 +18,62 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the example is called.
 const EXAMPLE: &str = "my-project";
 
+/// What the example's token is called.
+const TOKEN: &str = "first steps";
+
+/// Who the account is where nobody says.
+const LOGIN: &str = "admin";
+
 /// The account that was just made.
 pub(super) struct FirstAccount {
-    login: String,
+    login: Login,
     password: Zeroizing<String>,
 }
 
-/// Makes the account of the first start, and prints its password this once; later starts make none.
-pub(super) async fn account(options: &Up, system: &System) -> anyhow::Result<Option<FirstAccount>> {
-    if system.has_accounts().await? {
-        return Ok(None);
-    }
-    let given = options.password.clone().map(Zeroizing::new);
-    let password = given.clone().unwrap_or_else(random_password);
-    let account = NewAccount {
-        login: options.login.parse().context("--login")?,
-        name: options.login.clone(),
-        password: NewPassword::try_from(password.to_string()).context("--password")?,
-        role: Role::Administrator,
+/// Makes the account of the first start, and prints its password this once. A first start that was cut short is taken up
+/// again: its account gets another password, since nobody may have seen the first one. Later starts make no account.
+pub(super) async fn account(options: &Up, system: &System, data: &DataFolder) -> anyhow::Result<Option<FirstAccount>> {
+    let (begun, made) = (data.first_start()?, system.has_accounts().await?);
+    let password = options.password.clone().map_or_else(random_password, Zeroizing::new);
+    let new_password = || NewPassword::try_from(password.to_string()).context("--password");
+    let login = match begun {
+        None if made => {
+            note_unused(options);
+            return Ok(None);
+        }
+        Some(login) if made => {
+            system.set_password(&login, new_password()?).await?;
+            login
+        }
+        _ => {
+            let login: Login = options.login.as_deref().unwrap_or(LOGIN).parse().context("--login")?;
+            let password = new_password()?;
+            data.begin_first_start(&login)?;
+            let name = options.login.clone().unwrap_or_else(|| login.to_string());
+            let account = NewAccount { login: login.clone(), name, password, role: Role::Administrator };
+            system.create_account(account).await?;
+            login
+        }
     };
-    let login = account.login.to_string();
-    system.create_account(account).await?;
     output::line(&format!("account   {login}"))?;
-    if given.is_none() {
+    if options.password.is_none() {
         output::line(&format!("password  {}   (shown only this once)", password.as_str()))?;
     }
     Ok(Some(FirstAccount { login, password }))
+}
+
+/// Says what was given in vain.
+fn note_unused(options: &Up) {
+    let given = match (&options.login, &options.password) {
+        (None, None) => return,
+        (Some(_), None) => "--login is",
+        (None, Some(_)) => "--password is",
+        (Some(_), Some(_)) => "--login and --password are",
+    };
+    eprintln!(
+        "note: {given} not used: there is an account already; `portcullis account create` makes another, \
+         `portcullis account set-password` gives one another password"
+    );
 }
 
 /// Twenty letters and digits: some 119 random bits.
@@ -53,10 +83,10 @@ fn random_password() -> Zeroizing<String> {
 }
 
 /// Waits until calls can be served, makes the example where this is the first start, and prints what to try.
-pub(super) async fn prepare(url: &str, account: Option<FirstAccount>) -> anyhow::Result<()> {
+pub(super) async fn prepare(url: &str, account: Option<FirstAccount>, data: &DataFolder) -> anyhow::Result<()> {
     until_ready(url).await?;
-    let token = match account {
-        Some(account) => Some(example(url, &account).await.context("the example environment")?),
+    let token = match &account {
+        Some(account) => Some(example(url, account).await.context("the example environment")?),
         None => None,
     };
     output::line(&format!("api       {url}/1.0/"))?;
@@ -64,6 +94,9 @@ pub(super) async fn prepare(url: &str, account: Option<FirstAccount>) -> anyhow:
     let path = "1.0/environment/control/rest/stopenv";
     let token = token.as_ref().map_or("$TOKEN", |token| token.as_str());
     output::line(&format!("try       curl -H 'Authorization: Bearer {token}' '{url}/{path}?envName={EXAMPLE}'"))?;
+    if account.is_some() {
+        data.complete_first_start()?;
+    }
     Ok(())
 }
 
@@ -87,7 +120,7 @@ async fn until_ready(url: &str) -> anyhow::Result<()> {
 
 /// Makes the environment and a token that can list, inspect, start and stop it, through the API like anybody.
 async fn example(url: &str, account: &FirstAccount) -> anyhow::Result<Zeroizing<String>> {
-    let (login, password) = (account.login.clone(), account.password.to_string());
+    let (login, password) = (account.login.to_string(), account.password.to_string());
     let signin = vec![("login", login), ("password", password.clone())];
     let session = Api::new(url, None)?.call_public("users.authentication.Signin", signin).await?;
     let api = Api::new(url, Some(Zeroizing::new(text(&session, "session").to_owned())))?;
@@ -101,12 +134,23 @@ async fn example(url: &str, account: &FirstAccount) -> anyhow::Result<Zeroizing<
         Err(ApiError::Refused { reason, .. }) if reason == "ALREADY_EXISTS" => {}
         Err(error) => return Err(error.into()),
     }
-    let create = vec![
-        ("description", "first steps".to_owned()),
-        ("tokenTemplate", "IDE Plugins".to_owned()),
-        ("password", password),
-    ];
+    delete_tokens_of_before(&api, &password).await?;
+    let create =
+        vec![("description", TOKEN.to_owned()), ("tokenTemplate", "IDE Plugins".to_owned()), ("password", password)];
     let token = api.call("users.authentication.CreateToken", create).await?;
     api.call("users.authentication.Signout", Vec::new()).await?;
     Ok(Zeroizing::new(text(&output::object(&token, "token"), "key").to_owned()))
+}
+
+/// An earlier first start that was cut short may have made one, whose value nobody has.
+async fn delete_tokens_of_before(api: &Api, password: &str) -> Result<(), ApiError> {
+    let tokens = api.call("users.authentication.GetTokens", Vec::new()).await?;
+    let tokens = output::objects(&tokens, "apiTokens");
+    let ids = tokens.into_iter().filter(|token| text(token, "description") == TOKEN);
+    let ids: Vec<String> = ids.map(|token| output::cell(token, "id")).collect();
+    if !ids.is_empty() {
+        let delete = vec![("ids", ids.join(",")), ("password", password.to_owned())];
+        api.call("users.authentication.DeleteTokens", delete).await?;
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::AccountId;
 use anyhow::Context;
 use lifecycle::Lifecycle;
-use token_service::{NewAccount, ServiceKeyConfig};
+use token_service::{Login, NewAccount, NewPassword, ServiceKeyConfig};
 use tokio::task::JoinHandle;
 
 use super::data::DataFolder;
@@ -94,6 +94,10 @@ impl System {
         token_service::create_account(&self.token_config, account).await.context("token-service")
     }
 
+    pub(super) async fn set_password(&self, login: &Login, password: NewPassword) -> anyhow::Result<()> {
+        token_service::set_password(&self.token_config, login, password).await.context("token-service")
+    }
+
     /// Begins to serve.
     pub(super) fn start(self) -> Running {
         let Self { token, environment, gateway, lifecycle, .. } = self;
@@ -130,10 +134,39 @@ impl Running {
             let ended = tokio::select! {
                 ended = service => ended.context("a service panicked").and_then(|ended| ended),
                 () = self.lifecycle.aborted() => Err(anyhow::anyhow!("stopped before everything had ended")),
+                () = tokio::time::sleep(grace) => Err(anyhow::anyhow!("a service did not end in time")),
             };
             let drained = stage.drained(grace).await.context("a service did not drain");
             result = result.and(ended).and(drained);
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service that ends when it is told to.
+    fn obedient(lifecycle: &Lifecycle) -> (JoinHandle<anyhow::Result<()>>, Lifecycle) {
+        let stage = Lifecycle::new();
+        let draining = stage.draining();
+        let service = async move {
+            draining.await;
+            anyhow::Ok(())
+        };
+        (serve("obedient", service, lifecycle), stage)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_does_not_end_holds_nothing_up_for_ever() {
+        let lifecycle = Lifecycle::new();
+        let endless = serve("endless", std::future::pending::<anyhow::Result<()>>(), &lifecycle);
+        let services = [obedient(&lifecycle), (endless, Lifecycle::new()), obedient(&lifecycle)];
+        lifecycle.begin_drain();
+        let started = tokio::time::Instant::now();
+        let ended = Running { services, lifecycle }.ended(Duration::from_secs(60)).await;
+        assert_eq!(ended.unwrap_err().to_string(), "a service did not end in time");
+        assert_eq!(started.elapsed(), Duration::from_secs(60), "the others took no time");
     }
 }

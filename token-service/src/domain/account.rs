@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use access::AccountId;
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 /// What an account may do beyond using the platform.
@@ -30,6 +31,50 @@ pub(crate) struct Account {
     pub(crate) email: String,
     pub(crate) password_hash: String,
     pub(crate) state: AccountState,
+}
+
+/// An account as administrators see it.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountInfo {
+    pub(crate) id: AccountId,
+    pub(crate) login: String,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) role: Role,
+    pub(crate) state: AccountState,
+    pub(crate) created_at: Timestamp,
+}
+
+/// What is done to an account from outside. Each ends all of its sessions.
+pub(crate) enum AccountChange {
+    /// Nobody can sign in, and its tokens open nothing.
+    Disable,
+    /// It is as it was before it was disabled, with its tokens.
+    Enable,
+    /// It is gone, and its tokens with it.
+    Delete,
+    /// It has another password.
+    Password {
+        /// PHC string of argon2id.
+        hash: String,
+    },
+}
+
+impl AccountChange {
+    /// What the audit log calls it.
+    pub(crate) fn action(&self) -> &'static str {
+        match self {
+            Self::Disable => "account.disable",
+            Self::Enable => "account.enable",
+            Self::Delete => "account.delete",
+            Self::Password { .. } => "password.set",
+        }
+    }
+
+    /// Whether nobody can sign in afterwards.
+    pub(crate) fn shuts(&self) -> bool {
+        matches!(self, Self::Disable | Self::Delete)
+    }
 }
 
 /// An account to be made.

@@ -22,6 +22,19 @@ pub(super) fn items(methods: &[&Method]) -> Vec<ApiListItem> {
     methods.iter().map(|method| item(method)).collect()
 }
 
+/// How many entries a page has at most, and where nothing is said.
+const LONGEST_PAGE: u32 = 1000;
+const USUAL_PAGE: u32 = 100;
+
+/// How many entries a call wants at once.
+pub(super) fn page_limit(wanted: Option<u32>) -> Result<u32, Failure> {
+    let limit = wanted.unwrap_or(USUAL_PAGE);
+    if (1..=LONGEST_PAGE).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Failure::invalid("limit", format!("must be 1 to {LONGEST_PAGE}")))
+}
+
 /// Which of an account's objects a call names.
 pub(super) fn selection(ids: &[i64], all: bool, what: &str) -> Result<Selection, Failure> {
     match (all, ids.is_empty()) {

@@ -1,15 +1,17 @@
 use std::sync::Arc;
 
-use access::{AccountId, AccountPermit, CredentialId, GrantedKind, ServicePermit, SessionPermit, SigningKey};
+use access::{
+    AccountId, AccountPermit, AdministratorPermit, CredentialId, GrantedKind, ServicePermit, SessionPermit, SigningKey,
+};
 use jiff::SignedDuration;
 use lifecycle::Clock;
 use proto::{Catalog, ErrorKind, Failure};
 use storage::StorageError;
 use zeroize::Zeroizing;
 
-use crate::domain::{AuditEntry, Session};
+use crate::domain::{AccountChange, AuditEntry, Session};
 use crate::password::Passwords;
-use crate::store::{EndSessionsError, SessionError, Store, TokenError};
+use crate::store::{AdministrationError, EndSessionsError, SessionError, Store, TokenError};
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -85,6 +87,19 @@ impl Authority {
 }
 
 impl Authority {
+    /// Changes an account for an administrator.
+    pub(crate) async fn administer(
+        &self,
+        permit: &AdministratorPermit,
+        uid: i64,
+        change: &AccountChange,
+    ) -> Result<(), Failure> {
+        let session = self.session(permit.session()).await?;
+        self.store.administer(AccountId(uid), change, Some(&session), self.clock.now()).await?;
+        tracing::info!(account.id = uid, by = session.account.0, action = change.action(), "an account was changed");
+        Ok(())
+    }
+
     /// Appends to the audit log what changes nothing else.
     pub(crate) async fn note(&self, entry: &AuditEntry) -> Result<(), Failure> {
         self.store.note(entry).await.map_err(storage_failure)
@@ -122,6 +137,18 @@ impl From<EndSessionsError> for Failure {
         match error {
             EndSessionsError::NotFound(_) => Self::new(ErrorKind::ObjectNotFound, error.to_string()),
             EndSessionsError::Session(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdministrationError> for Failure {
+    fn from(error: AdministrationError) -> Self {
+        match error {
+            AdministrationError::NotFound(_) => Self::new(ErrorKind::ObjectNotFound, error.to_string()),
+            AdministrationError::LastAdministrator => {
+                Self::invalid("uid", "must not be the last administrator's who can sign in")
+            }
+            AdministrationError::Session(error) => error.into(),
         }
     }
 }

@@ -4,12 +4,9 @@ use proto::token::v1::rpc::GetAuditLog;
 use proto::token::v1::{AuditEntry, GetAuditLogRequest, GetAuditLogResponse};
 
 use crate::grpc::Authority;
+use crate::grpc::answer::page_limit;
 use crate::grpc::authority::storage_failure;
 use crate::store::AuditRow;
-
-/// How many entries a page has at most, and where nothing is said.
-const LONGEST: u32 = 1000;
-const USUAL: u32 = 100;
 
 impl Handle<GetAuditLog> for Authority {
     async fn handle(
@@ -17,10 +14,7 @@ impl Handle<GetAuditLog> for Authority {
         permit: &SessionPermit,
         request: GetAuditLogRequest,
     ) -> Result<GetAuditLogResponse, Failure> {
-        let limit = request.limit.unwrap_or(USUAL);
-        if !(1..=LONGEST).contains(&limit) {
-            return Err(Failure::invalid("limit", format!("must be 1 to {LONGEST}")));
-        }
+        let limit = page_limit(request.limit)?;
         let before = request.before.unwrap_or(i64::MAX);
         if before < 1 {
             return Err(Failure::invalid("before", "must be the number of an entry"));

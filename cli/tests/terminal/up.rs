@@ -1,93 +1,9 @@
-//! `portcullis up` and the commands, as people run them.
-
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
-use std::path::Path;
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use tempfile::TempDir;
-use testkit::{ServiceProcess, eventually, free_port, process_alive};
-use tokio::io::AsyncWriteExt;
+use testkit::{eventually, process_alive};
 use tokio::process::Command;
 
-const PORTCULLIS: &str = env!("CARGO_BIN_EXE_portcullis");
-const PASSWORD: &str = "correct horse battery";
-
-/// A data folder, a port, and a home for the session that `signin` keeps.
-struct Home {
-    folder: TempDir,
-    url: String,
-    listen: String,
-}
-
-impl Drop for Home {
-    /// Nodes outlive the system by design, and must not outlive the test.
-    fn drop(&mut self) {
-        testkit::kill_processes_of(self.folder.path());
-    }
-}
-
-impl Home {
-    fn new() -> Self {
-        // The first test to come here installs it for all.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let listen = format!("127.0.0.1:{}", free_port());
-        Self { folder: tempfile::tempdir().unwrap(), url: format!("http://{listen}"), listen }
-    }
-
-    fn data(&self) -> String {
-        self.folder.path().join("data").display().to_string()
-    }
-
-    async fn up(&self, more: &[&str]) -> ServiceProcess {
-        let data = self.data();
-        let mut arguments = vec!["up", "--data-dir", &data, "--listen", &self.listen];
-        arguments.extend(more);
-        let system = ServiceProcess::start(Path::new(PORTCULLIS), &arguments, &[]).await;
-        // The last line that it prints is the one to try.
-        system.ready(|| async { system.log().contains("\ntry ") }).await;
-        assert_eq!(reqwest::get(format!("{}/readyz", self.url)).await.unwrap().status(), 200);
-        system
-    }
-
-    /// Runs a command with a line on its standard input.
-    async fn run(&self, arguments: &[&str], line: &str, token: Option<&str>) -> Output {
-        let mut command = Command::new(PORTCULLIS);
-        command.args(arguments).env_clear().env("PORTCULLIS_URL", &self.url);
-        command.env("PORTCULLIS_CREDENTIALS", self.folder.path().join("credentials.toml"));
-        command.envs(token.map(|token| ("PORTCULLIS_TOKEN", token)));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let written = stdin.write_all(format!("{line}\n").as_bytes()).await;
-        drop((stdin, written));
-        child.wait_with_output().await.unwrap()
-    }
-
-    /// The standard output of a command that has to succeed.
-    #[track_caller]
-    fn succeeded(output: Output) -> String {
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{errors}");
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-    }
-
-    async fn signin(&self) {
-        let output = self.run(&["signin", "--login", "admin", "--password-stdin"], PASSWORD, None).await;
-        assert_eq!(Self::succeeded(output), "signed in as admin");
-    }
-
-    async fn json(&self, arguments: &[&str]) -> serde_json::Value {
-        let arguments = [&["--output", "json"], arguments].concat();
-        serde_json::from_str(&Self::succeeded(self.run(&arguments, PASSWORD, None).await)).unwrap()
-    }
-
-    async fn nodes(&self) -> Vec<u32> {
-        let info = self.json(&["env", "info", "my-project"]).await;
-        let nodes = info["nodes"].as_array().unwrap();
-        nodes.iter().map(|node| u32::try_from(node["ctid"].as_u64().unwrap()).unwrap()).collect()
-    }
-}
+use crate::home::{Home, PASSWORD};
 
 #[tokio::test]
 async fn the_first_start_makes_an_account_an_example_and_a_line_to_try_and_the_second_finds_them() {
@@ -196,7 +112,7 @@ async fn whoever_has_a_token_ends_or_reports_it_from_a_terminal() {
 
     let revoke = ["token", "revoke-current"];
     let session = home.run(&revoke, "", None).await;
-    assert_eq!(session.status.code(), Some(1));
+    assert_eq!(session.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&session.stderr).contains("PORTCULLIS_TOKEN"));
     assert_eq!(Home::succeeded(home.run(&revoke, "", Some(&ended)).await), "");
     assert!(!works(&ended).await);
@@ -269,6 +185,22 @@ async fn what_needs_no_server_needs_none() {
     access::SigningKey::from_pem(&pem).unwrap();
     assert_eq!(home.run(&["no-such-command"], "", None).await.status.code(), Some(2));
     assert_eq!(home.run(&["env", "list"], "", None).await.status.code(), Some(3), "not signed in");
+}
+
+#[tokio::test]
+async fn what_is_wrong_about_a_command_is_named() {
+    let home = Home::new();
+    for (arguments, named) in [
+        (&["env", "create", "shop", "--node", "web:x"][..], "\"x\" is no number of nodes"),
+        (&["signin", "--login", "admin"], "use --password-stdin"),
+        (&["--url", "nowhere", "env", "list"], "--url"),
+        (&["--url", "ftp://127.0.0.1", "env", "list"], "http or https"),
+    ] {
+        let output = home.run(arguments, "", None).await;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(named), "{arguments:?}: {text}");
+    }
 }
 
 fn proto_permissions() -> usize {

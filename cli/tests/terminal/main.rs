@@ -1,0 +1,9 @@
+//! `portcullis up` and the commands, as people run them.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod accounts;
+mod first_start;
+mod home;
+mod proxies;
+mod up;

@@ -1,0 +1,18 @@
+use access::{AdministratorPermit, Handle};
+use proto::Failure;
+use proto::token::v1::rpc::DisableAccount;
+use proto::token::v1::{DisableAccountRequest, DisableAccountResponse};
+
+use crate::domain::AccountChange;
+use crate::grpc::Authority;
+
+impl Handle<DisableAccount> for Authority {
+    async fn handle(
+        &self,
+        permit: &AdministratorPermit,
+        request: DisableAccountRequest,
+    ) -> Result<DisableAccountResponse, Failure> {
+        self.administer(permit, request.uid, &AccountChange::Disable).await?;
+        Ok(DisableAccountResponse {})
+    }
+}
