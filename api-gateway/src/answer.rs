@@ -5,7 +5,9 @@ mod problem;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderName, StatusCode};
 use prost_reflect::DynamicMessage;
 use proto::{ErrorKind, Failure, Method};
@@ -66,6 +68,9 @@ impl Answer {
         let mut answer = Self { content_type: problem::CONTENT_TYPE, ..Self::json(status, kind.result(), body) };
         if let Some(challenge) = problem::challenge(failure).and_then(|text| HeaderValue::try_from(text).ok()) {
             answer.headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = failure.detail("retryAfter").and_then(|seconds| HeaderValue::try_from(seconds).ok()) {
+            answer.headers.insert(RETRY_AFTER, seconds);
         }
         answer
     }

@@ -133,7 +133,7 @@ pub struct Failure {
 }
 
 /// The details of a failure that have a name in the contract.
-const DETAILS: [&str; 3] = ["confinement", "parameter", "permission"];
+const DETAILS: [&str; 4] = ["confinement", "parameter", "permission", "retryAfter"];
 
 impl Failure {
     /// A failure whose text is for its caller: a sentence without a full stop, and without a secret.
@@ -160,7 +160,7 @@ impl Failure {
         Self::new(ErrorKind::Unavailable, format!("{part} is unavailable, try again")).because(source)
     }
 
-    /// Says which parameter, permission or confinement it is about, for programs.
+    /// Says which parameter, permission or confinement it is about, or after how many seconds to try again, for programs.
     #[must_use]
     pub fn with(mut self, detail: &'static str, value: impl Into<String>) -> Self {
         debug_assert!(DETAILS.contains(&detail), "{detail} is no detail of the contract");
@@ -187,7 +187,7 @@ impl Failure {
         &self.message
     }
 
-    /// A detail for programs: `parameter`, `permission`, `confinement`.
+    /// A detail for programs: `parameter`, `permission`, `confinement`, `retryAfter`.
     #[must_use]
     pub fn detail(&self, name: &str) -> Option<&str> {
         self.details.iter().find(|(detail, _)| *detail == name).map(|(_, value)| value.as_str())

@@ -9,6 +9,7 @@ use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use url::Url;
 
+use crate::domain::{Allowance, Throttle};
 use crate::store::DEFAULT_SESSION_IDLE_LIFETIME;
 use crate::webhook::Webhook;
 
@@ -48,6 +49,9 @@ pub struct Config {
     /// How many passwords are verified at once, 19 MiB each: 1 to 64. Default: 2.
     #[serde(default = "default_passwords_at_once")]
     pub passwords_at_once: usize,
+    /// How guessing is slowed down.
+    #[serde(default)]
+    pub throttle: ThrottleConfig,
     /// What is told of tokens that expire soon, and of values that were reported to be known to others. Default: nothing.
     #[serde(default)]
     pub webhook: Option<WebhookConfig>,
@@ -64,6 +68,43 @@ pub struct WebhookConfig {
     pub url: Url,
     /// The file that holds the secret by which messages are signed: `whsec_` and 24 to 64 bytes in base64.
     pub secret_file: PathBuf,
+}
+
+/// How guessing is slowed down: after the free tries each wrong one costs a wait, of 1 s at first, that doubles.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThrottleConfig {
+    /// How many wrong tries at an account in a row cost no wait: 0 to 100. One is forgotten each hour, all of them with the
+    /// right password. Default: 10.
+    pub account_free: u32,
+    /// How long the wait gets at most: 1 s to 1 h. Default: 60 s.
+    pub account_longest: SignedDuration,
+    /// How many wrong tries from an address (of IPv6: from its /64) cost no wait: 0 to 100,000. One is forgotten each five
+    /// minutes. Default: 100.
+    pub address_free: u32,
+    /// How long the wait gets at most: 1 s to 24 h. Default: 15 min.
+    pub address_longest: SignedDuration,
+}
+
+impl Default for ThrottleConfig {
+    fn default() -> Self {
+        Self {
+            account_free: 10,
+            account_longest: SignedDuration::from_secs(60),
+            address_free: 100,
+            address_longest: SignedDuration::from_mins(15),
+        }
+    }
+}
+
+impl From<ThrottleConfig> for Throttle {
+    fn from(config: ThrottleConfig) -> Self {
+        let allowance = |free, longest, recovery| Allowance { free, longest, recovery };
+        Self {
+            account: allowance(config.account_free, config.account_longest, SignedDuration::from_hours(1)),
+            address: allowance(config.address_free, config.address_longest, SignedDuration::from_mins(5)),
+        }
+    }
 }
 
 /// A service that may ask the authority.
@@ -178,6 +219,7 @@ impl Config {
             tokens_per_account: default_tokens_per_account(),
             expiry_notice: default_expiry_notice(),
             passwords_at_once: default_passwords_at_once(),
+            throttle: ThrottleConfig::default(),
             webhook: None,
             telemetry: TelemetryConfig::default(),
         }
@@ -214,6 +256,14 @@ impl Config {
         let web = self.webhook.as_ref().is_none_or(|webhook| matches!(webhook.url.scheme(), "http" | "https"));
         range(web, "webhook.url", "an address of http or https")?;
         range((1..=64).contains(&self.passwords_at_once), "passwords_at_once", "1 to 64")?;
+        let ThrottleConfig { account_free, account_longest, address_free, address_longest } = self.throttle;
+        let second = SignedDuration::from_secs(1);
+        range(account_free <= 100, "throttle.account_free", "0 to 100")?;
+        range(address_free <= 100_000, "throttle.address_free", "0 to 100,000")?;
+        let account = (second..=SignedDuration::from_hours(1)).contains(&account_longest);
+        range(account, "throttle.account_longest", "1 s to 1 h")?;
+        let address = (second..=SignedDuration::from_hours(24)).contains(&address_longest);
+        range(address, "throttle.address_longest", "1 s to 24 h")?;
         self.service_keys().map(drop)
     }
 

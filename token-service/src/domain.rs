@@ -5,6 +5,7 @@ mod audit;
 mod credential_use;
 mod notice;
 mod session;
+mod throttle;
 mod token;
 
 pub(crate) use account::{Account, AccountChange, AccountInfo, AccountState};
@@ -13,6 +14,7 @@ pub(crate) use audit::AuditEntry;
 pub(crate) use credential_use::{CredentialUse, DAYS_KEPT, day, day_text};
 pub(crate) use notice::{Notice, NoticeKind};
 pub(crate) use session::{NewSession, OpenSession, Session};
+pub(crate) use throttle::{Allowance, Guessed, Subject, Throttle, Tries};
 pub(crate) use token::{
     ApiSet, ApiSetError, Description, DescriptionError, Expiry, ExpiryError, LastUse, NewExpiry, NewToken, NewValue,
     Selection, Token, TokenChange, environments, networks,

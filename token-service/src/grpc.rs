@@ -2,6 +2,7 @@
 
 mod answer;
 mod authority;
+mod guess;
 mod rpc {
     //! One file for each method.
     automod::dir!("src/grpc/rpc");

@@ -28,5 +28,6 @@ async fn forget(store: &Store, clock: &Clock) -> Result<(), StorageError> {
     store.forget_sessions(now).await?;
     store.forget_uses(now).await?;
     store.forget_changes(now).await?;
+    store.forget_guesses(now).await?;
     store.forget_notices(now).await
 }

@@ -12,6 +12,6 @@ mod store;
 mod webhook;
 
 pub use audit::{AuditHead, AuditLogError, export_audit, verify_audit};
-pub use config::{Config, ConfigError, ServiceKeyConfig, WebhookConfig};
+pub use config::{Config, ConfigError, ServiceKeyConfig, ThrottleConfig, WebhookConfig};
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
 pub use service::{AdministerError, RunError, Service, create_account, has_accounts, migrate, set_password};

@@ -106,6 +106,7 @@ impl Service {
                 sessions_per_account: config.sessions_per_account.into(),
                 tokens_per_account: config.tokens_per_account.into(),
                 expiry_notice: config.expiry_notice,
+                throttle: config.throttle.into(),
             },
         });
 

@@ -3,6 +3,7 @@
 
 mod account;
 mod administration;
+mod attempt;
 mod audit;
 mod change;
 mod credential;

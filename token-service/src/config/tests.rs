@@ -37,6 +37,11 @@ fn each_flaw_names_its_key() {
         (with("tokens_per_account = 0"), "tokens_per_account"),
         (with("passwords_at_once = 65"), "passwords_at_once"),
         (with("listen = \"nowhere\""), "listen"),
+        (load(&format!("{COMPLETE}[throttle]\naccount_free = 101")).unwrap_err(), "throttle.account_free"),
+        (load(&format!("{COMPLETE}[throttle]\naccount_longest = \"0s\"")).unwrap_err(), "throttle.account_longest"),
+        (load(&format!("{COMPLETE}[throttle]\naddress_free = 100001")).unwrap_err(), "throttle.address_free"),
+        (load(&format!("{COMPLETE}[throttle]\naddress_longest = \"25h\"")).unwrap_err(), "throttle.address_longest"),
+        (load(&format!("{COMPLETE}[throttle]\nfree = 1")).unwrap_err(), "free"),
         (load(&format!("{COMPLETE}[[service_keys]]\nname = \"x\"\nsha256 = \"00\"")).unwrap_err(), "sha256"),
     ] {
         assert!(error.contains(key), "{key}: {error}");

@@ -9,7 +9,7 @@ use proto::{Catalog, ErrorKind, Failure};
 use storage::StorageError;
 use zeroize::Zeroizing;
 
-use crate::domain::{AccountChange, AuditEntry, Session};
+use crate::domain::{AccountChange, AuditEntry, Guessed, Session, Throttle};
 use crate::password::Passwords;
 use crate::store::{AdministrationError, EndSessionsError, SessionError, Store, TokenError};
 
@@ -35,6 +35,7 @@ pub(crate) struct Policy {
     pub(crate) tokens_per_account: i64,
     /// How long before its expiry a token is said to expire soon.
     pub(crate) expiry_notice: SignedDuration,
+    pub(crate) throttle: Throttle,
 }
 
 impl std::ops::Deref for Authority {
@@ -74,8 +75,10 @@ impl Authority {
         let password = Zeroizing::new(password);
         let _turn = self.passwords.turn().await?;
         let session = self.session(permit).await?;
+        let guess = self.guess(Guessed::Password(session.account), &session.origin).await?;
         let stored = self.store.password_hash(session.account).await.map_err(storage_failure)?;
         if self.passwords.verify(password, stored).await? {
+            self.forgive(guess).await?;
             Ok(session)
         } else {
             let object = format!("account {}", session.account);

@@ -133,7 +133,12 @@ async fn one_administrator_stays() {
         let carol = Administrator { stage: &stage, session: carol };
 
         // Each shuts the other at the same moment: one of them is first, and the other's session has ended by then.
-        let (one, other) = tokio::join!(administrator.disable(2), carol.disable(1));
+        let requests = (
+            administrator.request(DisableAccountRequest { uid: 2 }).await,
+            carol.request(DisableAccountRequest { uid: 1 }).await,
+        );
+        let (mut client, mut others) = (stage.administration.clone(), stage.administration.clone());
+        let (one, other) = tokio::join!(client.disable_account(requests.0), others.disable_account(requests.1));
         assert_ne!(one.is_ok(), other.is_ok(), "{}: {one:?}, {other:?}", stage.engine);
         let (left, shut) = if one.is_ok() { (&administrator, 2) } else { (&carol, 1) };
         assert_invalid(left.disable(3 - shut).await, "uid");

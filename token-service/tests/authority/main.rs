@@ -14,6 +14,7 @@ mod replicas;
 mod sessions;
 mod stage;
 mod storage;
+mod throttle;
 mod tokens;
 mod upgrade;
 mod uses;

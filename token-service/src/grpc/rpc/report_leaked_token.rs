@@ -6,6 +6,7 @@ use proto::token::v1::rpc::ReportLeakedToken;
 use proto::token::v1::{ReportLeakedTokenRequest, ReportLeakedTokenResponse};
 use zeroize::Zeroizing;
 
+use crate::domain::Guessed;
 use crate::grpc::authority::storage_failure;
 use crate::grpc::{Authority, answer};
 
@@ -32,7 +33,9 @@ impl Handle<ReportLeakedToken> for Authority {
 
 async fn report(authority: &Authority, permit: &PublicPermit, value: &Credential) -> Result<(), Failure> {
     let now = authority.clock.now();
+    let guess = authority.guess(Guessed::Credential, permit.origin()).await?;
     let Some(held) = authority.store.held(value, now).await.map_err(storage_failure)? else { return Ok(()) };
+    authority.forgive(guess).await?;
     let (_, unknown) = answer::new_value();
     let dead = authority.store.report_leak(held, value.hash(), unknown, permit.origin(), now).await;
     if dead.map_err(storage_failure)? {

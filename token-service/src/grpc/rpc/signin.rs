@@ -5,7 +5,7 @@ use proto::{ErrorKind, Failure};
 use storage::StorageError;
 use zeroize::Zeroizing;
 
-use crate::domain::{Account, AccountState, AuditEntry, Login, NewSession};
+use crate::domain::{Account, AccountState, AuditEntry, Guessed, Login, NewSession};
 use crate::grpc::Authority;
 use crate::grpc::authority::storage_failure;
 use crate::password::HashError;
@@ -19,6 +19,8 @@ enum SigninError {
     Password(#[from] HashError),
     #[error("the database did not answer")]
     Storage(#[from] StorageError),
+    #[error(transparent)]
+    Refused(#[from] Failure),
 }
 
 impl From<SigninError> for Failure {
@@ -27,6 +29,7 @@ impl From<SigninError> for Failure {
             SigninError::WrongLogin => Self::new(ErrorKind::WrongLogin, error.to_string()),
             SigninError::Password(error) => error.into(),
             SigninError::Storage(error) => storage_failure(error),
+            SigninError::Refused(failure) => failure,
         }
     }
 }
@@ -74,15 +77,18 @@ async fn authenticate(
     origin: &Origin,
 ) -> Result<Account, SigninError> {
     let _turn = authority.passwords.turn().await?;
-    let account = match login.parse::<Login>() {
-        Ok(login) => authority.store.account_by_login(&login).await?,
-        Err(_) => None,
+    let login = login.parse::<Login>().ok();
+    let guess = authority.guess(Guessed::Login(login.as_ref()), origin).await?;
+    let account = match &login {
+        Some(login) => authority.store.account_by_login(login).await?,
+        None => None,
     };
     let known = account.as_ref().map(|account| account.id);
     let account = account.filter(|account| account.state == AccountState::Active);
     let stored = account.as_ref().map(|account| account.password_hash.clone());
     let right = authority.passwords.verify(password, stored).await?;
     if let Some(account) = account.filter(|_| right) {
+        authority.forgive(guess).await?;
         return Ok(account);
     }
     // What was typed as a login is not kept: it may be the password.
