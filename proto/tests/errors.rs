@@ -10,7 +10,8 @@ const HEAD: &str = "# Errors
 
 Every answer of the REST API is HTTP 200 with a member `result`: 0 for success, else one of the numbers below, with `error` (a
 sentence that names what is wrong), `reason` (a stable name for programs) and `source` (`JEL`). What a failure is about is told in
-members of its own: `parameter`, `permission`; `permissions` are those that open the method. A request that is none is answered so too,
+members of its own: `parameter`, `permission`; `permissions` are those that open the method; `retryAfter` is a number of seconds, in a
+problem the header `Retry-After` as well. A request that is none is answered so too,
 and its connection closed: one whose head has more than 64 KiB or 100 fields, or is malformed, or whose URL is not percent-encoded.
 
 A caller that accepts `application/problem+json` gets the true HTTP status and a body after RFC 9457 with the same

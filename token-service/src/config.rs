@@ -9,7 +9,7 @@ use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use url::Url;
 
-use crate::domain::{Allowance, Throttle};
+use crate::domain::{Allowance, PasswordRules, Throttle};
 use crate::store::DEFAULT_SESSION_IDLE_LIFETIME;
 use crate::webhook::Webhook;
 
@@ -46,6 +46,9 @@ pub struct Config {
     /// How long before its expiry a token is said to expire soon: 0 s to 365 days. Default: 7 days (`168h`).
     #[serde(default = "default_expiry_notice")]
     pub expiry_notice: SignedDuration,
+    /// How many characters a new password has at least: 8 to 64. Default: 12.
+    #[serde(default = "default_password_shortest")]
+    pub password_shortest: usize,
     /// How many passwords are verified at once, 19 MiB each: 1 to 64. Default: 2.
     #[serde(default = "default_passwords_at_once")]
     pub passwords_at_once: usize,
@@ -145,6 +148,10 @@ fn default_expiry_notice() -> SignedDuration {
     SignedDuration::from_hours(7 * 24)
 }
 
+fn default_password_shortest() -> usize {
+    12
+}
+
 fn default_passwords_at_once() -> usize {
     2
 }
@@ -218,6 +225,7 @@ impl Config {
             sessions_per_account: default_sessions_per_account(),
             tokens_per_account: default_tokens_per_account(),
             expiry_notice: default_expiry_notice(),
+            password_shortest: default_password_shortest(),
             passwords_at_once: default_passwords_at_once(),
             throttle: ThrottleConfig::default(),
             webhook: None,
@@ -255,6 +263,7 @@ impl Config {
         range(notice, "expiry_notice", "0 s to 365 days")?;
         let web = self.webhook.as_ref().is_none_or(|webhook| matches!(webhook.url.scheme(), "http" | "https"));
         range(web, "webhook.url", "an address of http or https")?;
+        range((8..=64).contains(&self.password_shortest), "password_shortest", "8 to 64")?;
         range((1..=64).contains(&self.passwords_at_once), "passwords_at_once", "1 to 64")?;
         let ThrottleConfig { account_free, account_longest, address_free, address_longest } = self.throttle;
         let second = SignedDuration::from_secs(1);
@@ -265,6 +274,11 @@ impl Config {
         let address = (second..=SignedDuration::from_hours(24)).contains(&address_longest);
         range(address, "throttle.address_longest", "1 s to 24 h")?;
         self.service_keys().map(drop)
+    }
+
+    /// What passwords have to be.
+    pub(crate) fn password_rules(&self) -> PasswordRules {
+        PasswordRules { shortest: self.password_shortest }
     }
 
     pub(crate) fn service_keys(&self) -> Result<ServiceKeys, ConfigError> {

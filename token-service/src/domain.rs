@@ -4,15 +4,18 @@ mod account;
 mod audit;
 mod credential_use;
 mod notice;
+mod password;
 mod session;
 mod throttle;
 mod token;
 
 pub(crate) use account::{Account, AccountChange, AccountInfo, AccountState};
-pub use account::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
+pub use account::{Login, LoginError, NewAccount, Role};
 pub(crate) use audit::AuditEntry;
 pub(crate) use credential_use::{CredentialUse, DAYS_KEPT, day, day_text};
 pub(crate) use notice::{Notice, NoticeKind};
+pub(crate) use password::{AcceptedPassword, PasswordRules, normalized};
+pub use password::{NewPassword, PasswordError};
 pub(crate) use session::{NewSession, OpenSession, Session};
 pub(crate) use throttle::{Allowance, Guessed, Subject, Throttle, Tries};
 pub(crate) use token::{

@@ -14,7 +14,7 @@ use rustix::process::setpriority_process;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use crate::domain::NewPassword;
+use crate::domain::{AcceptedPassword, normalized};
 
 /// OWASP's parameters for argon2id: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -96,7 +96,7 @@ impl Passwords {
     }
 
     /// The PHC string to store for a new password.
-    pub(crate) async fn hash(&self, password: NewPassword) -> Result<String, HashError> {
+    pub(crate) async fn hash(&self, password: AcceptedPassword) -> Result<String, HashError> {
         self.in_turn(move |hasher| hasher.hash(password.expose().as_bytes())).await
     }
 
@@ -104,7 +104,8 @@ impl Passwords {
     pub(crate) async fn verify(&self, password: Zeroizing<String>, stored: Option<String>) -> Result<bool, HashError> {
         let known = stored.is_some();
         let stored = stored.map_or_else(|| Arc::clone(&self.decoy), Arc::from);
-        let right = self.in_turn(move |hasher| hasher.verify(password.as_bytes(), &stored)).await?;
+        let verify = move |hasher: &mut Hasher| hasher.verify(normalized(&password).as_bytes(), &stored);
+        let right = self.in_turn(verify).await?;
         Ok(right && known)
     }
 
@@ -194,6 +195,7 @@ mod tests {
     use argon2::PasswordHasher;
 
     use super::*;
+    use crate::domain::PasswordRules;
 
     fn text(password: &str) -> Zeroizing<String> {
         Zeroizing::new(password.to_owned())
@@ -202,7 +204,8 @@ mod tests {
     #[tokio::test]
     async fn only_the_stored_password_is_right() {
         let passwords = Passwords::new(1).unwrap();
-        let stored = passwords.hash("correct horse battery".to_owned().try_into().unwrap()).await.unwrap();
+        let chosen = "correct horse battery".to_owned().into();
+        let stored = passwords.hash(PasswordRules { shortest: 12 }.accept(&chosen, "").unwrap()).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert!(passwords.verify(text("correct horse battery"), Some(stored.clone())).await.unwrap());
         assert!(!passwords.verify(text("correct horse batterz"), Some(stored.clone())).await.unwrap());

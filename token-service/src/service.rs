@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use crate::domain::{AccountChange, Login, NewAccount, NewPassword};
+use crate::domain::{AcceptedPassword, AccountChange, Login, NewAccount, NewPassword, PasswordError};
 use crate::grpc::{self, Authority, Policy};
 use crate::password::{HashError, Passwords};
 use crate::store::{AdministrationError, CreateAccountError, MIGRATIONS, SessionError, Store};
@@ -107,6 +107,7 @@ impl Service {
                 tokens_per_account: config.tokens_per_account.into(),
                 expiry_notice: config.expiry_notice,
                 throttle: config.throttle.into(),
+                passwords: config.password_rules(),
             },
         });
 
@@ -193,6 +194,9 @@ pub enum AdministerError {
     /// The database cannot be brought to this version.
     #[error("the migration failed")]
     Migrate(#[from] MigrateError),
+    /// The rules do not allow the password.
+    #[error("the password {0}")]
+    Weak(PasswordError),
     /// The password was not hashed.
     #[error("the password cannot be hashed")]
     Password(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -250,9 +254,10 @@ pub async fn migrate(config: &Config) -> Result<(), AdministerError> {
 /// # Errors
 /// Where the login is taken or the database cannot keep it.
 pub async fn create_account(config: &Config, account: NewAccount) -> Result<AccountId, AdministerError> {
+    let password = accepted(config, &account.password, &account.login)?;
     let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
     database.check_schema(&MIGRATIONS).await?;
-    let hash = Passwords::new(1)?.hash(account.password).await?;
+    let hash = Passwords::new(1)?.hash(password).await?;
     let store = Store::new(database);
     let now = Clock::system().now();
     let id = store.create_account(&account.login, &account.name, &hash, account.role, None, now).await?;
@@ -265,6 +270,7 @@ pub async fn create_account(config: &Config, account: NewAccount) -> Result<Acco
 /// # Errors
 /// Where there is no such account or the database cannot keep the change.
 pub async fn set_password(config: &Config, login: &Login, password: NewPassword) -> Result<(), AdministerError> {
+    let password = accepted(config, &password, login)?;
     let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
     database.check_schema(&MIGRATIONS).await?;
     let hash = Passwords::new(1)?.hash(password).await?;
@@ -273,6 +279,10 @@ pub async fn set_password(config: &Config, login: &Login, password: NewPassword)
     store.administer(account.id, &AccountChange::Password { hash }, None, Clock::system().now()).await?;
     store.close().await;
     Ok(())
+}
+
+fn accepted(config: &Config, password: &NewPassword, login: &Login) -> Result<AcceptedPassword, AdministerError> {
+    config.password_rules().accept(password, login.as_str()).map_err(AdministerError::Weak)
 }
 
 /// Whether the database holds an account.

@@ -35,22 +35,22 @@ pub(super) struct FirstAccount {
 pub(super) async fn account(options: &Up, system: &System, data: &DataFolder) -> anyhow::Result<Option<FirstAccount>> {
     let (begun, made) = (data.first_start()?, system.has_accounts().await?);
     let password = options.password.clone().map_or_else(random_password, Zeroizing::new);
-    let new_password = || NewPassword::try_from(password.to_string()).context("--password");
+    let new_password = || NewPassword::from(password.to_string());
     let login = match begun {
         None if made => {
             note_unused(options);
             return Ok(None);
         }
         Some(login) if made => {
-            system.set_password(&login, new_password()?).await?;
+            system.set_password(&login, new_password()).await?;
             login
         }
         _ => {
             let login: Login = options.login.as_deref().unwrap_or(LOGIN).parse().context("--login")?;
-            let password = new_password()?;
             data.begin_first_start(&login)?;
             let name = options.login.clone().unwrap_or_else(|| login.to_string());
-            let account = NewAccount { login: login.clone(), name, password, role: Role::Administrator };
+            let account =
+                NewAccount { login: login.clone(), name, password: new_password(), role: Role::Administrator };
             system.create_account(account).await?;
             login
         }

@@ -13,3 +13,4 @@ mod parameters;
 mod secrets;
 mod standards;
 mod story;
+mod throttle;

@@ -35,6 +35,7 @@ fn each_flaw_names_its_key() {
         (with("session_lifetime = \"1s\""), "session_lifetime"),
         (with("session_lifetime = \"soon\""), "session_lifetime"),
         (with("tokens_per_account = 0"), "tokens_per_account"),
+        (with("password_shortest = 7"), "password_shortest"),
         (with("passwords_at_once = 65"), "passwords_at_once"),
         (with("listen = \"nowhere\""), "listen"),
         (load(&format!("{COMPLETE}[throttle]\naccount_free = 101")).unwrap_err(), "throttle.account_free"),

@@ -9,7 +9,9 @@ use proto::{Catalog, ErrorKind, Failure};
 use storage::StorageError;
 use zeroize::Zeroizing;
 
-use crate::domain::{AccountChange, AuditEntry, Guessed, Session, Throttle};
+use crate::domain::{
+    AcceptedPassword, Account, AccountChange, AuditEntry, Guessed, NewPassword, PasswordRules, Session, Throttle,
+};
 use crate::password::Passwords;
 use crate::store::{AdministrationError, EndSessionsError, SessionError, Store, TokenError};
 
@@ -36,6 +38,7 @@ pub(crate) struct Policy {
     /// How long before its expiry a token is said to expire soon.
     pub(crate) expiry_notice: SignedDuration,
     pub(crate) throttle: Throttle,
+    pub(crate) passwords: PasswordRules,
 }
 
 impl std::ops::Deref for Authority {
@@ -101,6 +104,18 @@ impl Authority {
         self.store.administer(AccountId(uid), change, Some(&session), self.clock.now()).await?;
         tracing::info!(account.id = uid, by = session.account.0, action = change.action(), "an account was changed");
         Ok(())
+    }
+
+    /// An account that a call names.
+    pub(crate) async fn account(&self, account: AccountId) -> Result<Account, Failure> {
+        let found = self.store.account(account).await.map_err(storage_failure)?;
+        found.ok_or_else(|| AdministrationError::NotFound(account).into())
+    }
+
+    /// The password, where the rules allow it.
+    pub(crate) fn accept(&self, password: String, parameter: &str, login: &str) -> Result<AcceptedPassword, Failure> {
+        let accepted = self.policy.passwords.accept(&NewPassword::from(password), login);
+        accepted.map_err(|error| Failure::invalid(parameter, error))
     }
 
     /// Appends to the audit log what changes nothing else.

@@ -67,7 +67,7 @@ impl Store {
     }
 
     pub(crate) async fn account(&self, account: AccountId) -> Result<Option<Account>, StorageError> {
-        let found = sqlx::query("select id, name, email, password_hash, state from account where id = $1")
+        let found = sqlx::query("select id, login, name, email, password_hash, state from account where id = $1")
             .bind(account.0)
             .fetch_optional(self.database.reader())
             .await?;
@@ -100,7 +100,7 @@ impl Store {
     }
 
     pub(crate) async fn account_by_login(&self, login: &Login) -> Result<Option<Account>, StorageError> {
-        let found = sqlx::query("select id, name, email, password_hash, state from account where login = $1")
+        let found = sqlx::query("select id, login, name, email, password_hash, state from account where login = $1")
             .bind(login.as_str())
             .fetch_optional(self.database.reader())
             .await?;
@@ -120,6 +120,7 @@ impl Store {
 fn read(row: &AnyRow) -> Result<Account, sqlx::Error> {
     Ok(Account {
         id: AccountId(row.try_get("id")?),
+        login: row.try_get("login")?,
         name: row.try_get("name")?,
         email: row.try_get("email")?,
         password_hash: row.try_get("password_hash")?,

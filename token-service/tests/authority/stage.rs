@@ -93,7 +93,7 @@ impl Stage {
         let account = NewAccount {
             login: LOGIN.parse().unwrap(),
             name: "Alice".into(),
-            password: PASSWORD.to_owned().try_into().unwrap(),
+            password: PASSWORD.to_owned().into(),
             role: Role::Administrator,
         };
         token_service::create_account(&config, account).await.unwrap();

@@ -3,7 +3,6 @@ use proto::Failure;
 use proto::token::v1::rpc::ChangePassword;
 use proto::token::v1::{ChangePasswordRequest, ChangePasswordResponse};
 
-use crate::domain::NewPassword;
 use crate::grpc::Authority;
 
 impl Handle<ChangePassword> for Authority {
@@ -12,8 +11,8 @@ impl Handle<ChangePassword> for Authority {
         permit: &SessionPermit,
         request: ChangePasswordRequest,
     ) -> Result<ChangePasswordResponse, Failure> {
-        let wanted = NewPassword::try_from(request.new_password);
-        let wanted = wanted.map_err(|error| Failure::invalid("newPassword", error))?;
+        let account = self.account(permit.account()).await?;
+        let wanted = self.accept(request.new_password, "newPassword", &account.login)?;
         let session = self.confirmed(permit, request.password).await?;
         let hash = self.passwords.hash(wanted).await?;
         self.store.change_password(&session, &hash, self.clock.now()).await?;

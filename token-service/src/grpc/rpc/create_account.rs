@@ -3,7 +3,7 @@ use proto::token::v1::rpc::CreateAccount;
 use proto::token::v1::{CreateAccountRequest, CreateAccountResponse};
 use proto::{ErrorKind, Failure};
 
-use crate::domain::{Login, NewPassword, Role};
+use crate::domain::{Login, Role};
 use crate::grpc::Authority;
 use crate::grpc::authority::storage_failure;
 use crate::store::CreateAccountError;
@@ -40,8 +40,7 @@ impl Handle<CreateAccount> for Authority {
             Some(name) => name.to_owned(),
         };
         let role = if request.administrator.unwrap_or(false) { Role::Administrator } else { Role::Member };
-        let password = NewPassword::try_from(request.account_password)
-            .map_err(|error| Failure::invalid("accountPassword", error))?;
+        let password = self.accept(request.account_password, "accountPassword", login.as_str())?;
         let session = self.session(permit.session()).await?;
 
         let hash = self.passwords.hash(password).await?;

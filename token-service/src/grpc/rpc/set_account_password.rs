@@ -1,9 +1,9 @@
-use access::{AdministratorPermit, Handle};
+use access::{AccountId, AdministratorPermit, Handle};
 use proto::Failure;
 use proto::token::v1::rpc::SetAccountPassword;
 use proto::token::v1::{SetAccountPasswordRequest, SetAccountPasswordResponse};
 
-use crate::domain::{AccountChange, NewPassword};
+use crate::domain::AccountChange;
 use crate::grpc::Authority;
 
 impl Handle<SetAccountPassword> for Authority {
@@ -12,9 +12,9 @@ impl Handle<SetAccountPassword> for Authority {
         permit: &AdministratorPermit,
         request: SetAccountPasswordRequest,
     ) -> Result<SetAccountPasswordResponse, Failure> {
-        let password = NewPassword::try_from(request.account_password)
-            .map_err(|error| Failure::invalid("accountPassword", error))?;
         self.session(permit.session()).await?;
+        let account = self.account(AccountId(request.uid)).await?;
+        let password = self.accept(request.account_password, "accountPassword", &account.login)?;
         let hash = self.passwords.hash(password).await?;
         self.administer(permit, request.uid, &AccountChange::Password { hash }).await?;
         Ok(SetAccountPasswordResponse {})
