@@ -68,7 +68,7 @@ async fn tries_at_once_do_not_get_ahead_of_the_count() {
         let looked_at = tries.iter().filter(|kind| **kind == ErrorKind::WrongLogin).count();
         assert!(tries.iter().all(|kind| matches!(kind, ErrorKind::WrongLogin | ErrorKind::Throttled)), "{tries:?}");
         // As long as they take, a wait or two may pass.
-        assert!((FREE..FREE + 5).contains(&looked_at), "{}: {looked_at}", stage.engine);
+        assert!((FREE..FREE + 7).contains(&looked_at), "{}: {looked_at}", stage.engine);
     }
 }
 
