@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
-use crate::domain::{AcceptedPassword, AccountChange, Login, NewAccount, NewPassword, PasswordError};
+use crate::domain::{AccountChange, Login, NewAccount, NewPassword, PasswordError};
 use crate::grpc::{self, Authority, Policy};
 use crate::password::{HashError, Passwords};
 use crate::store::{AdministrationError, CreateAccountError, MIGRATIONS, SessionError, Store};
@@ -254,7 +254,8 @@ pub async fn migrate(config: &Config) -> Result<(), AdministerError> {
 /// # Errors
 /// Where the login is taken or the database cannot keep it.
 pub async fn create_account(config: &Config, account: NewAccount) -> Result<AccountId, AdministerError> {
-    let password = accepted(config, &account.password, &account.login)?;
+    let accepted = config.password_rules().accept(&account.password, account.login.as_str());
+    let password = accepted.map_err(AdministerError::Weak)?;
     let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
     database.check_schema(&MIGRATIONS).await?;
     let hash = Passwords::new(1)?.hash(password).await?;
@@ -270,7 +271,8 @@ pub async fn create_account(config: &Config, account: NewAccount) -> Result<Acco
 /// # Errors
 /// Where there is no such account or the database cannot keep the change.
 pub async fn set_password(config: &Config, login: &Login, password: NewPassword) -> Result<(), AdministerError> {
-    let password = accepted(config, &password, login)?;
+    let accepted = config.password_rules().accept(&password, login.as_str());
+    let password = accepted.map_err(AdministerError::Weak)?;
     let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
     database.check_schema(&MIGRATIONS).await?;
     let hash = Passwords::new(1)?.hash(password).await?;
@@ -279,10 +281,6 @@ pub async fn set_password(config: &Config, login: &Login, password: NewPassword)
     store.administer(account.id, &AccountChange::Password { hash }, None, Clock::system().now()).await?;
     store.close().await;
     Ok(())
-}
-
-fn accepted(config: &Config, password: &NewPassword, login: &Login) -> Result<AcceptedPassword, AdministerError> {
-    config.password_rules().accept(password, login.as_str()).map_err(AdministerError::Weak)
 }
 
 /// Whether the database holds an account.

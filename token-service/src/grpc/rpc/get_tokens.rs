@@ -5,8 +5,8 @@ use proto::token::v1::rpc::GetTokens;
 use proto::token::v1::{GetTokensRequest, GetTokensResponse};
 use proto::{ErrorKind, Failure};
 
-use crate::grpc::authority::storage_failure;
 use crate::grpc::Authority;
+use crate::grpc::authority::storage_failure;
 
 impl Handle<GetTokens> for Authority {
     async fn handle(&self, permit: &SessionPermit, request: GetTokensRequest) -> Result<GetTokensResponse, Failure> {

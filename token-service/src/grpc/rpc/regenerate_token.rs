@@ -19,7 +19,10 @@ impl Handle<RegenerateToken> for Authority {
         let now = self.clock.now();
         let overlap = request.overlap_seconds.unwrap_or(0);
         if overlap > LONGEST_OVERLAP {
-            return Err(Failure::invalid("overlapSeconds", format!("must be 0 to {LONGEST_OVERLAP}, which is 30 days")));
+            return Err(Failure::invalid(
+                "overlapSeconds",
+                format!("must be 0 to {LONGEST_OVERLAP}, which is 30 days"),
+            ));
         }
         let overlap_ends_at = (overlap > 0).then(|| now + SignedDuration::from_secs(overlap.into()));
         let (value, hash) = answer::new_value();
