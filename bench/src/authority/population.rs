@@ -87,7 +87,7 @@ async fn insert_sessions(
     for session in 1..=count {
         let account = accounts / count * session;
         let value = Credential::generate(CredentialKind::Session, rng);
-        sqlx::query("insert into session (id, account_id, hash, created_at, expires_at) values ($1, $2, $3, 0, $4)")
+        sqlx::query("insert into session (id, account_id, hash, created_at, last_access_at, expires_at) values ($1, $2, $3, 0, $4, $4)")
             .bind(i64::try_from(session)?)
             .bind(i64::try_from(account)?)
             .bind(value.hash().as_bytes().to_vec())
