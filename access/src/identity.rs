@@ -26,7 +26,7 @@ number! {
 }
 
 /// The kinds of credential that a grant can stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum GrantedKind {
     /// A session: it may do what its account may.
     Session,
@@ -56,7 +56,7 @@ impl GrantedKind {
 }
 
 /// A credential: its kind, and its number within the kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CredentialId {
     /// The kind.
     pub kind: GrantedKind,

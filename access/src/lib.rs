@@ -8,6 +8,7 @@ mod grant;
 mod handle;
 mod identity;
 mod layer;
+pub mod lease;
 mod origin;
 mod permission;
 mod permit;
