@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use heck::ToUpperCamelCase;
 use prost_build::{Config, Service, ServiceGenerator};
 use prost_reflect::{
     DescriptorPool, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
@@ -12,13 +13,14 @@ use prost_reflect::{
 /// The option of fields.
 const FIELD: &str = "portcullis.api.v1.field";
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "portcullis/api/v1/error.proto",
     "portcullis/api/v1/options.proto",
     "portcullis/environment/v1/control.proto",
     "portcullis/token/v1/account.proto",
     "portcullis/token/v1/account_administration.proto",
     "portcullis/token/v1/introspection.proto",
+    "portcullis/token/v1/second_factor.proto",
     "portcullis/token/v1/token_authority.proto",
 ];
 
@@ -131,9 +133,11 @@ fn redacted_debug(message: &MessageDescriptor) -> String {
     )
 }
 
-/// `portcullis.token.v1.ApiToken` is `crate::token::v1::ApiToken`.
+/// `portcullis.token.v1.Enable2FARequest` is `crate::token::v1::Enable2FaRequest`: types have the names that prost gives them.
 fn rust_path(full_name: &str) -> String {
-    format!("crate::{}", full_name.trim_start_matches("portcullis.").replace('.', "::"))
+    let (package, name) = full_name.rsplit_once('.').unwrap_or_default();
+    let module = package.trim_start_matches("portcullis.").replace('.', "::");
+    format!("crate::{module}::{}", name.to_upper_camel_case())
 }
 
 struct Generator {

@@ -26,6 +26,12 @@ pub(crate) enum Command {
         #[arg(long)]
         login: Login,
     },
+    /// Takes the second factor from an account whose owner has lost it, ends its sessions, and ends.
+    ResetSecondFactor {
+        /// What the account signs in with.
+        #[arg(long)]
+        login: Login,
+    },
 }
 
 #[derive(Args)]

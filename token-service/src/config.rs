@@ -10,6 +10,7 @@ use telemetry::TelemetryConfig;
 use url::Url;
 
 use crate::domain::{Allowance, PasswordRules, Throttle};
+use crate::second_factor::{SecondFactorKey, SecondFactorKeyError};
 use crate::store::DEFAULT_SESSION_IDLE_LIFETIME;
 use crate::webhook::Webhook;
 
@@ -52,6 +53,13 @@ pub struct Config {
     /// How many passwords are verified at once, 19 MiB each: 1 to 64. Default: 2.
     #[serde(default = "default_passwords_at_once")]
     pub passwords_at_once: usize,
+    /// The key under which the secrets of second factors are sealed: 32 bytes in base64, as `portcullis second-factor-key`
+    /// writes them. Not given: nobody can turn a second factor on, and codes of those that are on cannot be verified.
+    #[serde(default)]
+    pub second_factor_key_file: Option<PathBuf>,
+    /// What authenticators call this installation: 1 to 64 characters, no colon. Default: `Portcullis`.
+    #[serde(default = "default_second_factor_issuer")]
+    pub second_factor_issuer: String,
     /// How guessing is slowed down.
     #[serde(default)]
     pub throttle: ThrottleConfig,
@@ -82,6 +90,8 @@ pub struct ThrottleConfig {
     pub account_free: u32,
     /// How long the wait gets at most: 1 s to 1 h. Default: 60 s.
     pub account_longest: SignedDuration,
+    /// How long the wait gets at most for the codes of a second factor: 1 s to 24 h. Default: 15 min.
+    pub code_longest: SignedDuration,
     /// How many wrong tries from an address (of IPv6: from its /64) cost no wait: 0 to 100,000. One is forgotten each five
     /// minutes. Default: 100.
     pub address_free: u32,
@@ -94,6 +104,7 @@ impl Default for ThrottleConfig {
         Self {
             account_free: 10,
             account_longest: SignedDuration::from_secs(60),
+            code_longest: SignedDuration::from_mins(15),
             address_free: 100,
             address_longest: SignedDuration::from_mins(15),
         }
@@ -106,6 +117,7 @@ impl From<ThrottleConfig> for Throttle {
         Self {
             account: allowance(config.account_free, config.account_longest, SignedDuration::from_hours(1)),
             address: allowance(config.address_free, config.address_longest, SignedDuration::from_mins(5)),
+            code: allowance(config.account_free, config.code_longest, SignedDuration::from_hours(1)),
         }
     }
 }
@@ -156,6 +168,10 @@ fn default_passwords_at_once() -> usize {
     2
 }
 
+fn default_second_factor_issuer() -> String {
+    "Portcullis".to_owned()
+}
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -185,6 +201,22 @@ pub enum ConfigError {
         file: PathBuf,
         /// What is wrong.
         source: std::io::Error,
+    },
+    /// The key of second factors cannot be read.
+    #[error("second_factor_key_file: {} cannot be read", file.display())]
+    SecondFactorKeyFile {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The key of second factors is none.
+    #[error("second_factor_key_file: {}", file.display())]
+    SecondFactorKey {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        source: SecondFactorKeyError,
     },
     /// The webhook's secret cannot be read.
     #[error("webhook.secret_file: {} cannot be read", file.display())]
@@ -227,6 +259,8 @@ impl Config {
             expiry_notice: default_expiry_notice(),
             password_shortest: default_password_shortest(),
             passwords_at_once: default_passwords_at_once(),
+            second_factor_key_file: None,
+            second_factor_issuer: default_second_factor_issuer(),
             throttle: ThrottleConfig::default(),
             webhook: None,
             telemetry: TelemetryConfig::default(),
@@ -265,7 +299,17 @@ impl Config {
         range(web, "webhook.url", "an address of http or https")?;
         range((8..=64).contains(&self.password_shortest), "password_shortest", "8 to 64")?;
         range((1..=64).contains(&self.passwords_at_once), "passwords_at_once", "1 to 64")?;
-        let ThrottleConfig { account_free, account_longest, address_free, address_longest } = self.throttle;
+        let issuer = &self.second_factor_issuer;
+        let label = (1..=64).contains(&issuer.chars().count()) && !issuer.contains(':');
+        range(label, "second_factor_issuer", "1 to 64 characters without a colon")?;
+        self.validate_throttle()?;
+        self.service_keys().map(drop)
+    }
+
+    fn validate_throttle(&self) -> Result<(), ConfigError> {
+        let range = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Range { key, allowed }) };
+        let ThrottleConfig { account_free, account_longest, code_longest, address_free, address_longest } =
+            self.throttle;
         let second = SignedDuration::from_secs(1);
         range(account_free <= 100, "throttle.account_free", "0 to 100")?;
         range(address_free <= 100_000, "throttle.address_free", "0 to 100,000")?;
@@ -273,7 +317,8 @@ impl Config {
         range(account, "throttle.account_longest", "1 s to 1 h")?;
         let address = (second..=SignedDuration::from_hours(24)).contains(&address_longest);
         range(address, "throttle.address_longest", "1 s to 24 h")?;
-        self.service_keys().map(drop)
+        let code = (second..=SignedDuration::from_hours(24)).contains(&code_longest);
+        range(code, "throttle.code_longest", "1 s to 24 h")
     }
 
     /// What passwords have to be.
@@ -297,6 +342,15 @@ impl Config {
             .map_err(|source| ConfigError::WebhookSecretFile { file: file.clone(), source })?;
         let webhook = Webhook::new(url.clone(), &secret, self.expiry_notice);
         webhook.map(Some).map_err(|error| ConfigError::Webhook { problem: error.to_string() })
+    }
+
+    /// The key of second factors, where there is one.
+    pub(crate) fn second_factor_key(&self) -> Result<Option<SecondFactorKey>, ConfigError> {
+        let Some(file) = self.second_factor_key_file.clone() else { return Ok(None) };
+        let text = settings::read_secret(&file)
+            .map_err(|source| ConfigError::SecondFactorKeyFile { file: file.clone(), source })?;
+        let key = SecondFactorKey::from_base64(&text);
+        key.map(Some).map_err(|source| ConfigError::SecondFactorKey { file, source })
     }
 
     pub(crate) fn signing_key(&self) -> Result<SigningKey, ConfigError> {

@@ -5,6 +5,7 @@ mod audit;
 mod credential_use;
 mod notice;
 mod password;
+mod second_factor;
 mod session;
 mod throttle;
 mod token;
@@ -16,7 +17,10 @@ pub(crate) use credential_use::{CredentialUse, DAYS_KEPT, day, day_text};
 pub(crate) use notice::{Notice, NoticeKind};
 pub(crate) use password::{AcceptedPassword, PasswordRules, normalized};
 pub use password::{NewPassword, PasswordError};
-pub(crate) use session::{NewSession, OpenSession, Session};
+pub(crate) use second_factor::{
+    Code, CodeError, FactorSecret, FactorState, RecoveryCode, RecoveryHash, StoredFactor, TimeCode, UsedCode,
+};
+pub(crate) use session::{NewSession, OpenSession, Session, SessionState};
 pub(crate) use throttle::{Allowance, Guessed, Subject, Throttle, Tries};
 pub(crate) use token::{
     ApiSet, ApiSetError, Description, DescriptionError, Expiry, ExpiryError, LastUse, NewExpiry, NewToken, NewValue,

@@ -3,6 +3,7 @@
 mod answer;
 mod authority;
 mod guess;
+mod second_factor;
 mod rpc {
     //! One file for each method.
     automod::dir!("src/grpc/rpc");
@@ -14,6 +15,7 @@ use access::{AccessLayer, Guarded};
 use proto::token::v1::account_administration_server::AccountAdministrationServer;
 use proto::token::v1::account_server::AccountServer;
 use proto::token::v1::introspection_server::IntrospectionServer;
+use proto::token::v1::second_factor_server::SecondFactorServer;
 use proto::token::v1::token_authority_server::TokenAuthorityServer;
 use proto::token::v1::use_reports_server::UseReportsServer;
 use tonic::service::{LayerExt, Routes};
@@ -34,6 +36,7 @@ pub(crate) fn routes(authority: &Authority, layer: AccessLayer) -> Routes {
             layer.named_layer(AccountAdministrationServer::new(guard()).max_decoding_message_size(MAX_REQUEST)),
         )
         .add_service(layer.named_layer(AccountServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
+        .add_service(layer.named_layer(SecondFactorServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(UseReportsServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(IntrospectionServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
 }

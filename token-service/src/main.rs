@@ -31,6 +31,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(Command::Migrate) => return Ok(token_service::migrate(&config).await?),
         Some(Command::CreateAccount(account)) => return operate::create_account(&config, account).await,
         Some(Command::SetPassword { login }) => return operate::set_password(&config, &login).await,
+        Some(Command::ResetSecondFactor { login }) => return operate::reset_second_factor(&config, &login).await,
         None => {}
     }
     let _telemetry = telemetry::init("token-service", &config.telemetry)?;

@@ -22,6 +22,12 @@ pub(crate) async fn set_password(config: &Config, login: &Login) -> anyhow::Resu
     Ok(())
 }
 
+pub(crate) async fn reset_second_factor(config: &Config, login: &Login) -> anyhow::Result<()> {
+    token_service::reset_second_factor(config, login).await?;
+    eprintln!("{login} has no second factor, and no session");
+    Ok(())
+}
+
 /// A line of standard input.
 fn password() -> anyhow::Result<NewPassword> {
     let mut line = String::new();

@@ -84,6 +84,7 @@ impl Service {
         config.validate()?;
         let signing_key = config.signing_key()?;
         let service_keys = config.service_keys()?;
+        let second_factor_key = config.second_factor_key()?;
         let webhook = config.webhook()?;
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
@@ -98,6 +99,8 @@ impl Service {
             store: store.clone(),
             passwords,
             signing_key,
+            second_factor_key,
+            second_factor_issuer: config.second_factor_issuer.clone(),
             clock: clock.clone(),
             catalog: proto::catalog(),
             policy: Policy {
@@ -279,6 +282,20 @@ pub async fn set_password(config: &Config, login: &Login, password: NewPassword)
     let store = Store::new(database);
     let account = store.account_by_login(login).await?.ok_or(AdministerError::NoSuchAccount)?;
     store.administer(account.id, &AccountChange::Password { hash }, None, Clock::system().now()).await?;
+    store.close().await;
+    Ok(())
+}
+
+/// Takes the second factor from an account as the operator, and ends all of its sessions.
+///
+/// # Errors
+/// Where there is no such account or the database cannot keep the change.
+pub async fn reset_second_factor(config: &Config, login: &Login) -> Result<(), AdministerError> {
+    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+    database.check_schema(&MIGRATIONS).await?;
+    let store = Store::new(database);
+    let account = store.account_by_login(login).await?.ok_or(AdministerError::NoSuchAccount)?;
+    store.administer(account.id, &AccountChange::ResetSecondFactor, None, Clock::system().now()).await?;
     store.close().await;
     Ok(())
 }

@@ -11,6 +11,7 @@ mod credential_use;
 mod notice;
 mod possession;
 mod row;
+mod second_factor;
 mod session;
 mod token;
 
@@ -18,6 +19,7 @@ pub(crate) use account::CreateAccountError;
 pub(crate) use administration::AdministrationError;
 pub(crate) use audit::{AuditError, AuditRow};
 pub(crate) use credential::Introspected;
+pub(crate) use second_factor::{SecondFactorError, Verified};
 pub(crate) use session::{EndSessionsError, SessionError};
 pub(crate) use token::TokenError;
 

@@ -42,6 +42,8 @@ fn each_flaw_names_its_key() {
         (load(&format!("{COMPLETE}[throttle]\naccount_longest = \"0s\"")).unwrap_err(), "throttle.account_longest"),
         (load(&format!("{COMPLETE}[throttle]\naddress_free = 100001")).unwrap_err(), "throttle.address_free"),
         (load(&format!("{COMPLETE}[throttle]\naddress_longest = \"25h\"")).unwrap_err(), "throttle.address_longest"),
+        (load(&format!("{COMPLETE}[throttle]\ncode_longest = \"0s\"")).unwrap_err(), "throttle.code_longest"),
+        (with("second_factor_issuer = \"a:b\""), "second_factor_issuer"),
         (load(&format!("{COMPLETE}[throttle]\nfree = 1")).unwrap_err(), "free"),
         (load(&format!("{COMPLETE}[[service_keys]]\nname = \"x\"\nsha256 = \"00\"")).unwrap_err(), "sha256"),
     ] {

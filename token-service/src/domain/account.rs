@@ -44,6 +44,8 @@ pub(crate) struct AccountInfo {
     pub(crate) email: String,
     pub(crate) role: Role,
     pub(crate) state: AccountState,
+    /// Whether its sign-ins need one.
+    pub(crate) second_factor: bool,
     pub(crate) created_at: Timestamp,
 }
 
@@ -60,6 +62,8 @@ pub(crate) enum AccountChange {
         /// PHC string of argon2id.
         hash: String,
     },
+    /// Its sign-ins need no second factor: its owner has lost it.
+    ResetSecondFactor,
 }
 
 impl AccountChange {
@@ -70,6 +74,7 @@ impl AccountChange {
             Self::Enable => "account.enable",
             Self::Delete => "account.delete",
             Self::Password { .. } => "password.set",
+            Self::ResetSecondFactor => "second_factor.reset",
         }
     }
 

@@ -1,6 +1,15 @@
 use access::{AccountId, CredentialHash, Origin};
 use jiff::Timestamp;
 
+/// What a session opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionState {
+    /// All that its account may do.
+    Active,
+    /// The verification of the second factor, and nothing else.
+    Pending,
+}
+
 /// A session to be opened.
 #[derive(Debug)]
 pub(crate) struct NewSession {
@@ -10,6 +19,8 @@ pub(crate) struct NewSession {
     pub(crate) hash: CredentialHash,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    /// When it ends where a second factor is needed and does not come.
+    pub(crate) pending_until: Timestamp,
     /// How many sessions the account may have, this one included.
     pub(crate) limit: i64,
     pub(crate) origin: Origin,

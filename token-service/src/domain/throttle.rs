@@ -48,6 +48,8 @@ pub(crate) struct Tries {
 pub(crate) struct Throttle {
     pub(crate) account: Allowance,
     pub(crate) address: Allowance,
+    /// Codes are short, so whoever knows the password and guesses on must wait longer.
+    pub(crate) code: Allowance,
 }
 
 /// What is guessed.
@@ -57,6 +59,8 @@ pub(crate) enum Guessed<'a> {
     Login(Option<&'a Login>),
     /// The password that confirms a change to an account.
     Password(AccountId),
+    /// A code of an account's second factor.
+    Code(AccountId),
     /// The value of a credential, in a report that it is known to others.
     Credential,
 }
@@ -104,15 +108,17 @@ impl Throttle {
     pub(crate) fn subjects(&self, guessed: Guessed<'_>, address: Option<IpAddr>) -> Vec<Subject> {
         let from = address.map(site).map(|site| match guessed {
             Guessed::Credential => format!("{REPORT}{site}"),
-            Guessed::Login(_) | Guessed::Password(_) => format!("{ADDRESS}{site}"),
+            Guessed::Login(_) | Guessed::Password(_) | Guessed::Code(_) => format!("{ADDRESS}{site}"),
         });
         let at = match guessed {
             Guessed::Login(login) => login.map(|login| format!("login:{}", digest(login))),
             Guessed::Password(account) => Some(format!("password:{account}")),
+            Guessed::Code(account) => Some(format!("code:{account}")),
             Guessed::Credential => None,
         };
+        let allowance = if matches!(guessed, Guessed::Code(_)) { self.code } else { self.account };
         let from = from.map(|name| Subject { name, allowance: self.address });
-        let at = at.map(|name| Subject { name, allowance: self.account });
+        let at = at.map(|name| Subject { name, allowance });
         from.into_iter().chain(at).collect()
     }
 }
@@ -180,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_guess_counts_for_its_object_and_its_site() {
-        let throttle = Throttle { account: allowance(1), address: allowance(2) };
+        let throttle = Throttle { account: allowance(1), address: allowance(2), code: allowance(3) };
         let names = |guessed, address: &str| {
             let subjects = throttle.subjects(guessed, address.parse().ok());
             subjects.into_iter().map(|subject| subject.name).collect::<Vec<_>>()
@@ -190,6 +196,7 @@ mod tests {
         assert_eq!(names(password, "::ffff:192.0.2.1"), ["address:192.0.2.1", "password:7"]);
         assert_eq!(names(password, "2001:db8:1:2:3::4"), ["address:2001:db8:1:2::", "password:7"]);
         assert_eq!(names(password, ""), ["password:7"]);
+        assert_eq!(names(Guessed::Code(AccountId(7)), "192.0.2.1"), ["address:192.0.2.1", "code:7"]);
         assert_eq!(names(Guessed::Credential, "192.0.2.1"), ["report:192.0.2.1"]);
         assert_eq!(names(Guessed::Login(None), "192.0.2.1"), ["address:192.0.2.1"]);
         let login = "Alice".parse().unwrap();

@@ -13,6 +13,7 @@ use crate::domain::{
     AcceptedPassword, Account, AccountChange, AuditEntry, Guessed, NewPassword, PasswordRules, Session, Throttle,
 };
 use crate::password::Passwords;
+use crate::second_factor::SecondFactorKey;
 use crate::store::{AdministrationError, EndSessionsError, SessionError, Store, TokenError};
 
 /// What all handlers share.
@@ -23,6 +24,10 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) passwords: Passwords,
     pub(crate) signing_key: SigningKey,
+    /// What seals the secrets of second factors, where the operator has given it.
+    pub(crate) second_factor_key: Option<SecondFactorKey>,
+    /// What authenticators call this installation.
+    pub(crate) second_factor_issuer: String,
     pub(crate) clock: Clock,
     pub(crate) catalog: &'static Catalog,
     pub(crate) policy: Policy,

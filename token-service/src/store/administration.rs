@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::{StorageError, Transaction};
 
-use super::{SessionError, Store, audit, change, row};
+use super::{SessionError, Store, audit, change, row, second_factor};
 use crate::domain::{AccountChange, AccountInfo, AccountState, AuditEntry, Role, Session};
 
 /// Why an account was not changed. Nothing was.
@@ -52,7 +52,8 @@ impl Store {
     ) -> Result<Vec<AccountInfo>, StorageError> {
         let escaped: String = search.chars().flat_map(escaped).collect();
         let rows = sqlx::query(
-            "select id, login, name, email, role, state, created_at from account \
+            "select id, login, name, email, role, state, created_at, (select count(*) from second_factor \
+             where second_factor.account_id = account.id and second_factor.state = 'active') as factors from account \
              where id > $1 and login like $2 escape '!' order by id limit $3",
         )
         .bind(after.0)
@@ -114,7 +115,9 @@ async fn another_administrator(tx: &mut Transaction, account: AccountId) -> Resu
 }
 
 async fn apply(tx: &mut Transaction, account: AccountId, change: &AccountChange) -> Result<(), StorageError> {
+    sqlx::query("delete from session where account_id = $1").bind(account.0).execute(&mut **tx).await?;
     let (column, value) = match change {
+        AccountChange::ResetSecondFactor => return second_factor::forget(tx, account).await,
         AccountChange::Delete => {
             for statement in OF_AN_ACCOUNT {
                 sqlx::query(statement).bind(account.0).execute(&mut **tx).await?;
@@ -130,7 +133,6 @@ async fn apply(tx: &mut Transaction, account: AccountId, change: &AccountChange)
         .bind(account.0)
         .execute(&mut **tx)
         .await?;
-    sqlx::query("delete from session where account_id = $1").bind(account.0).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -147,6 +149,7 @@ fn read(row: &AnyRow) -> Result<AccountInfo, sqlx::Error> {
         email: row.try_get("email")?,
         role: row::role(row)?,
         state: row::account_state(row)?,
+        second_factor: row.try_get::<i64, _>("factors")? > 0,
         created_at: row::moment(row, "created_at")?,
     })
 }

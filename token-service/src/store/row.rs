@@ -9,7 +9,7 @@ use proto::catalog::TokenTemplate;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use crate::domain::{AccountState, ApiSet, Role};
+use crate::domain::{AccountState, ApiSet, FactorState, Role, SessionState};
 
 /// A column that holds what this build cannot have written.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,21 @@ pub(super) fn account_state(row: &AnyRow) -> Result<AccountState, sqlx::Error> {
     match row.try_get("state")? {
         "active" => Ok(AccountState::Active),
         "disabled" => Ok(AccountState::Disabled),
+        other => Err(unreadable("state", &other)),
+    }
+}
+
+pub(super) fn session_state_text(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Active => "active",
+        SessionState::Pending => "pending",
+    }
+}
+
+pub(super) fn factor_state(row: &AnyRow) -> Result<FactorState, sqlx::Error> {
+    match row.try_get("state")? {
+        "pending" => Ok(FactorState::Pending),
+        "active" => Ok(FactorState::Active),
         other => Err(unreadable("state", &other)),
     }
 }

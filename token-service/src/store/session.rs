@@ -4,8 +4,8 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use storage::{StorageError, Transaction};
 
-use super::{Store, audit, change, row};
-use crate::domain::{AuditEntry, NewSession, OpenSession, Selection, Session};
+use super::{Store, audit, change, row, second_factor};
+use crate::domain::{AuditEntry, NewSession, OpenSession, Selection, Session, SessionState};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
@@ -43,15 +43,17 @@ impl From<sqlx::Error> for SessionError {
 }
 
 impl Store {
-    /// Opens a session of an active account. Where it has as many as it may, the one that was used longest ago ends.
-    pub(crate) async fn open_session(&self, session: &NewSession) -> Result<(), SessionError> {
+    /// Opens a session of an active account; one that waits for the second factor, where the account has one. Where there are as
+    /// many as there may be, the one that was used longest ago ends.
+    pub(crate) async fn open_session(&self, session: &NewSession) -> Result<SessionState, SessionError> {
         let mut tx = self.database.begin("session.open").await?;
         let full = self.sessions_held(&mut tx, session.account, session.created_at).await? >= session.limit;
         if full {
             // As every change does, before it takes anything else.
             change::lock(&mut tx).await?;
         }
-        // The row is held until the commit: a change of the password comes before all of this, or ends this session too.
+        // The row is held until the commit: a change of the password or of the second factor comes before all of this, or ends
+        // this session too.
         let account =
             sqlx::query("update account set state = state where id = $1 and password_hash = $2 and state = 'active'")
                 .bind(session.account.0)
@@ -61,31 +63,25 @@ impl Store {
         if account.rows_affected() != 1 {
             return Err(SessionError::Ended);
         }
-        let id = tx.next_value("session").await?;
-        let inserted = sqlx::query(
-            "insert into session \
-             (id, account_id, hash, created_at, expires_at, last_access_at, address, user_agent) \
-             select $1, account.id, $2, $3, $4, $3, $5, $6 from account where account.id = $7 and state = 'active'",
-        )
-        .bind(id)
-        .bind(session.hash.as_bytes().as_slice())
-        .bind(session.created_at.as_microsecond())
-        .bind(session.expires_at.as_microsecond())
-        .bind(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
-        .bind(&session.origin.user_agent)
-        .bind(session.account.0)
-        .execute(&mut *tx)
-        .await?;
-        if inserted.rows_affected() != 1 {
-            return Err(SessionError::Ended);
-        }
-        if full {
-            self.end_surplus(&mut tx, session).await?;
+        let needs_factor = second_factor::is_on(&mut tx, session.account).await?;
+        let state = if needs_factor { SessionState::Pending } else { SessionState::Active };
+        let id = insert(&mut tx, session, state).await?;
+        let action = match state {
+            SessionState::Active => "session.open",
+            SessionState::Pending => "session.begin",
+        };
+        match state {
+            SessionState::Active if full => {
+                self.end_surplus(&mut tx, session.account, session.limit, session.created_at).await?;
+            }
+            SessionState::Active => {}
+            SessionState::Pending => forget_surplus(&mut tx, session).await?,
         }
         let opened = Session { id, account: session.account, origin: session.origin.clone() };
-        let entry = AuditEntry::by_session(&opened, "session.open", format!("session {id}"), session.created_at);
+        let entry = AuditEntry::by_session(&opened, action, format!("session {id}"), session.created_at);
         audit::record(&mut tx, &entry).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(state)
     }
 
     /// Ends a session. One that has ended already stays so.
@@ -167,7 +163,7 @@ impl Store {
         tx.commit().await
     }
 
-    async fn sessions_held(
+    pub(super) async fn sessions_held(
         &self,
         tx: &mut Transaction,
         account: AccountId,
@@ -186,8 +182,13 @@ impl Store {
     }
 
     /// Ends the sessions that were used longest ago, as far as there are more than there may be.
-    async fn end_surplus(&self, tx: &mut Transaction, opened: &NewSession) -> Result<(), StorageError> {
-        let now = opened.created_at;
+    pub(super) async fn end_surplus(
+        &self,
+        tx: &mut Transaction,
+        account: AccountId,
+        limit: i64,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let rows = sqlx::query(AssertSqlSafe(format!(
             "select session.id from session join account on account.id = session.account_id \
              where {ALIVE} and session.account_id = $3 \
@@ -195,13 +196,13 @@ impl Store {
         )))
         .bind(now.as_microsecond())
         .bind(self.idle_since(now))
-        .bind(opened.account.0)
-        .bind(opened.limit)
+        .bind(account.0)
+        .bind(limit)
         .fetch_all(&mut **tx)
         .await?;
         for row in rows {
             let id: i64 = row.try_get("id")?;
-            change::record(tx, opened.account, "session", id, now).await?;
+            change::record(tx, account, "session", id, now).await?;
             sqlx::query("delete from session where id = $1").bind(id).execute(&mut **tx).await?;
         }
         Ok(())
@@ -230,8 +231,49 @@ impl Store {
     }
 }
 
-/// The one place that says when a session is alive: `$1` is the moment, `$2` what [`Store::idle_since`] makes of it.
-pub(super) const ALIVE: &str = "session.expires_at > $1 and session.last_access_at > $2 and account.state = 'active'";
+/// The one place that says when a session is alive: `$1` is the moment, `$2` what [`Store::idle_since`] makes of it. One that
+/// waits for the second factor is not.
+pub(super) const ALIVE: &str = "session.expires_at > $1 and session.last_access_at > $2 and session.state = 'active' \
+                                and account.state = 'active'";
+
+/// The row of a session to be opened, and its number.
+async fn insert(tx: &mut Transaction, session: &NewSession, state: SessionState) -> Result<i64, SessionError> {
+    let expires_at = match state {
+        SessionState::Active => session.expires_at,
+        SessionState::Pending => session.pending_until,
+    };
+    let id = tx.next_value("session").await?;
+    let inserted = sqlx::query(
+        "insert into session \
+         (id, account_id, hash, created_at, expires_at, last_access_at, address, user_agent, state) \
+         select $1, account.id, $2, $3, $4, $3, $5, $6, $7 from account where account.id = $8 and state = 'active'",
+    )
+    .bind(id)
+    .bind(session.hash.as_bytes().as_slice())
+    .bind(session.created_at.as_microsecond())
+    .bind(expires_at.as_microsecond())
+    .bind(session.origin.address.map(|address| address.to_string()).unwrap_or_default())
+    .bind(&session.origin.user_agent)
+    .bind(row::session_state_text(state))
+    .bind(session.account.0)
+    .execute(&mut **tx)
+    .await?;
+    if inserted.rows_affected() == 1 { Ok(id) } else { Err(SessionError::Ended) }
+}
+
+/// Of the sessions that wait for the second factor, the oldest go as far as there are more than there may be. They open nothing,
+/// so nobody need be told.
+async fn forget_surplus(tx: &mut Transaction, opened: &NewSession) -> Result<(), StorageError> {
+    sqlx::query(
+        "delete from session where account_id = $1 and state = 'pending' and id not in (select id from session \
+         where account_id = $1 and state = 'pending' order by id desc limit $2)",
+    )
+    .bind(opened.account.0)
+    .bind(opened.limit)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
 
 /// The account's sessions but this one.
 async fn others(tx: &mut Transaction, session: &Session) -> Result<Vec<i64>, StorageError> {

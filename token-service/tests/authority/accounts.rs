@@ -8,12 +8,17 @@ use crate::stage::{LOGIN, PASSWORD, STOP, Stage, assert_invalid, failure, stages
 
 /// Makes an account and answers a session of it.
 pub(crate) async fn another_account(stage: &Stage, login: &str) -> String {
+    another_account_of(stage, &stage.session().await, login).await
+}
+
+/// The same, by an administrator's session.
+pub(crate) async fn another_account_of(stage: &Stage, administrator: &str, login: &str) -> String {
     let request = CreateAccountRequest {
         login: login.into(),
         account_password: PASSWORD.into(),
         ..CreateAccountRequest::default()
     };
-    let request = stage.granted(&stage.session().await, request).await;
+    let request = stage.granted(administrator, request).await;
     stage.administration.clone().create_account(request).await.unwrap();
     stage.signin(login, PASSWORD).await.unwrap().session
 }

@@ -11,6 +11,7 @@ mod notices;
 mod password_race;
 mod possession;
 mod replicas;
+mod second_factor;
 mod sessions;
 mod stage;
 mod storage;

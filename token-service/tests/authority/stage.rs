@@ -8,6 +8,7 @@ use lifecycle::{Clock, Lifecycle, ManualClock};
 use proto::token::v1::account_administration_client::AccountAdministrationClient;
 use proto::token::v1::account_client::AccountClient;
 use proto::token::v1::introspection_client::IntrospectionClient;
+use proto::token::v1::second_factor_client::SecondFactorClient;
 use proto::token::v1::token_authority_client::TokenAuthorityClient;
 use proto::token::v1::use_reports_client::UseReportsClient;
 use proto::token::v1::{
@@ -18,7 +19,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
 use testkit::{TestDatabase, databases};
-use token_service::{Config, NewAccount, Role, Service, ServiceKeyConfig};
+use token_service::{Config, NewAccount, Role, SecondFactorKey, Service, ServiceKeyConfig};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -35,10 +36,12 @@ pub(crate) struct Stage {
     pub(crate) administration: AccountAdministrationClient<Channel>,
     pub(crate) account: AccountClient<Channel>,
     pub(crate) introspection: IntrospectionClient<Channel>,
+    pub(crate) second_factor: SecondFactorClient<Channel>,
     pub(crate) uses: UseReportsClient<Channel>,
     pub(crate) service_key: String,
     /// What moves its time: it stands still otherwise, where [`timed_stages`] has made it.
     pub(crate) time: Option<ManualClock>,
+    clock: Clock,
     lifecycle: Lifecycle,
     /// What goes with the first replica.
     _kept: Option<(TempDir, TestDatabase)>,
@@ -68,6 +71,11 @@ impl Stage {
         Self::start_with_clock(database, Clock::system(), None, adjust).await
     }
 
+    /// What time it is there.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Lets time pass.
     pub(crate) fn advance(&self, by: Duration) {
         self.time.as_ref().expect("a stage of timed_stages").advance(by);
@@ -83,10 +91,13 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let key_file = folder.path().join("signing-key.pem");
         std::fs::write(&key_file, SigningKey::generate(&mut rng).to_pem().as_bytes()).unwrap();
+        let factor_key_file = folder.path().join("second-factor.key");
+        std::fs::write(&factor_key_file, SecondFactorKey::generate(&mut rng).to_base64().as_bytes()).unwrap();
         let service_key = Credential::generate(CredentialKind::Service, &mut rng);
 
         let mut config = Config::new(database.url.parse().unwrap(), key_file);
         config.listen = ([127, 0, 0, 1], 0).into();
+        config.second_factor_key_file = Some(factor_key_file);
         config.service_keys = vec![ServiceKeyConfig { name: "test".into(), sha256: service_key.hash().to_string() }];
         adjust(&mut config);
         token_service::migrate(&config).await.unwrap();
@@ -116,7 +127,7 @@ impl Stage {
         kept: Option<(TempDir, TestDatabase)>,
     ) -> Self {
         let lifecycle = Lifecycle::new();
-        let service = Service::bind_with_clock(config.clone(), clock, lifecycle.clone()).await.unwrap();
+        let service = Service::bind_with_clock(config.clone(), clock.clone(), lifecycle.clone()).await.unwrap();
         let address = format!("http://{}", service.local_addr());
         tokio::spawn(service.serve());
         let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
@@ -127,9 +138,11 @@ impl Stage {
             administration: AccountAdministrationClient::new(channel.clone()),
             account: AccountClient::new(channel.clone()),
             introspection: IntrospectionClient::new(channel.clone()),
+            second_factor: SecondFactorClient::new(channel.clone()),
             uses: UseReportsClient::new(channel),
             service_key: service_key.to_owned(),
             time: None,
+            clock,
             lifecycle,
             _kept: kept,
         }

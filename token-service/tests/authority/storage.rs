@@ -64,6 +64,7 @@ async fn it_does_not_start_on_a_schema_that_it_does_not_know() {
         let pem = access::SigningKey::generate(&mut rand::rng()).to_pem();
         std::fs::write(key.path(), pem.as_bytes()).unwrap();
         config.signing_key_file = key.path().to_owned();
+        config.second_factor_key_file = None;
         let error = Service::bind(config, Lifecycle::new()).await.map(|_| ()).unwrap_err();
         assert!(
             matches!(error, RunError::Schema(storage::SchemaError::Older { found: 0, .. })),

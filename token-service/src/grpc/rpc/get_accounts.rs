@@ -36,6 +36,7 @@ fn wire(account: AccountInfo) -> WireAccount {
         email: account.email,
         administrator: account.role == Role::Administrator,
         disabled: account.state == AccountState::Disabled,
+        two_factor: account.second_factor,
         created_on: Some(proto::time::to_wire(account.created_at)),
     }
 }

@@ -1,15 +1,19 @@
 use access::{Credential, CredentialKind, Handle, Origin, PublicPermit};
+use jiff::SignedDuration;
 use proto::token::v1::rpc::Signin;
 use proto::token::v1::{SigninRequest, SigninResponse};
 use proto::{ErrorKind, Failure};
 use storage::StorageError;
 use zeroize::Zeroizing;
 
-use crate::domain::{Account, AccountState, AuditEntry, Guessed, Login, NewSession};
+use crate::domain::{Account, AccountState, AuditEntry, Guessed, Login, NewSession, SessionState};
 use crate::grpc::Authority;
 use crate::grpc::authority::storage_failure;
 use crate::password::HashError;
 use crate::store::SessionError;
+
+/// How long a session waits for the second factor: long enough to find the authenticator.
+const PENDING_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 #[derive(Debug, thiserror::Error)]
 enum SigninError {
@@ -56,15 +60,16 @@ impl Handle<Signin> for Authority {
             hash: session.hash(),
             created_at: now,
             expires_at: now + self.policy.session_lifetime,
+            pending_until: now + PENDING_LIFETIME.min(self.policy.session_lifetime),
             limit: self.policy.sessions_per_account,
             origin: permit.origin().clone(),
         };
-        self.store.open_session(&opened).await.map_err(SigninError::from)?;
-        Ok(SigninResponse {
-            uid: account.id.0,
-            session: session.expose().to_owned(),
-            email: account.email,
-            name: account.name,
+        let state = self.store.open_session(&opened).await.map_err(SigninError::from)?;
+        let answer =
+            SigninResponse { uid: account.id.0, session: session.expose().to_owned(), ..SigninResponse::default() };
+        Ok(match state {
+            SessionState::Active => SigninResponse { email: account.email, name: account.name, ..answer },
+            SessionState::Pending => SigninResponse { is_two_factor_required: true, ..answer },
         })
     }
 }
