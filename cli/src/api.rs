@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 pub(crate) enum ApiError {
     #[error("not signed in")]
     NoCredential,
+    #[error("the account has a second factor, and there is no terminal to ask for its code")]
+    NoSecondFactor,
     #[error("{url} is out of reach")]
     Unreachable {
         url: String,

@@ -1,3 +1,5 @@
+mod second_factor;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -5,9 +7,11 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use storage::DatabaseUrl;
 
+pub(crate) use second_factor::{Code, TwoFactor};
+
 /// Personal access tokens for a platform's API, and the environments that they control.
 ///
-/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not signed in, or a wrong password; 4 not allowed; 5 no such thing; 6 out of
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not signed in, or a wrong password or code; 4 not allowed; 5 no such thing; 6 out of
 /// reach; 7 a wrong value; 8 not in the environment's present status.
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 120)]
@@ -45,6 +49,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         password: Password,
     },
+    /// Two-factor authentication of the account's sign-ins.
+    #[command(subcommand)]
+    TwoFactor(TwoFactor),
     /// The account's sessions.
     #[command(subcommand)]
     Session(Session),
@@ -67,6 +74,8 @@ pub(crate) enum Command {
     ServiceKey,
     /// Makes the authority's signing key and prints it as PKCS #8 PEM.
     SigningKey,
+    /// Makes the key under which the authority seals the secrets of second factors, and prints it in base64.
+    SecondFactorKey,
 }
 
 #[derive(Args)]
@@ -106,6 +115,8 @@ pub(crate) struct Signin {
     pub(crate) login: String,
     #[command(flatten)]
     pub(crate) password: Password,
+    #[command(flatten)]
+    pub(crate) code: Code,
 }
 
 #[derive(Subcommand)]
@@ -150,6 +161,11 @@ pub(crate) enum Account {
         login: String,
         #[command(flatten)]
         password: Password,
+    },
+    /// Takes the second factor from an account whose owner has lost it, and ends all of its sessions.
+    ResetTwoFactor {
+        /// What it signs in with.
+        login: String,
     },
 }
 

@@ -7,6 +7,7 @@ mod env;
 mod key;
 mod session;
 mod token;
+mod two_factor;
 
 use std::io::IsTerminal;
 
@@ -36,6 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Signin(options) => session::signin(&caller()?, options).await,
         Command::Signout => session::signout(&url).await,
         Command::ChangePassword { password } => session::change_password(&caller()?, &password).await,
+        Command::TwoFactor(command) => two_factor::run(&caller()?, command).await,
         Command::Session(command) => session::run(&caller()?, command).await,
         Command::Account(command) => account::run(&caller()?, command).await,
         Command::Token(command) => token::run(&caller()?, command).await,
@@ -46,6 +48,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Audit(Audit::Export(database)) => audit::export(&database).await,
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),
+        Command::SecondFactorKey => key::second_factor_key(),
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 /// The codes that `--help` documents.
 fn code(error: &ApiError) -> u8 {
     match error {
-        ApiError::NoCredential => 3,
+        ApiError::NoCredential | ApiError::NoSecondFactor => 3,
         ApiError::Unreachable { .. } => 6,
         ApiError::NotTheApi { .. } => 1,
         ApiError::NoSuchAccount(_) => 5,
@@ -42,6 +42,7 @@ fn code(error: &ApiError) -> u8 {
 fn hint(error: &ApiError) -> Option<&'static str> {
     match error {
         ApiError::NoCredential => Some("sign in with `portcullis signin --login …`, or set PORTCULLIS_TOKEN"),
+        ApiError::NoSecondFactor => Some("give the code with --code, or in PORTCULLIS_CODE"),
         ApiError::Unreachable { .. } => {
             Some("is it running? `portcullis up` starts it here; --url says where else it is")
         }
@@ -49,6 +50,7 @@ fn hint(error: &ApiError) -> Option<&'static str> {
         ApiError::NotTheApi { .. } => Some("--url must be the address of a Portcullis gateway"),
         ApiError::Refused { reason, .. } => match reason.as_str() {
             "NOT_AUTHENTICATED" => Some("the session or token has ended: sign in again with `portcullis signin`"),
+            "WRONG_SECOND_FACTOR" => Some("each code is good once: wait for the next one, or use a recovery code"),
             "MISSING_PERMISSION" => Some("make a token that lists the method, or use a session"),
             "PERMISSION_DENIED" => {
                 Some("tokens can't do this: sign in with `portcullis signin`, and unset PORTCULLIS_TOKEN")

@@ -22,6 +22,7 @@ pub(super) async fn run(caller: &Caller, command: Account) -> anyhow::Result<()>
         Account::Disable { login } => change(caller, &login, "users.account.DisableAccount", Vec::new()).await,
         Account::Enable { login } => change(caller, &login, "users.account.EnableAccount", Vec::new()).await,
         Account::Delete { login } => change(caller, &login, "users.account.DeleteAccount", Vec::new()).await,
+        Account::ResetTwoFactor { login } => change(caller, &login, "users.account.Reset2FA", Vec::new()).await,
         Account::SetPassword { login, password: from } => {
             let password = password(&from, &format!("Password for {login}: "))?;
             let parameters = vec![("accountPassword", password.to_string())];
@@ -42,10 +43,12 @@ fn table(answer: &Map<String, Value>) -> String {
     let rows = objects(answer, "accounts").into_iter().map(|account| {
         let role = if account.get("administrator") == Some(&Value::Bool(true)) { "administrator" } else { "member" };
         let state = if account.get("disabled") == Some(&Value::Bool(true)) { "disabled" } else { "active" };
-        let (role, state) = (role.to_owned(), state.to_owned());
-        [cell(account, "uid"), cell(account, "login"), cell(account, "name"), role, state, cell(account, "createdOn")]
+        let factor = if account.get("twoFactor") == Some(&Value::Bool(true)) { "on" } else { "-" };
+        let [role, state, factor] = [role, state, factor].map(str::to_owned);
+        let [uid, login, name, created] = ["uid", "login", "name", "createdOn"].map(|member| cell(account, member));
+        [uid, login, name, role, state, factor, created]
     });
-    output::table(["number", "login", "name", "role", "state", "created on"], rows)
+    output::table(["number", "login", "name", "role", "state", "second factor", "created on"], rows)
 }
 
 async fn change(caller: &Caller, login: &str, method: &str, mut parameters: Parameters) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 use access::{Credential, CredentialKind, SigningKey};
 use serde_json::json;
+use token_service::SecondFactorKey;
 
 use crate::arguments::Output;
 use crate::output;
@@ -17,4 +18,9 @@ pub(super) fn service_key(output: Output) -> anyhow::Result<()> {
 pub(super) fn signing_key() -> anyhow::Result<()> {
     let key = SigningKey::generate(&mut rand::rng());
     Ok(output::line(key.to_pem().trim_end())?)
+}
+
+pub(super) fn second_factor_key() -> anyhow::Result<()> {
+    let key = SecondFactorKey::generate(&mut rand::rng());
+    Ok(output::line(&key.to_base64())?)
 }

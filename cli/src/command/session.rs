@@ -1,6 +1,6 @@
 use serde_json::{Map, Value};
 
-use super::{Caller, password};
+use super::{Caller, password, two_factor};
 use crate::api::{Api, ApiError, text};
 use crate::arguments::{Password, Session, Signin};
 use crate::credentials;
@@ -43,6 +43,9 @@ pub(super) async fn signin(caller: &Caller, options: Signin) -> anyhow::Result<(
     let password = password(&options.password, &format!("Password of {}: ", options.login))?;
     let parameters = vec![("login", options.login), ("password", password.to_string())];
     let mut answer = caller.api.call_public("users.authentication.Signin", parameters).await?;
+    if answer.get("isTwoFactorRequired") == Some(&Value::Bool(true)) {
+        answer = two_factor::verify(caller, text(&answer, "session"), &options.code).await?;
+    }
     credentials::keep(&caller.url, Some(text(&answer, "session")))?;
     // It is kept; it need not stand in a terminal's history as well.
     answer.remove("session");

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use environment_service::Template;
 use serde::Deserialize;
 use storage::DatabaseUrl;
-use token_service::Login;
+use token_service::{Login, SecondFactorKey};
 use zeroize::Zeroizing;
 
 /// What the first start offers to run. Whoever runs the system adds to the file.
@@ -68,6 +68,11 @@ impl DataFolder {
     /// The authority's signing key, made at the first start.
     pub(super) fn signing_key(&self) -> anyhow::Result<PathBuf> {
         self.secret("signing-key.pem", || SigningKey::generate(&mut rand::rng()).to_pem())
+    }
+
+    /// The key that seals the secrets of second factors, made at the first start that finds none.
+    pub(super) fn second_factor_key(&self) -> anyhow::Result<PathBuf> {
+        self.secret("second-factor.key", || SecondFactorKey::generate(&mut rand::rng()).to_base64())
     }
 
     /// A service's key, made at the first start: its file, and the hash that the authority knows it by.

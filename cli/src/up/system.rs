@@ -39,6 +39,7 @@ impl System {
 
         let mut token_config = token_service::Config::new(data.database("token.db"), data.signing_key()?);
         token_config.listen = anywhere();
+        token_config.second_factor_key_file = Some(data.second_factor_key()?);
         token_config.service_keys = [("api-gateway", gateway_hash), ("environment-service", environment_hash)]
             .map(|(name, hash)| ServiceKeyConfig { name: name.to_owned(), sha256: hash.to_string() })
             .to_vec();

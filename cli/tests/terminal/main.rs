@@ -6,4 +6,5 @@ mod accounts;
 mod first_start;
 mod home;
 mod proxies;
+mod two_factor;
 mod up;
