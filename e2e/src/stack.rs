@@ -3,6 +3,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use access::{Credential, CredentialKind, SigningKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::{ServiceProcess, TestDatabase, binary, eventually, free_port, process_alive, processes_in_group};
@@ -237,11 +239,13 @@ fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u1
     let key = || Credential::generate(CredentialKind::Service, &mut rand::rng());
     let (gateway_key, environment_key) = (key(), key());
     let signing_key = write("signing-key.pem", &SigningKey::generate(&mut rand::rng()).to_pem());
+    let factor_key = write("second-factor.key", &STANDARD.encode(rand::random::<[u8; 32]>()));
     let gateway_key_file = write("api-gateway.key", gateway_key.expose());
     let environment_key_file = write("environment-service.key", environment_key.expose());
 
     let token = format!(
         "listen = \"127.0.0.1:{token_port}\"\ndatabase_url = \"{}\"\nsigning_key_file = {signing_key:?}\n\
+         second_factor_key_file = {factor_key:?}\n\
          [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n\
          [[service_keys]]\nname = \"api-gateway\"\nsha256 = \"{}\"\n\
          [[service_keys]]\nname = \"environment-service\"\nsha256 = \"{}\"\n",

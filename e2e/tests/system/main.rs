@@ -14,3 +14,4 @@ mod secrets;
 mod standards;
 mod story;
 mod throttle;
+mod two_factor;

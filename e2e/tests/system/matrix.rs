@@ -112,6 +112,7 @@ async fn every_change_that_needs_the_password_is_refused_without_it() {
         ("description", "x"),
         ("apiList", "environment.control.GetEnvs"),
         ("newPassword", "another horse battery"),
+        ("code", "000000"),
     ];
     let methods: Vec<&Method> = catalog().with_access(|access| *access == Access::SessionWithPassword).collect();
     assert!(methods.len() >= 4);

@@ -4,6 +4,8 @@ use e2e::{PASSWORD, stacks};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 
+use crate::two_factor::second_factor;
+
 /// A text as it is, in a URL, in a form, and within anything that is written as base64 (RFC 4648).
 fn forms(secret: &str) -> Vec<String> {
     let escaped = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
@@ -77,6 +79,8 @@ async fn no_secret_is_in_any_log() {
         let report = "/1.0/users/authentication/rest/reportleakedtoken";
         stack.client.post(report, &[("tokenValue", &new)]).await.success();
 
+        let (secret, codes) = second_factor(&stack, &session).await;
+
         let logs = stack.logs();
         assert!(logs.contains("StopEnv"), "the calls are logged");
         for (what, secret) in [
@@ -86,6 +90,9 @@ async fn no_secret_is_in_any_log() {
             ("a service's key", &key),
             ("the password", PASSWORD),
             ("a wrong password", "wrong password indeed"),
+            ("the second factor's secret", &secret),
+            ("a recovery code that was used", &codes[0]),
+            ("a recovery code", &codes[1]),
         ] {
             assert_eq!(line_with(&logs, secret), None, "{}: {what}", stack.engine);
         }
