@@ -38,24 +38,27 @@ impl Authority {
 
     /// Looks at a code of an account whose second factor is on.
     pub(super) async fn show(&self, session: &Session, code: Code) -> Result<Shown, Failure> {
-        let guess = self.guess(Guessed::Code(session.account), &session.origin).await?;
-        let factor = self.factor(session, FactorState::Active).await?;
-        let factor = factor.ok_or(SecondFactorError::NotOn)?;
-        let used = match code {
-            Code::Recovery(hash) => Some(UsedCode::Recovery(hash)),
-            Code::Time(code) => {
-                self.step(session, &factor, &code)?.map(|step| UsedCode::Time { step, sealed: factor.sealed })
+        let factor = self.factor(session, FactorState::Active).await?.ok_or(SecondFactorError::NotOn)?;
+        match code {
+            Code::Time(code) => self.look_at(session, factor, &code).await,
+            Code::Recovery(hash) => {
+                let guess = self.guess(Guessed::Code(session.account), &session.origin).await?;
+                Ok(Shown { guess, used: Some(UsedCode::Recovery(hash)) })
             }
-        };
-        Ok(Shown { guess, used })
+        }
     }
 
     /// Looks at the first code of a second factor that is to be turned on.
     pub(super) async fn show_first(&self, session: &Session, code: &TimeCode) -> Result<Shown, Failure> {
-        let guess = self.guess(Guessed::Code(session.account), &session.origin).await?;
         let factor = self.factor(session, FactorState::Pending).await?.ok_or(SecondFactorError::NotBegun)?;
-        let used = self.step(session, &factor, code)?.map(|step| UsedCode::Time { step, sealed: factor.sealed });
-        Ok(Shown { guess, used })
+        self.look_at(session, factor, code).await
+    }
+
+    async fn look_at(&self, session: &Session, factor: StoredFactor, code: &TimeCode) -> Result<Shown, Failure> {
+        let secret = self.open(session, &factor)?;
+        let guess = self.guess(Guessed::Code(session.account), &session.origin).await?;
+        let step = secret.step(code, self.clock.now(), factor.last_step);
+        Ok(Shown { guess, used: step.map(|step| UsedCode::Time { step, sealed: factor.sealed }) })
     }
 
     /// What came of a code that was shown: a wrong one stands in the audit log, a right one costs nobody anything.
@@ -88,24 +91,12 @@ impl Authority {
         Ok(factor.filter(|factor| factor.state == state))
     }
 
-    /// The step that a code is right for, if it is.
-    fn step(&self, session: &Session, factor: &StoredFactor, code: &TimeCode) -> Result<Option<i64>, Failure> {
-        let secret = self.open(session, factor)?;
-        Ok(secret.step(code, self.clock.now(), factor.last_step))
-    }
-
     fn open(&self, session: &Session, factor: &StoredFactor) -> Result<FactorSecret, Failure> {
         let opened = self.second_factor_key()?.open(session.account, &factor.sealed);
         opened.map_err(|error: UnsealError| {
-            tracing::error!(
-                account.id = session.account.0,
-                "a second factor does not open: is second_factor_key_file the one that it was made under?"
-            );
-            Failure::new(
-                ErrorKind::Unavailable,
-                "the second factor cannot be verified: ask the operator, or use a recovery code",
-            )
-            .because(error)
+            tracing::error!(account.id = session.account.0, "a second factor does not open: is the key another one?");
+            let text = "the second factor cannot be verified: ask the operator, or use a recovery code";
+            Failure::new(ErrorKind::Unavailable, text).because(error)
         })
     }
 }

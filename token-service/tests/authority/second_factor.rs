@@ -1,23 +1,24 @@
 //! Two-factor authentication.
 
+mod at_once;
+mod guessing;
+
 use std::time::Duration;
 
-use access::Origin;
 use futures::future::join_all;
 use proto::ErrorKind;
 use proto::token::v1::{
-    AccountInfo, ChangePasswordRequest, CheckSignRequest, Confirm2FaRequest, Disable2FaRequest, Enable2FaRequest,
-    Enable2FaResponse, Get2FaStatusRequest, GetAccountsRequest, GetAuditLogRequest, GetSessionsRequest,
-    RegenerateRecoveryCodesRequest, Reset2FaRequest, SignoutSessionsRequest, Verify2FaCodeRequest,
-    Verify2FaCodeResponse,
+    AccountInfo, ChangePasswordRequest, Confirm2FaRequest, Disable2FaRequest, Enable2FaRequest, Enable2FaResponse,
+    Get2FaStatusRequest, GetAccountsRequest, GetAuditLogRequest, GetSessionsRequest, RegenerateRecoveryCodesRequest,
+    Reset2FaRequest, SignoutSessionsRequest, Verify2FaCodeRequest, Verify2FaCodeResponse,
 };
 use storage::{Database, DatabaseOptions};
-use token_service::{Config, SecondFactorKey, reset_second_factor, verify_audit};
-use tonic::{Request, Status};
+use token_service::{Config, SecondFactorKey, reset_second_factor};
+use tonic::Status;
 use totp_rs::{Builder, Secret};
 
 use crate::accounts::{another_account, another_account_of};
-use crate::stage::{LOGIN, PASSWORD, Stage, assert_invalid, failure, stages, timed_stages, with_grant};
+use crate::stage::{LOGIN, PASSWORD, Stage, assert_invalid, failure, timed_stages};
 
 const STEP: Duration = Duration::from_secs(30);
 
@@ -227,35 +228,6 @@ async fn a_code_is_good_once_and_none_before_it_afterwards() {
 }
 
 #[tokio::test]
-async fn of_many_that_show_one_code_at_once_one_gets_in() {
-    for stage in timed_stages(|_| {}).await {
-        let session = stage.session().await;
-        let (authenticator, codes) = enrolled(&stage, &session).await;
-        let mut waiting = Vec::new();
-        for _ in 0..8 {
-            waiting.push(pending(&stage, LOGIN).await);
-        }
-        for code in [&authenticator.code(0), &codes[0]] {
-            let sessions = waiting.iter();
-            let shown = join_all(sessions.map(|session| verify(&stage, session, code))).await;
-            let (passed, refused): (Vec<_>, Vec<_>) = shown.into_iter().partition(Result::is_ok);
-            assert_eq!(passed.len(), 1, "{}: {code}", stage.engine);
-            for answer in refused {
-                let kind = failure(answer).kind();
-                assert!(matches!(kind, ErrorKind::WrongSecondFactor | ErrorKind::NotAuthenticated), "{kind:?}");
-            }
-            let passed = passed.into_iter().next().unwrap().unwrap().session;
-            waiting.retain(|session| *session != passed);
-        }
-        // A session that waits is opened once, whatever codes are shown for it at once.
-        let shown = join_all(codes[1..5].iter().map(|code| verify(&stage, &waiting[0], code))).await;
-        assert_eq!(shown.iter().filter(|answer| answer.is_ok()).count(), 1, "{}", stage.engine);
-        assert_eq!(status(&stage, &session).await, (true, 8), "{}: the others are left", stage.engine);
-        verify_audit(&stage.config.database_url).await.unwrap();
-    }
-}
-
-#[tokio::test]
 async fn recovery_codes_stand_in_once_each_until_others_replace_them() {
     for stage in timed_stages(|_| {}).await {
         let session = stage.session().await;
@@ -300,68 +272,8 @@ async fn recovery_codes_stand_in_once_each_until_others_replace_them() {
 }
 
 #[tokio::test]
-async fn guessing_at_an_accounts_codes_is_slowed_down() {
-    for stage in timed_stages(|config| config.throttle.account_free = 2).await {
-        let session = stage.session().await;
-        let (authenticator, codes) = enrolled(&stage, &session).await;
-        let waiting = pending(&stage, LOGIN).await;
-        let wrong = authenticator.code(-1);
-        for _ in 0..3 {
-            assert_eq!(failure(verify(&stage, &waiting, &wrong).await).kind(), ErrorKind::WrongSecondFactor);
-        }
-        for code in [&authenticator.code(0), &codes[0]] {
-            let early = failure(verify(&stage, &waiting, code).await);
-            assert_eq!(early.kind(), ErrorKind::Throttled, "{}", stage.engine);
-            assert_eq!(early.detail("retryAfter"), Some("1"));
-        }
-        let elsewhere = disable(&stage, &session, PASSWORD, &authenticator.code(0)).await;
-        assert_eq!(failure(elsewhere).kind(), ErrorKind::Throttled, "{}: wherever it is guessed", stage.engine);
-        assert!(!stage.stop_token(&session).await.key.unwrap().is_empty(), "passwords are counted by themselves");
-
-        // The wait grows beyond that for passwords.
-        let mut wait = 1;
-        while wait < 15 * 60 {
-            stage.advance(Duration::from_secs(wait));
-            let waiting = pending(&stage, LOGIN).await;
-            assert_eq!(failure(verify(&stage, &waiting, &wrong).await).kind(), ErrorKind::WrongSecondFactor);
-            wait = failure(verify(&stage, &waiting, &wrong).await).detail("retryAfter").unwrap().parse().unwrap();
-        }
-        assert_eq!(wait, 15 * 60, "{}", stage.engine);
-        stage.advance(Duration::from_secs(wait));
-        let waiting = pending(&stage, LOGIN).await;
-        verify(&stage, &waiting, &authenticator.code(0)).await.unwrap();
-        let waiting = pending(&stage, LOGIN).await;
-        for _ in 0..3 {
-            let answer = verify(&stage, &waiting, &wrong).await;
-            assert_eq!(failure(answer).kind(), ErrorKind::WrongSecondFactor, "{}: a clean slate", stage.engine);
-        }
-    }
-}
-
-#[tokio::test]
-async fn guessing_at_codes_from_an_address_is_slowed_down() {
-    for stage in timed_stages(|config| config.throttle.address_free = 4).await {
-        let session = stage.session().await;
-        let shown = async |session: &str, address: &str| {
-            let origin = Origin::new(address.parse().ok(), "", "");
-            let request = Request::new(Verify2FaCodeRequest { session: session.into(), code: "000000".into() });
-            failure(stage.authority.clone().verify2_fa_code(stage.from(&origin, request)).await).kind()
-        };
-        for number in 0..5 {
-            let login = format!("account-{number}");
-            let session = another_account_of(&stage, &session, &login).await;
-            enrolled(&stage, &session).await;
-            assert_eq!(shown(&pending(&stage, &login).await, "2001:db8::1").await, ErrorKind::WrongSecondFactor);
-        }
-        let login = "account-0";
-        assert_eq!(shown(&pending(&stage, login).await, "2001:db8::2").await, ErrorKind::Throttled, "{}", stage.engine);
-        assert_eq!(shown(&pending(&stage, login).await, "203.0.113.9").await, ErrorKind::WrongSecondFactor);
-    }
-}
-
-#[tokio::test]
 async fn an_administrator_and_the_operator_help_whoever_has_lost_the_second_factor() {
-    for stage in stages().await {
+    for stage in timed_stages(|_| {}).await {
         let bob = another_account(&stage, "bob").await;
         let administrator = stage.session().await;
         enrolled(&stage, &bob).await;
@@ -392,7 +304,7 @@ async fn an_administrator_and_the_operator_help_whoever_has_lost_the_second_fact
 
 #[tokio::test]
 async fn without_the_key_nobody_gets_in_by_a_code_and_recovery_codes_still_help() {
-    for stage in stages().await {
+    for stage in timed_stages(|_| {}).await {
         let session = stage.session().await;
         let (authenticator, codes) = enrolled(&stage, &session).await;
         let another_key = tempfile::NamedTempFile::new().unwrap();
@@ -421,7 +333,7 @@ async fn without_the_key_nobody_gets_in_by_a_code_and_recovery_codes_still_help(
 
 #[tokio::test]
 async fn the_database_holds_neither_the_secret_nor_a_recovery_code() {
-    for stage in stages().await {
+    for stage in timed_stages(|_| {}).await {
         let session = stage.session().await;
         let (authenticator, codes) = enrolled(&stage, &session).await;
         let secret = Secret::try_from_base32(&authenticator.secret).unwrap();
@@ -440,24 +352,5 @@ async fn the_database_holds_neither_the_secret_nor_a_recovery_code() {
         for secret in codes.iter().chain([&authenticator.secret]) {
             assert!(!exported.contains(secret.as_str()), "{}", stage.engine);
         }
-    }
-}
-
-#[tokio::test]
-async fn a_sign_in_that_meets_the_second_factor_waits_for_it_or_has_ended() {
-    for stage in stages().await {
-        let session = stage.session().await;
-        let answer = enable(&stage, &session, PASSWORD).await.unwrap();
-        let authenticator = Authenticator { stage: &stage, secret: answer.secret };
-        let code = authenticator.code(0);
-        let signed_in = join_all((0..12).map(|_| stage.signin(LOGIN, PASSWORD)));
-        let (signed_in, confirmed) = tokio::join!(signed_in, confirm(&stage, &session, &code));
-        confirmed.unwrap();
-        for answer in signed_in {
-            let opened = answer.unwrap().session;
-            assert!(!stage.introspect(&opened).await.active, "{}", stage.engine);
-        }
-        let grant = stage.introspect(&session).await.grant;
-        stage.authority.clone().check_sign(with_grant(&grant, CheckSignRequest {})).await.unwrap();
     }
 }

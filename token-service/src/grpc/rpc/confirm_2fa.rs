@@ -4,8 +4,7 @@ use proto::token::v1::rpc::Confirm2FA;
 use proto::token::v1::{Confirm2FaRequest, Confirm2FaResponse};
 use zeroize::Zeroizing;
 
-use crate::domain::RecoveryHash;
-use crate::domain::{Session, TimeCode, UsedCode};
+use crate::domain::{RecoveryHash, Session, TimeCode, UsedCode};
 use crate::grpc::Authority;
 use crate::grpc::second_factor::{self, Shown};
 use crate::store::SecondFactorError;
