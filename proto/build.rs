@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use heck::ToUpperCamelCase;
-use prost_build::{Config, Service, ServiceGenerator};
+use prost_build::{Config, Method, Service, ServiceGenerator};
 use prost_reflect::{
     DescriptorPool, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
 };
@@ -13,13 +13,14 @@ use prost_reflect::{
 /// The option of fields.
 const FIELD: &str = "portcullis.api.v1.field";
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "portcullis/api/v1/error.proto",
     "portcullis/api/v1/options.proto",
     "portcullis/environment/v1/control.proto",
     "portcullis/token/v1/account.proto",
     "portcullis/token/v1/account_administration.proto",
     "portcullis/token/v1/introspection.proto",
+    "portcullis/token/v1/lease.proto",
     "portcullis/token/v1/second_factor.proto",
     "portcullis/token/v1/token_authority.proto",
 ];
@@ -169,9 +170,10 @@ impl Generator {
         let full_name = format!("{}.{}", service.package, service.proto_name);
         let descriptor = self.pool.get_service_by_name(&full_name).expect("the pool holds what is compiled");
         for method in descriptor.methods() {
-            assert!(
-                !method.is_client_streaming() && !method.is_server_streaming(),
-                "{}: streams have no handlers yet",
+            assert_eq!(
+                method.is_client_streaming(),
+                method.is_server_streaming(),
+                "{}: a stream in one direction alone has no handler yet",
                 method.full_name()
             );
             let name = method.name();
@@ -192,16 +194,25 @@ impl Generator {
 /// Makes whatever handles each RPC of a service serve the service.
 fn delegation(service: &Service) -> String {
     let server = snake(&service.name);
-    let bounds: Vec<String> =
-        service.methods.iter().map(|method| format!("crate::Handler<rpc::{}>", method.proto_name)).collect();
+    let bound = |method: &Method| format!("crate::{}<rpc::{}>", handler(method), method.proto_name);
+    let bounds: Vec<String> = service.methods.iter().map(bound).collect();
     let methods: String = service
         .methods
         .iter()
         .map(|method| {
+            let Method { name, proto_name, input_type, output_type, .. } = method;
+            let (asked, answered, associated) = if method.server_streaming {
+                let answered = format!("{proto_name}Stream");
+                let associated = format!("type {answered} = crate::AnswerStream<{output_type}>;\n");
+                (format!("tonic::Streaming<{input_type}>"), format!("Self::{answered}"), associated)
+            } else {
+                (input_type.clone(), output_type.clone(), String::new())
+            };
             format!(
-                "async fn {}(&self, request: tonic::Request<{}>) -> Result<tonic::Response<{}>, tonic::Status> {{ \
-                 crate::Handler::<rpc::{}>::call(self, request).await }}\n",
-                method.name, method.input_type, method.output_type, method.proto_name
+                "{associated}async fn {name}(&self, request: tonic::Request<{asked}>) \
+                 -> Result<tonic::Response<{answered}>, tonic::Status> {{ \
+                 crate::{}::<rpc::{proto_name}>::call(self, request).await }}\n",
+                handler(method)
             )
         })
         .collect();
@@ -210,6 +221,11 @@ fn delegation(service: &Service) -> String {
         service.name,
         bounds.join(" + ")
     )
+}
+
+/// The trait of what handles the RPC.
+fn handler(method: &Method) -> &'static str {
+    if method.server_streaming { "StreamHandler" } else { "Handler" }
 }
 
 fn snake(camel: &str) -> String {

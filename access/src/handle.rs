@@ -1,8 +1,9 @@
 use std::error::Error;
 use std::future::Future;
 
-use proto::{ErrorKind, Failure, Handler, Rpc};
-use tonic::{Request, Response, Status};
+use futures::stream::{BoxStream, StreamExt};
+use proto::{AnswerStream, ErrorKind, Failure, Handler, Rpc, StreamHandler};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::permit::Evidence;
 
@@ -14,6 +15,16 @@ pub trait Handle<R: Rpc<Access: Evidence>>: Send + Sync + 'static {
         permit: &<R::Access as Evidence>::Permit,
         request: R::Request,
     ) -> impl Future<Output = Result<R::Response, Failure>> + Send;
+}
+
+/// What a service does for one RPC that streams in both directions.
+pub trait HandleStream<R: Rpc<Access: Evidence>>: Send + Sync + 'static {
+    /// Answers one call that is allowed.
+    fn handle_stream(
+        &self,
+        permit: &<R::Access as Evidence>::Permit,
+        requests: Streaming<R::Request>,
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<R::Response, Failure>>, Failure>> + Send;
 }
 
 /// A service whose handlers run only with a permit. It serves whatever gRPC services its handlers cover.
@@ -32,18 +43,36 @@ where
     S: Handle<R>,
 {
     async fn call(&self, mut request: Request<R::Request>) -> Result<Response<R::Response>, Status> {
-        // The layer in front leaves the permit. Where there is no layer there is no permit, and no call.
-        let permit = request.extensions_mut().remove::<<R::Access as Evidence>::Permit>();
-        let Some(permit) = permit else {
-            let failure = Failure::internal(format!("{} was called without the access layer", R::PATH));
-            return Err(report(R::PATH, failure));
-        };
+        let permit = permit::<R, _>(&mut request)?;
         let request = request.into_inner();
         let allowed = R::Access::confinement(&permit).allow_environments(R::environments(&request));
         allowed.map_err(|failure| report(R::PATH, failure))?;
         let answer = self.0.handle(&permit, request).await;
         answer.map(Response::new).map_err(|failure| report(R::PATH, failure))
     }
+}
+
+impl<R, S> StreamHandler<R> for Guarded<S>
+where
+    R: Rpc<Access: Evidence>,
+    S: HandleStream<R>,
+{
+    async fn call(
+        &self,
+        mut request: Request<Streaming<R::Request>>,
+    ) -> Result<Response<AnswerStream<R::Response>>, Status> {
+        let permit = permit::<R, _>(&mut request)?;
+        let answers = self.0.handle_stream(&permit, request.into_inner()).await;
+        let answers = answers.map_err(|failure| report(R::PATH, failure))?;
+        let answers = answers.map(|answer| answer.map_err(|failure| report(R::PATH, failure)));
+        Ok(Response::new(answers.boxed()))
+    }
+}
+
+/// The layer in front leaves the permit. Where there is no layer there is no permit, and no call.
+fn permit<R: Rpc<Access: Evidence>, T>(request: &mut Request<T>) -> Result<<R::Access as Evidence>::Permit, Status> {
+    let permit = request.extensions_mut().remove::<<R::Access as Evidence>::Permit>();
+    permit.ok_or_else(|| report(R::PATH, Failure::internal(format!("{} was called without the access layer", R::PATH))))
 }
 
 /// Logs, once and with its causes, what its caller is not told.

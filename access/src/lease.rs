@@ -4,15 +4,23 @@
 //! confirms a change when each holder has acknowledged it or has no lease any more.
 //!
 //! [`Holder`], [`Line`] and [`Confirmation`] are the protocol: pure, with time as a parameter. The model checker
-//! (`tests/model`) runs the very same functions. Sockets and timers stand around them.
+//! (`tests/model`) runs the very same functions. Sockets, timers and memory stand around them: [`LeaseKeeper`] keeps a process's
+//! lease, [`LeaseHandle`] asks it, [`Memory`] remembers what it allows.
 
 mod confirmation;
+mod handle;
 mod holder;
+mod keeper;
 mod line;
+mod memory;
+pub mod wire;
 
 pub use confirmation::{Confirmation, Live};
+pub use handle::{LeaseHandle, LeaseStatus};
 pub use holder::{Disorder, Holder, Refusal, Resume};
+pub use keeper::LeaseKeeper;
 pub use line::{Line, Log};
+pub use memory::{Bounds, Counts, Memorable, Memory, Recalled};
 
 use std::fmt;
 use std::time::Duration;

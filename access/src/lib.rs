@@ -12,6 +12,7 @@ pub mod lease;
 mod origin;
 mod permission;
 mod permit;
+mod replicas;
 mod service_key;
 
 pub use confinement::{Confinement, EnvironmentPattern, EnvironmentPatternError};
@@ -20,10 +21,11 @@ pub use decision::{Denied, decide};
 pub use grant::{
     Claims, GRANT_HEADER, GrantError, KeyError, KeyRing, MalformedClaims, SigningKey, SigningKeyError, VerifyingKey,
 };
-pub use handle::{Guarded, Handle};
+pub use handle::{Guarded, Handle, HandleStream};
 pub use identity::{AccountId, CredentialId, GrantedKind, Revision};
 pub use layer::{AccessLayer, AccessService};
 pub use origin::{GATEWAY_KEY_HEADER, ORIGIN_HEADER, Origin};
 pub use permission::PermissionSet;
 pub use permit::{AccountPermit, AdministratorPermit, NoPermit, PublicPermit, ServicePermit, SessionPermit};
+pub use replicas::{Replicas, is_outage};
 pub use service_key::{ServiceKey, ServiceKeyError, ServiceKeyFileError, ServiceKeys};

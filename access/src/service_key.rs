@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use subtle::ConstantTimeEq;
+use tonic::metadata::AsciiMetadataValue;
 
 use crate::{Credential, CredentialError, CredentialHash, CredentialKind};
 
@@ -68,6 +69,18 @@ pub enum ServiceKeyFileError {
 }
 
 impl Credential {
+    /// How a service shows its key to the authority, in the metadata `authorization` (RFC 6750, section 2.1).
+    ///
+    /// # Panics
+    /// Never: a credential is letters, digits and underscores.
+    #[must_use]
+    pub fn bearer(&self) -> AsciiMetadataValue {
+        let value = AsciiMetadataValue::try_from(format!("Bearer {}", self.expose()));
+        let mut value = value.expect("a credential is letters, digits and underscores");
+        value.set_sensitive(true);
+        value
+    }
+
     /// Reads the service key that a file holds.
     ///
     /// # Errors

@@ -28,9 +28,13 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The success of a method.
-    pub(crate) fn success(method: &Method, message: &DynamicMessage) -> Self {
+    /// The success of a method. `plain`: without the members of its own.
+    pub(crate) fn success(method: &Method, message: &DynamicMessage, plain: bool) -> Self {
         let mut body = String::from("{\"result\":0");
+        if plain {
+            body.push('}');
+            return Self::json(StatusCode::OK, 0, body);
+        }
         if method.is_wrapped() {
             body.push_str(",\"response\":{\"result\":0");
             json::push_members(&mut body, message, true);

@@ -1,22 +1,19 @@
-//! What the token-service says of a credential. Each call asks; what would remember answers comes between here.
+//! What the token-service says of a credential, as it is asked. What is remembered of it is kept in [`crate::introspection`].
 
 use std::time::Duration;
 
-use access::{Claims, Credential};
-use bytes::Bytes;
+use access::{Claims, Credential, Replicas, is_outage};
 use proto::token::v1::introspection_client::IntrospectionClient;
 use proto::token::v1::use_reports_client::UseReportsClient;
 use proto::token::v1::{GetPublicKeysRequest, IntrospectRequest, ReportUsesRequest};
 use proto::{ErrorKind, Failure};
-use tonic::Request;
-use tonic::metadata::AsciiMetadataValue;
-use tonic::transport::Channel;
+use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
+use tonic::{Request, Status};
 
 /// The token-service, as this gateway's key lets it be asked.
 #[derive(Clone)]
 pub(crate) struct Authority {
-    client: IntrospectionClient<Channel>,
-    uses: UseReportsClient<Channel>,
+    replicas: Replicas,
     service_key: AsciiMetadataValue,
     timeout: Duration,
 }
@@ -24,42 +21,57 @@ pub(crate) struct Authority {
 /// A credential that is alive: what it may do, and the grant that proves it to one service.
 pub(crate) struct Introspected {
     pub(crate) claims: Claims,
-    pub(crate) grant: Bytes,
+    pub(crate) grant: BinaryMetadataValue,
+    /// How long the grant can still be used, from the question on.
+    pub(crate) left: Duration,
 }
 
 impl Authority {
-    pub(crate) fn new(channel: Channel, service_key: &Credential, timeout: Duration) -> Self {
-        let uses = UseReportsClient::new(channel.clone());
-        Self { client: IntrospectionClient::new(channel), uses, service_key: bearer(service_key), timeout }
+    pub(crate) fn new(replicas: Replicas, service_key: &Credential, timeout: Duration) -> Self {
+        Self { replicas, service_key: service_key.bearer(), timeout }
     }
 
-    /// What a credential may do at a service right now; nothing where it is not alive.
+    /// What a credential may do at a service right now; nothing where it is not alive. `fresh`: whatever the authority remembers.
     pub(crate) async fn introspect(
         &self,
         credential: &Credential,
         audience: &str,
+        fresh: bool,
     ) -> Result<Option<Introspected>, Failure> {
-        let question = IntrospectRequest { credential: credential.expose().to_owned(), audience: audience.to_owned() };
-        let answer = self.client.clone().introspect(self.request(question)).await;
-        let answer = answer.map_err(|status| trouble(status.into()))?.into_inner();
+        let ask = |channel| {
+            let (credential, audience) = (credential.expose().to_owned(), audience.to_owned());
+            let question = self.request(IntrospectRequest { credential, audience, fresh });
+            async move { IntrospectionClient::new(channel).introspect(question).await }
+        };
+        let answer = self.replicas.ask(ask).await.map_err(trouble)?.into_inner();
         if !answer.active {
             return Ok(None);
         }
         let claims = answer.claims.ok_or_else(|| Failure::internal("the authority answered without claims"))?;
         let claims = Claims::try_from(claims).map_err(Failure::internal)?;
-        Ok(Some(Introspected { claims, grant: answer.grant }))
+        let mut grant = BinaryMetadataValue::from_bytes(&answer.grant);
+        grant.set_sensitive(true);
+        Ok(Some(Introspected { claims, grant, left: Duration::from_micros(answer.grant_left_micros) }))
     }
 
-    /// Tells how credentials were used.
+    /// Tells how credentials were used. A report that is sent again is counted once.
     pub(crate) async fn report_uses(&self, report: ReportUsesRequest) -> Result<(), Failure> {
-        let answer = self.uses.clone().report_uses(self.request(report)).await;
-        answer.map(drop).map_err(|status| trouble(status.into()))
+        let tell = |channel| {
+            let report = self.request(report.clone());
+            async move { UseReportsClient::new(channel).report_uses(report).await }
+        };
+        let answer = self.replicas.ask(tell).await;
+        answer.map(drop).map_err(trouble)
     }
 
     /// Whether it answers, to this gateway's key.
     pub(crate) async fn ready(&self) -> Result<(), Failure> {
-        let answer = self.client.clone().get_public_keys(self.request(GetPublicKeysRequest {})).await;
-        answer.map(drop).map_err(|status| trouble(status.into()))
+        let ask = |channel| {
+            let question = self.request(GetPublicKeysRequest {});
+            async move { IntrospectionClient::new(channel).get_public_keys(question).await }
+        };
+        let answer = self.replicas.ask(ask).await;
+        answer.map(drop).map_err(trouble)
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -70,17 +82,13 @@ impl Authority {
     }
 }
 
-/// How a service key is shown to the authority (RFC 6750, section 2.1).
-pub(crate) fn bearer(service_key: &Credential) -> AsciiMetadataValue {
-    let mut value = AsciiMetadataValue::try_from(format!("Bearer {}", service_key.expose()))
-        .expect("a credential is letters, digits and underscores");
-    value.set_sensitive(true);
-    value
-}
-
 /// What goes wrong between two services is never told as if it were the caller's fault: an unknown service key is not an
 /// unknown token.
-fn trouble(failure: Failure) -> Failure {
+fn trouble(status: Status) -> Failure {
+    if is_outage(&status) {
+        return Failure::unavailable("the token authority", status);
+    }
+    let failure = Failure::from(status);
     match failure.kind() {
         ErrorKind::Unavailable | ErrorKind::Throttled => Failure::unavailable("the token authority", failure),
         _ => Failure::internal(failure),

@@ -10,15 +10,17 @@ use axum::response::Response;
 use futures::FutureExt;
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method as Verb};
+use prost_reflect::prost::Message;
 use proto::catalog::Access;
 use proto::{Catalog, ErrorKind, Failure, Method};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tonic::metadata::BinaryMetadataValue;
 
 use crate::answer::{Answer, Form, NoCredential};
-use crate::authority::{Authority, Introspected};
 use crate::client_address::TrustedProxies;
 use crate::credential_use::Uses;
 use crate::http_request::{self, Limits};
+use crate::introspection::{Introspections, Known};
 use crate::parameters::{self, Parameters};
 use crate::request_log::RequestLog;
 use crate::upstream::Upstreams;
@@ -27,7 +29,7 @@ use crate::upstream::Upstreams;
 #[derive(Clone)]
 pub(crate) struct Calls {
     pub(crate) catalog: &'static Catalog,
-    pub(crate) authority: Authority,
+    pub(crate) introspections: Introspections,
     pub(crate) upstreams: Upstreams,
     pub(crate) uses: Uses,
     pub(crate) proxies: TrustedProxies,
@@ -84,40 +86,75 @@ impl Calls {
         allow_verb(method, request.method())?;
         let _room = self.enter()?;
 
+        let plain = method.is_plain_under(request.uri().path());
         let headers = request.headers().clone();
         let parameters = http_request::parameters(method, request, self.limits).await?;
-        let introspected = self.authorize(method, &headers, &parameters).await?;
-        let confinement = introspected.as_ref().map_or(const { &Confinement::NONE }, |known| &known.claims.confinement);
-        confinement.allow_address(origin.address)?;
+        let credential = self.credential(method, &headers, &parameters)?;
+        let mut known = match &credential {
+            Some(credential) => Some(allowed(method, self.introspections.of(credential, method).await?)?),
+            None => None,
+        };
+        confinement(&known).allow_address(origin.address)?;
         let message = parameters::request(method, &parameters, self.limits.parameter)?;
-        confinement.allow_environments(method.environments(&message).iter().map(String::as_str))?;
-        if let Some(known) = &introspected {
+        let environments = method.environments(&message);
+        confinement(&known).allow_environments(environments.iter().map(String::as_str))?;
+        if let Some(known) = &known {
             self.uses.note(known.claims.credential, origin.address, method.name());
         }
-        let grant = introspected.map(|known| known.grant);
-        let answer = self.upstreams.call(method, message, grant, origin).await?;
-        Ok(Answer::success(method, &answer))
+
+        let message = message.encode_to_vec().into();
+        let told = BinaryMetadataValue::from_bytes(&origin.to_bytes());
+        for _ in 0..ATTEMPTS {
+            let grant = known.as_ref().map(|known| &known.grant);
+            match (self.upstreams.call(method, &message, grant, &told).await, &credential) {
+                (Ok(answer), _) => return Ok(Answer::success(method, &answer, plain)),
+                // A change of the credential has come in between, and is known to the service already. Nothing was executed: with a
+                // new grant everything is looked at again.
+                (Err(failure), Some(credential)) if failure.kind() == ErrorKind::StaleGrant => {
+                    known = Some(allowed(method, self.introspections.anew(credential, method).await?)?);
+                    confinement(&known).allow_address(origin.address)?;
+                    confinement(&known).allow_environments(environments.iter().map(String::as_str))?;
+                }
+                (Err(failure), _) => return Err(failure),
+            }
+        }
+        Err(Failure::unavailable("the token authority", "each new grant was stale at once"))
     }
 
-    /// What the call's credential is worth, and the grant under which the call goes on. Who shows no credential that is worth the call learns nothing else about it.
-    async fn authorize(
+    /// The credential that a call shows; none for a method that needs none. Who shows none that could be one learns nothing else.
+    fn credential(
         &self,
         method: &Method,
         headers: &HeaderMap,
         parameters: &Parameters,
-    ) -> Result<Option<Introspected>, Failure> {
+    ) -> Result<Option<Credential>, Failure> {
         if method.access() == Some(&Access::Public) {
             return Ok(None);
         }
-        let nobody = || decide(method, None).err().map_or_else(not_authenticated, |denied| denied.failure(method));
         let value = http_request::credential(headers, parameters, self.limits)?;
-        let value = value.ok_or_else(|| nobody().because(NoCredential))?;
+        let value = value.ok_or_else(|| nobody(method).because(NoCredential))?;
         // By its form alone: nobody is asked about what can't be a credential.
-        let credential = Credential::parse(&value).map_err(|error| nobody().because(error))?;
-        let introspected = self.authority.introspect(&credential, method.audience()).await?.ok_or_else(nobody)?;
-        decide(method, Some(&introspected.claims)).map_err(|denied| denied.failure(method))?;
-        Ok(Some(introspected))
+        Credential::parse(&value).map(Some).map_err(|error| nobody(method).because(error))
     }
+}
+
+/// How often a call is tried whose grant is refused as stale, each time with a new one.
+const ATTEMPTS: usize = 3;
+
+/// What a credential that is alive may do, if that includes the method.
+fn allowed(method: &Method, known: Option<Arc<Known>>) -> Result<Arc<Known>, Failure> {
+    let known = known.ok_or_else(|| nobody(method))?;
+    decide(method, Some(&known.claims)).map_err(|denied| denied.failure(method))?;
+    Ok(known)
+}
+
+fn confinement(known: &Option<Arc<Known>>) -> &Confinement {
+    known.as_ref().map_or(const { &Confinement::NONE }, |known| &known.claims.confinement)
+}
+
+/// What is told who shows no credential that is alive.
+fn nobody(method: &Method) -> Failure {
+    decide(method, None).err().map_or_else(not_authenticated, |denied| denied.failure(method))
 }
 
 fn not_authenticated() -> Failure {

@@ -6,7 +6,7 @@ use access::{Credential, ServiceKeyFileError};
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use serde::Deserialize;
-use settings::LoadError;
+use settings::{Addresses, LoadError};
 use telemetry::TelemetryConfig;
 use tonic::transport::Endpoint;
 use url::Url;
@@ -23,8 +23,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The file that holds the key by which the token-service knows this gateway.
     pub service_key_file: PathBuf,
-    /// Where each service is that executes methods: `"token-service" = "http://127.0.0.1:9001"`.
-    pub upstreams: BTreeMap<String, String>,
+    /// Where each service is that executes methods: `"token-service" = "http://127.0.0.1:9001"`, or a list of its replicas.
+    pub upstreams: BTreeMap<String, Addresses>,
     /// The largest body, in bytes: 1 KiB to 1 GiB. Default: 4 MiB.
     #[serde(default = "default_max_body_bytes")]
     pub max_body_bytes: usize,
@@ -55,6 +55,12 @@ pub struct Config {
     /// How long the token-service may take to say what a credential is worth: 100 ms to 1 min. Default: 5 s.
     #[serde(default = "default_introspection_timeout")]
     pub introspection_timeout: SignedDuration,
+    /// Of how many credentials answers are remembered: 1 to 10,000,000. Default: 200,000.
+    #[serde(default = "default_remembered_credentials")]
+    pub remembered_credentials: usize,
+    /// How many bytes that may take, about: 64 KiB to 64 GiB. Default: 80 MiB.
+    #[serde(default = "default_remembered_bytes")]
+    pub remembered_bytes: u64,
     /// Logging.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -86,6 +92,14 @@ fn default_max_calls() -> usize {
 
 fn default_max_connections() -> usize {
     10_000
+}
+
+fn default_remembered_credentials() -> usize {
+    200_000
+}
+
+fn default_remembered_bytes() -> u64 {
+    80 << 20
 }
 
 fn default_introspection_timeout() -> SignedDuration {
@@ -127,6 +141,7 @@ impl Config {
     /// The defaults, with all that has none.
     #[must_use]
     pub fn new(service_key_file: PathBuf, upstreams: BTreeMap<String, String>) -> Self {
+        let upstreams = upstreams.into_iter().map(|(service, addresses)| (service, addresses.into())).collect();
         Self {
             listen: default_listen(),
             service_key_file,
@@ -140,6 +155,8 @@ impl Config {
             trusted_proxies: Vec::new(),
             public_url: None,
             introspection_timeout: default_introspection_timeout(),
+            remembered_credentials: default_remembered_credentials(),
+            remembered_bytes: default_remembered_bytes(),
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -169,20 +186,24 @@ impl Config {
         range((1..=1_000_000).contains(&self.max_connections), "max_connections", "1 to 1,000,000")?;
         let timeout = SignedDuration::from_millis(100)..=SignedDuration::from_mins(1);
         range(timeout.contains(&self.introspection_timeout), "introspection_timeout", "100 ms to 1 min")?;
+        let remembered = (1..=10_000_000).contains(&self.remembered_credentials);
+        range(remembered, "remembered_credentials", "1 to 10,000,000")?;
+        range((64 << 10..=64 << 30).contains(&self.remembered_bytes), "remembered_bytes", "64 KiB to 64 GiB")?;
         self.issuer(self.listen)?;
         self.endpoints().map(drop)
     }
 
-    /// The address of each service that executes methods.
-    pub(crate) fn endpoints(&self) -> Result<BTreeMap<&'static str, Endpoint>, ConfigError> {
+    /// The addresses of each service that executes methods.
+    pub(crate) fn endpoints(&self) -> Result<BTreeMap<&'static str, Vec<Endpoint>>, ConfigError> {
         let audiences = proto::catalog().audiences();
         if let Some(unknown) = self.upstreams.keys().find(|name| !audiences.contains(name.as_str())) {
             return Err(ConfigError::UnknownUpstream(unknown.clone()));
         }
         let endpoints = audiences.into_iter().map(|audience| {
-            let url = self.upstreams.get(audience).ok_or_else(|| ConfigError::MissingUpstream(audience.to_owned()))?;
-            let endpoint = service_url::endpoint(url).ok_or_else(|| ConfigError::Upstream(audience.to_owned()))?;
-            Ok((audience, endpoint))
+            let missing = || ConfigError::MissingUpstream(audience.to_owned());
+            let urls = self.upstreams.get(audience).filter(|urls| !urls.is_empty()).ok_or_else(missing)?;
+            let endpoints: Option<Vec<Endpoint>> = urls.iter().map(service_url::endpoint).collect();
+            Ok((audience, endpoints.ok_or_else(|| ConfigError::Upstream(audience.to_owned()))?))
         });
         endpoints.collect()
     }

@@ -43,9 +43,19 @@ struct Shared {
 
 #[derive(Default)]
 struct Pending {
-    uses: HashMap<(CredentialId, i64), CredentialUse>,
+    /// By credential and day: uses of two days are counted apart.
+    uses: HashMap<(CredentialId, i64), Use>,
     /// Uses that there was no room for.
     lost: u64,
+}
+
+/// How a credential was used.
+#[derive(Clone, Copy)]
+struct Use {
+    count: i64,
+    last_at: Timestamp,
+    address: Option<IpAddr>,
+    method: &'static str,
 }
 
 impl Uses {
@@ -54,22 +64,14 @@ impl Uses {
     }
 
     /// Notes a call that a credential was good for.
-    pub(crate) fn note(&self, credential: CredentialId, address: Option<IpAddr>, method: &str) {
-        let now = self.0.clock.now();
+    pub(crate) fn note(&self, credential: CredentialId, address: Option<IpAddr>, method: &'static str) {
+        let last_at = self.0.clock.now();
         let mut pending = self.0.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let room = pending.uses.len() < CREDENTIALS;
-        let key = (credential, day(now));
+        let key = (credential, day(last_at));
         match pending.uses.get_mut(&key) {
-            Some(known) => {
-                known.count += 1;
-                set_last(known, now, address, method);
-            }
-            None if room => {
-                let kind = credential.kind.to_wire().into();
-                let mut used = CredentialUse { kind, credential_id: credential.number, count: 1, ..Default::default() };
-                set_last(&mut used, now, address, method);
-                pending.uses.insert(key, used);
-            }
+            Some(known) => *known = Use { count: known.count + 1, last_at, address, method },
+            None if room => drop(pending.uses.insert(key, Use { count: 1, last_at, address, method })),
             None => pending.lost += 1,
         }
     }
@@ -85,7 +87,10 @@ impl Uses {
             tracing::warn!(uses.lost = pending.lost, "the use of too many credentials waits for the authority");
             pending.lost = 0;
         }
-        pending.uses.drain().map(|(_, used)| used).collect()
+        // The map goes as well: one that once held many would keep their room.
+        let uses = std::mem::take(&mut pending.uses);
+        drop(pending);
+        uses.into_iter().map(|((credential, _), used)| used.to_wire(credential)).collect()
     }
 
     /// Tells the authority, from time to time, until the end.
@@ -106,13 +111,20 @@ impl Uses {
     }
 }
 
-fn set_last(used: &mut CredentialUse, now: Timestamp, address: Option<IpAddr>, method: &str) {
-    used.last_used_at = Some(proto::time::to_wire(now));
-    used.address = address.map(|address| address.to_string()).unwrap_or_default();
-    method.clone_into(&mut used.method);
+impl Use {
+    fn to_wire(self, credential: CredentialId) -> CredentialUse {
+        CredentialUse {
+            kind: credential.kind.to_wire().into(),
+            credential_id: credential.number,
+            last_used_at: Some(proto::time::to_wire(self.last_at)),
+            address: self.address.map(|address| address.to_string()).unwrap_or_default(),
+            method: self.method.to_owned(),
+            count: self.count,
+        }
+    }
 }
 
-/// Uses of two days are counted apart.
+/// Days since 1970, UTC.
 fn day(moment: Timestamp) -> i64 {
     moment.as_second().div_euclid(DAY_SECONDS)
 }

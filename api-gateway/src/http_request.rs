@@ -23,7 +23,13 @@ pub(crate) struct Limits {
 /// The parameters of a call, from the query and, of a POST, from a form in the body. Any other body is not ours to read: the
 /// webhooks that call with a token in the query send what they like.
 pub(crate) async fn parameters(method: &Method, request: Request, limits: Limits) -> Result<Parameters, Failure> {
-    in_time(limits, read(method, request, limits)).await
+    let mut parameters = Parameters::default();
+    parameters.add_encoded(request.uri().query().unwrap_or_default().as_bytes())?;
+    // There is nothing to wait for, and nothing to read.
+    if request.method() != Verb::POST || request.body().is_end_stream() {
+        return Ok(parameters);
+    }
+    in_time(limits, read(method, request, parameters, limits)).await
 }
 
 /// The body of a request that has to be a form.
@@ -42,12 +48,12 @@ async fn in_time<T>(limits: Limits, read: impl Future<Output = Result<T, Failure
     })?
 }
 
-async fn read(method: &Method, request: Request, limits: Limits) -> Result<Parameters, Failure> {
-    let mut parameters = Parameters::default();
-    parameters.add_encoded(request.uri().query().unwrap_or_default().as_bytes())?;
-    if request.method() != Verb::POST || request.body().is_end_stream() {
-        return Ok(parameters);
-    }
+async fn read(
+    method: &Method,
+    request: Request,
+    mut parameters: Parameters,
+    limits: Limits,
+) -> Result<Parameters, Failure> {
     match media_type(request.headers()).as_str() {
         "multipart/form-data" => add_multipart(&mut parameters, method, request, limits).await?,
         "application/x-www-form-urlencoded" => parameters.add_encoded(&body(request, limits).await?)?,

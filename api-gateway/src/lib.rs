@@ -8,6 +8,7 @@ mod client_address;
 mod config;
 mod credential_use;
 mod http_request;
+mod introspection;
 mod parameters;
 mod readiness;
 mod request_log;

@@ -3,10 +3,13 @@ mod exchange;
 mod head;
 mod socket;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Replicas;
+use access::lease::{LeaseHandle, LeaseKeeper};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -20,6 +23,7 @@ use lifecycle::{Clock, Lifecycle};
 use proto::catalog;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -29,6 +33,7 @@ use crate::call::{Calls, Peer};
 use crate::client_address::TrustedProxies;
 use crate::credential_use::Uses;
 use crate::http_request::Limits;
+use crate::introspection::Introspections;
 use crate::standards::{ClientAuthority, Endpoint, METADATA_PATH, Standards};
 use crate::upstream::Upstreams;
 use crate::{Config, ConfigError, readiness};
@@ -67,6 +72,8 @@ pub struct Gateway {
     head_timeout: Duration,
     uses: Uses,
     authority: Authority,
+    keeper: LeaseKeeper,
+    released: CancellationToken,
     lifecycle: Lifecycle,
 }
 
@@ -74,6 +81,7 @@ pub struct Gateway {
 struct Shared {
     calls: Calls,
     standards: Standards,
+    authority: Authority,
     lifecycle: Lifecycle,
 }
 
@@ -86,17 +94,16 @@ impl Gateway {
         config.validate()?;
         let service_key = config.service_key()?;
         let endpoints = config.endpoints()?;
-        let authority = endpoints.get(AUTHORITY).ok_or_else(|| ConfigError::MissingUpstream(AUTHORITY.to_owned()))?;
-        let timeout = config.introspection_timeout.unsigned_abs();
-        let authority = authority.connect_lazy();
+        let services: BTreeMap<_, _> = endpoints.into_iter().map(|(name, all)| (name, Replicas::new(all))).collect();
+        let replicas = services.get(AUTHORITY).ok_or_else(|| ConfigError::MissingUpstream(AUTHORITY.to_owned()))?;
+        let replicas = replicas.clone();
+        let authority = Authority::new(replicas.clone(), &service_key, config.introspection_timeout.unsigned_abs());
+        let lease = LeaseHandle::new(Clock::system());
+        let remembered = (config.remembered_credentials, config.remembered_bytes);
         let calls = Calls {
             catalog: catalog(),
-            authority: Authority::new(authority.clone(), &service_key, timeout),
-            upstreams: Upstreams::new(
-                endpoints.iter().map(|(name, endpoint)| (*name, endpoint.connect_lazy())).collect(),
-                AUTHORITY,
-                &service_key,
-            ),
+            introspections: Introspections::new(authority.clone(), lease.clone(), remembered, lifecycle.clone()),
+            upstreams: Upstreams::new(services, AUTHORITY, &service_key),
             uses: Uses::new(Clock::system()),
             proxies: TrustedProxies::new(config.trusted_proxies.clone()),
             limits: Limits {
@@ -109,16 +116,19 @@ impl Gateway {
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let (uses, use_reports) = (calls.uses.clone(), calls.authority.clone());
+        let uses = calls.uses.clone();
+        let timeout = config.introspection_timeout.unsigned_abs();
         let standards = Standards {
             calls: calls.clone(),
-            authority: ClientAuthority::new(authority, &service_key, timeout),
+            authority: ClientAuthority::new(replicas.clone(), &service_key, timeout),
             issuer: config.issuer(address)?.into(),
         };
-        let router = router(Shared { calls, standards, lifecycle: lifecycle.clone() });
+        let router = router(Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() });
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let head_timeout = config.head_timeout.unsigned_abs();
-        Ok(Self { listener, address, router, connections, head_timeout, uses, authority: use_reports, lifecycle })
+        let released = CancellationToken::new();
+        let keeper = LeaseKeeper::new(lease, replicas, service_key.bearer(), address.to_string(), released.clone());
+        Ok(Self { listener, address, router, connections, head_timeout, uses, authority, keeper, released, lifecycle })
     }
 
     /// Where it listens.
@@ -135,27 +145,40 @@ impl Gateway {
         tracing::info!(address = %self.address, "api-gateway is listening");
         let reports = self.uses.clone().report(self.authority.clone(), self.lifecycle.clone());
         let reports = self.lifecycle.spawn("api-gateway.uses", reports);
+        let kept = self.lifecycle.spawn("api-gateway.lease", self.keeper.keep());
         let graceful = GracefulShutdown::new();
+        let connections = Connections { router: self.router, patience: self.head_timeout, lifecycle: self.lifecycle };
+        let lifecycle = &connections.lifecycle;
         loop {
             let accepted = tokio::select! {
-                () = self.lifecycle.draining() => break,
+                () = lifecycle.draining() => break,
                 accepted = accept(&self.listener, &self.connections) => accepted,
             };
-            self.connection(accepted, &graceful);
+            connections.serve(accepted, &graceful);
         }
         drop(self.listener);
         tokio::select! {
             () = graceful.shutdown() => {}
-            () = self.lifecycle.aborted() => {}
+            () = lifecycle.aborted() => {}
         }
-        // Every call is answered: what they were is told before the end.
+        // Every call is answered: what they were is told before the end, and nobody need wait for this gateway any more.
+        self.released.cancel();
         self.uses.end();
-        drop(reports.await);
+        drop((reports.await, kept.await));
         Ok(())
     }
+}
 
-    fn connection(&self, (stream, permit): (TcpStream, OwnedSemaphorePermit), graceful: &GracefulShutdown) {
-        let patience = self.head_timeout;
+/// How connections are served.
+struct Connections {
+    router: Router,
+    patience: Duration,
+    lifecycle: Lifecycle,
+}
+
+impl Connections {
+    fn serve(&self, (stream, permit): (TcpStream, OwnedSemaphorePermit), graceful: &GracefulShutdown) {
+        let patience = self.patience;
         let mut server = auto::Builder::new(TokioExecutor::new());
         let mut http1 = server.http1();
         http1.timer(TokioTimer::new()).header_read_timeout(patience);
@@ -238,8 +261,8 @@ async fn healthy() -> Response {
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
-    let Calls { authority, upstreams, .. } = &shared.calls;
-    let answer = readiness::answer(authority, upstreams, shared.lifecycle.is_draining()).await;
+    let upstreams = &shared.calls.upstreams;
+    let answer = readiness::answer(&shared.authority, upstreams, shared.lifecycle.is_draining()).await;
     answer.into_response(&Uuid::now_v7().to_string())
 }
 

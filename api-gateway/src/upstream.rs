@@ -4,21 +4,17 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
-use access::{Credential, GRANT_HEADER, ORIGIN_HEADER, Origin};
-use bytes::Bytes;
-use prost_reflect::prost::Message;
+use access::{Credential, GRANT_HEADER, ORIGIN_HEADER, Replicas};
+use bytes::{BufMut, Bytes};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use proto::{Failure, Method};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::metadata::{AsciiMetadataValue, MetadataValue};
-use tonic::transport::Channel;
+use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
 use tonic::{Code, Request, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
-
-use crate::authority::bearer;
 
 /// The largest answer of a service, in bytes. gRPC's own bound, 4 MiB, is soon reached by a list of environments.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -26,7 +22,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// The services that execute methods, by the names that grants have for them.
 #[derive(Clone)]
 pub(crate) struct Upstreams {
-    channels: BTreeMap<&'static str, Channel>,
+    services: BTreeMap<&'static str, Replicas>,
     authority: &'static str,
     service_key: AsciiMetadataValue,
 }
@@ -34,45 +30,53 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     /// The services, and the key by which the one that is the authority believes this gateway.
     pub(crate) fn new(
-        channels: BTreeMap<&'static str, Channel>,
+        services: BTreeMap<&'static str, Replicas>,
         authority: &'static str,
         service_key: &Credential,
     ) -> Self {
-        Self { channels, authority, service_key: bearer(service_key) }
+        Self { services, authority, service_key: service_key.bearer() }
     }
 
     /// Calls a method under a grant; a public one needs none.
     pub(crate) async fn call(
         &self,
         method: &Method,
-        message: DynamicMessage,
-        grant: Option<Bytes>,
-        origin: &Origin,
+        message: &Bytes,
+        grant: Option<&BinaryMetadataValue>,
+        origin: &BinaryMetadataValue,
     ) -> Result<DynamicMessage, Failure> {
-        let channel = self.channels.get(method.audience()).cloned();
-        let channel = channel.ok_or_else(|| Failure::internal(format!("no upstream {}", method.audience())))?;
-        let mut request = Request::new(message);
-        if let Some(grant) = grant {
-            request.metadata_mut().insert_bin(GRANT_HEADER, MetadataValue::from_bytes(&grant));
-        }
-        request.metadata_mut().insert_bin(ORIGIN_HEADER, MetadataValue::from_bytes(&origin.to_bytes()));
-        // Nobody else is to have the key.
-        if method.audience() == self.authority {
-            request.metadata_mut().insert("authorization", self.service_key.clone());
-        }
-        let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
-        client.ready().await.map_err(|error| Failure::unavailable(method.audience(), error))?;
-        let codec = DynamicCodec(method.descriptor().output());
-        let answer = client.unary(request, method.grpc_path().clone(), codec).await;
+        let service = self.services.get(method.audience());
+        let service = service.ok_or_else(|| Failure::internal(format!("no upstream {}", method.audience())))?;
+        let attempt = |channel| {
+            let mut request = Request::new(message.clone());
+            if let Some(grant) = grant {
+                request.metadata_mut().insert_bin(GRANT_HEADER, grant.clone());
+            }
+            request.metadata_mut().insert_bin(ORIGIN_HEADER, origin.clone());
+            // Nobody else is to have the key.
+            if method.audience() == self.authority {
+                request.metadata_mut().insert("authorization", self.service_key.clone());
+            }
+            let (path, codec) = (method.grpc_path().clone(), DynamicCodec(method.descriptor().output()));
+            async move {
+                let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
+                client.ready().await.map_err(|error: tonic::transport::Error| Status::from_error(error.into()))?;
+                client.unary(request, path, codec).await
+            }
+        };
+        let answer = service.call(attempt).await;
         answer.map(tonic::Response::into_inner).map_err(|status| failure(method, status))
     }
 
     /// The services that do not serve, with the reason.
     pub(crate) async fn not_serving(&self, timeout: Duration) -> Vec<(&'static str, String)> {
-        let asked = self.channels.iter().map(|(name, channel)| async move {
-            let mut request = Request::new(HealthCheckRequest::default());
-            request.set_timeout(timeout);
-            let answer = HealthClient::new(channel.clone()).check(request).await;
+        let asked = self.services.iter().map(|(name, service)| async move {
+            let ask = |channel| {
+                let mut request = Request::new(HealthCheckRequest::default());
+                request.set_timeout(timeout);
+                async move { HealthClient::new(channel).check(request).await }
+            };
+            let answer = service.ask(ask).await;
             match answer.map(|answer| answer.into_inner().status()) {
                 Ok(ServingStatus::Serving) => None,
                 Ok(_) => Some((*name, "not serving".to_owned())),
@@ -89,17 +93,17 @@ fn failure(method: &Method, status: Status) -> Failure {
     if broken { Failure::unavailable(method.audience(), status) } else { status.into() }
 }
 
-/// Protobuf by descriptor.
+/// Protobuf: a request is encoded already, so that it can be sent again; an answer is read by its descriptor.
 struct DynamicCodec(MessageDescriptor);
 
 impl Codec for DynamicCodec {
-    type Encode = DynamicMessage;
+    type Encode = Bytes;
     type Decode = DynamicMessage;
-    type Encoder = DynamicEncoder;
+    type Encoder = Encoded;
     type Decoder = DynamicDecoder;
 
-    fn encoder(&mut self) -> DynamicEncoder {
-        DynamicEncoder
+    fn encoder(&mut self) -> Encoded {
+        Encoded
     }
 
     fn decoder(&mut self) -> DynamicDecoder {
@@ -107,14 +111,15 @@ impl Codec for DynamicCodec {
     }
 }
 
-struct DynamicEncoder;
+struct Encoded;
 
-impl Encoder for DynamicEncoder {
-    type Item = DynamicMessage;
+impl Encoder for Encoded {
+    type Item = Bytes;
     type Error = Status;
 
-    fn encode(&mut self, message: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        message.encode(buffer).map_err(|error| Status::internal(error.to_string()))
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
     }
 }
 

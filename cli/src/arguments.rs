@@ -70,6 +70,9 @@ pub(crate) enum Command {
     /// The audit log.
     #[command(subcommand)]
     Audit(Audit),
+    /// Lists the processes that hold a lease of the authority: who remembers what credentials may do, where they are, how long
+    /// their lease lasts and which change they have acknowledged. For administrators.
+    Holders,
     /// Makes a key for a service: prints the key, and the hash that the authority's configuration takes.
     ServiceKey,
     /// Makes the authority's signing key and prints it as PKCS #8 PEM.

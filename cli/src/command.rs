@@ -4,6 +4,7 @@ mod account;
 mod api;
 mod audit;
 mod env;
+mod holders;
 mod key;
 mod session;
 mod token;
@@ -46,6 +47,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Audit(Audit::List { before, limit }) => audit::list(&caller()?, before, limit).await,
         Command::Audit(Audit::Verify(database)) => audit::verify(output, &database).await,
         Command::Audit(Audit::Export(database)) => audit::export(&database).await,
+        Command::Holders => holders::list(&caller()?).await,
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),
         Command::SecondFactorKey => key::second_factor_key(),

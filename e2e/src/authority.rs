@@ -4,7 +4,7 @@ use access::{Credential, CredentialKind, GRANT_HEADER, SigningKey};
 use bytes::Bytes;
 use proto::token::v1::introspection_client::IntrospectionClient;
 use proto::token::v1::token_authority_client::TokenAuthorityClient;
-use proto::token::v1::{IntrospectRequest, IntrospectResponse, SigninRequest, SigninResponse};
+use proto::token::v1::{IntrospectRequest, IntrospectResponse, RevokeCredentialRequest, SigninRequest, SigninResponse};
 use tempfile::TempDir;
 use testkit::{ServiceProcess, binary, free_port};
 use tonic::metadata::{AsciiMetadataValue, MetadataValue};
@@ -32,8 +32,8 @@ impl Authority {
         let service_key = Credential::generate(CredentialKind::Service, &mut rand::rng());
         let port = free_port();
         write_configuration(folder.path(), database_url, port, &service_key);
-        let endpoint = Channel::from_shared(format!("http://127.0.0.1:{port}")).expect("an address");
-        let authority = Self { process: None, endpoint: endpoint.tcp_nodelay(true), service_key, folder };
+        let endpoint = endpoint(&format!("http://127.0.0.1:{port}"));
+        let authority = Self { process: None, endpoint, service_key, folder };
         run("token-service", &["--config", &authority.config(), "migrate"], "").await;
         authority
     }
@@ -50,6 +50,26 @@ impl Authority {
         self.process = Some(process);
     }
 
+    /// Starts the process on one core of the machine alone, and waits until it listens.
+    pub async fn start_on(&mut self, core: usize) {
+        let arguments = ["--config", &self.config()];
+        let process = ServiceProcess::start_on(core, &binary("token-service"), &arguments, &[]).await;
+        process.ready(async || self.endpoint.connect().await.is_ok()).await;
+        self.process = Some(process);
+    }
+
+    /// Where it listens for gRPC.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.endpoint.uri().to_string()
+    }
+
+    /// The key by which it knows a service.
+    #[must_use]
+    pub fn service_key(&self) -> &str {
+        self.service_key.expose()
+    }
+
     /// Ends the process without asking (SIGKILL).
     pub async fn kill(&mut self) {
         if let Some(process) = self.process.take() {
@@ -63,6 +83,16 @@ impl Authority {
         self.process.as_ref().map(ServiceProcess::pid)
     }
 
+    /// Freezes the process (SIGSTOP), where it runs.
+    pub fn pause(&self) {
+        self.process.iter().for_each(ServiceProcess::pause);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) {
+        self.process.iter().for_each(ServiceProcess::resume);
+    }
+
     /// What the process has logged.
     #[must_use]
     pub fn log(&self) -> String {
@@ -72,13 +102,7 @@ impl Authority {
     /// A client on a connection of its own, which is made when it is first needed, and again when it breaks.
     #[must_use]
     pub fn client(&self) -> AuthorityClient {
-        let channel = self.endpoint.connect_lazy();
-        let key = format!("Bearer {}", self.service_key.expose());
-        AuthorityClient {
-            tokens: TokenAuthorityClient::new(channel.clone()),
-            introspection: IntrospectionClient::new(channel),
-            service_key: key.parse().expect("a key is printable"),
-        }
+        AuthorityClient::new(&self.endpoint, self.service_key.expose())
     }
 
     fn config(&self) -> String {
@@ -96,6 +120,24 @@ pub struct AuthorityClient {
 }
 
 impl AuthorityClient {
+    /// A client of whatever serves at an address, by a service's key.
+    ///
+    /// # Panics
+    /// Where the address is none, or outside of a runtime.
+    #[must_use]
+    pub fn at(url: &str, service_key: &str) -> Self {
+        Self::new(&endpoint(url), service_key)
+    }
+
+    fn new(endpoint: &Endpoint, service_key: &str) -> Self {
+        let channel = endpoint.connect_lazy();
+        Self {
+            tokens: TokenAuthorityClient::new(channel.clone()),
+            introspection: IntrospectionClient::new(channel),
+            service_key: format!("Bearer {service_key}").parse().expect("a key is printable"),
+        }
+    }
+
     /// Opens a session.
     ///
     /// # Errors
@@ -110,9 +152,25 @@ impl AuthorityClient {
     /// # Errors
     /// Where the authority does not answer.
     pub async fn introspect(&mut self, credential: &str) -> Result<IntrospectResponse, Status> {
-        let mut request = Request::new(IntrospectRequest { credential: credential.into(), audience: AUDIENCE.into() });
+        let (credential, audience) = (credential.into(), AUDIENCE.into());
+        let request = IntrospectRequest { credential, audience, fresh: false };
+        Ok(self.introspection.introspect(self.request(request)).await?.into_inner())
+    }
+
+    /// Ends a credential; everyone who has to know of it knows when this returns.
+    ///
+    /// # Errors
+    /// Where the authority does not answer.
+    pub async fn revoke(&mut self, credential: &str) -> Result<(), Status> {
+        let request = RevokeCredentialRequest { credential: credential.into(), client_id: String::new() };
+        self.introspection.revoke_credential(self.request(request)).await?;
+        Ok(())
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", self.service_key.clone());
-        Ok(self.introspection.introspect(request).await?.into_inner())
+        request
     }
 
     /// The grant of a session, for [`with_grant`].
@@ -126,6 +184,10 @@ impl AuthorityClient {
         }
         Ok(introspected.grant)
     }
+}
+
+fn endpoint(url: &str) -> Endpoint {
+    Endpoint::from_shared(url.to_owned()).expect("an address").tcp_nodelay(true)
 }
 
 /// A request that carries a grant.

@@ -217,8 +217,11 @@ pub async fn gone(pids: &[u32]) {
     .await;
 }
 
-/// Runs a program to its end, with one line on its standard input.
-pub(crate) async fn run(program: &str, arguments: &[&str], line: &str) {
+/// Runs a program of the workspace to its end, with one line on its standard input.
+///
+/// # Panics
+/// Where it fails; the text holds what it said.
+pub async fn run(program: &str, arguments: &[&str], line: &str) {
     let mut command = Command::new(binary(program));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it is built");

@@ -6,9 +6,10 @@ use std::time::Duration;
 use access::{Credential, ServiceKeyFileError};
 use jiff::SignedDuration;
 use serde::Deserialize;
-use settings::LoadError;
+use settings::{Addresses, LoadError};
 use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
+use tonic::transport::Endpoint;
 
 use crate::driver::{Template, TemplateError};
 
@@ -22,8 +23,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Its database: `sqlite:///var/lib/portcullis/environment.db` or `postgres://…`.
     pub database_url: DatabaseUrl,
-    /// Where the token-service is: `http://127.0.0.1:9001`.
-    pub authority_url: String,
+    /// Where the token-service is: `http://127.0.0.1:9001`, or a list of its replicas.
+    pub authority_url: Addresses,
     /// The file that holds the key by which the token-service knows this service.
     pub service_key_file: PathBuf,
     /// The folder for the nodes' own folders and logs. One service at a time uses it.
@@ -99,6 +100,16 @@ pub enum ConfigError {
     ServiceKey(#[from] ServiceKeyFileError),
 }
 
+/// How long one of the authority's replicas may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(1);
+
+fn endpoint(url: &str) -> Option<Endpoint> {
+    let endpoint = Endpoint::from_shared(url.to_owned()).ok()?;
+    let uri = endpoint.uri();
+    let fits = uri.scheme_str() == Some("http") && uri.host().is_some();
+    fits.then(|| endpoint.connect_timeout(CONNECT).tcp_nodelay(true))
+}
+
 impl ConfigError {
     pub(crate) const AUTHORITY_URL: Self =
         Self::Value { key: "authority_url", allowed: "an address like http://127.0.0.1:9001" };
@@ -111,7 +122,7 @@ impl Config {
         Self {
             listen: default_listen(),
             database_url,
-            authority_url,
+            authority_url: authority_url.into(),
             service_key_file,
             data_dir,
             stop_grace: default_stop_grace(),
@@ -138,9 +149,7 @@ impl Config {
     /// Names the first key whose value is not.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let value = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Value { key, allowed }) };
-        if self.endpoint().is_none() {
-            return Err(ConfigError::AUTHORITY_URL);
-        }
+        self.authority()?;
         value(!self.data_dir.as_os_str().is_empty(), "data_dir", "a folder")?;
         let grace = SignedDuration::ZERO..=SignedDuration::from_mins(10);
         value(grace.contains(&self.stop_grace), "stop_grace", "0 s to 10 min")?;
@@ -157,11 +166,10 @@ impl Config {
         Ok(())
     }
 
-    /// Where the authority is.
-    pub(crate) fn endpoint(&self) -> Option<tonic::transport::Endpoint> {
-        let endpoint = tonic::transport::Endpoint::from_shared(self.authority_url.clone()).ok()?;
-        let uri = endpoint.uri();
-        (uri.scheme_str() == Some("http") && uri.host().is_some()).then_some(endpoint)
+    /// Where the authority's replicas are.
+    pub(crate) fn authority(&self) -> Result<Vec<Endpoint>, ConfigError> {
+        let endpoints: Option<Vec<Endpoint>> = self.authority_url.iter().map(endpoint).collect();
+        endpoints.filter(|endpoints| !endpoints.is_empty()).ok_or(ConfigError::AUTHORITY_URL)
     }
 
     pub(crate) fn stop_grace(&self) -> Duration {

@@ -2,10 +2,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{AccessLayer, KeyRing};
+use access::lease::{LeaseHandle, LeaseKeeper};
+use access::{AccessLayer, KeyRing, Replicas};
 use lifecycle::{Clock, Lifecycle, Undrained};
 use storage::{Database, DatabaseOptions, MigrateError, SchemaError};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -69,6 +71,9 @@ pub struct Service {
     address: SocketAddr,
     operations: Operations,
     keys: AuthorityKeys,
+    lease: LeaseHandle,
+    keeper: LeaseKeeper,
+    released: CancellationToken,
     layer: AccessLayer,
     on_shutdown: OnShutdown,
     patience: Duration,
@@ -84,7 +89,7 @@ impl Service {
     pub async fn bind(config: Config, lifecycle: Lifecycle) -> Result<Self, RunError> {
         config.validate()?;
         let service_key = config.service_key()?;
-        let endpoint = config.endpoint().ok_or(ConfigError::AUTHORITY_URL)?;
+        let authority = Replicas::new(config.authority()?);
         let clock = Clock::system();
 
         let settings = ProcessSettings {
@@ -106,14 +111,30 @@ impl Service {
         });
 
         let ring = KeyRing::default();
-        let layer = AccessLayer::new(grpc::AUDIENCE, ring.clone(), clock.clone());
-        let keys = AuthorityKeys::new(endpoint, &service_key, ring, clock);
+        let lease = LeaseHandle::new(clock.clone());
+        let layer = AccessLayer::new(grpc::AUDIENCE, ring.clone(), clock.clone()).with_lease(lease.clone());
+        let keys = AuthorityKeys::new(authority.clone(), &service_key, ring, clock);
 
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let patience = DRAIN_PATIENCE + config.stop_grace();
-        Ok(Self { listener, address, operations, keys, layer, on_shutdown: config.on_shutdown, patience, lifecycle })
+        let released = CancellationToken::new();
+        let place = address.to_string();
+        let keeper = LeaseKeeper::new(lease.clone(), authority, service_key.bearer(), place, released.clone());
+        Ok(Self {
+            listener,
+            address,
+            operations,
+            keys,
+            lease,
+            keeper,
+            released,
+            layer,
+            on_shutdown: config.on_shutdown,
+            patience,
+            lifecycle,
+        })
     }
 
     /// Where it listens.
@@ -131,9 +152,12 @@ impl Service {
         self.operations.recover().await?;
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_service_status("", ServingStatus::NotServing).await;
-        let watch = watch_health(reporter, self.keys.clone(), self.operations.store.clone(), self.lifecycle.clone());
+        let ready = (self.keys.clone(), self.lease.clone());
+        let watch = watch_health(reporter, ready, self.operations.store.clone(), self.lifecycle.clone());
         self.lifecycle.spawn("environment-service.health", watch);
         self.lifecycle.spawn("environment-service.keys", self.keys.clone().renew(self.lifecycle.clone()));
+
+        let kept = self.lifecycle.spawn("environment-service.lease", self.keeper.keep());
 
         tracing::info!(address = %self.address, "environment-service is listening");
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
@@ -150,6 +174,9 @@ impl Service {
             _ = too_late => tracing::warn!("connections are cut that did not end"),
             () = lifecycle.aborted() => return Err(RunError::Aborted),
         }
+        // No call is executed any more: nobody need wait for what this service acknowledges.
+        self.released.cancel();
+        drop(kept.await);
         shut_down(&self.operations, self.on_shutdown).await;
         Ok(())
     }
@@ -165,11 +192,17 @@ async fn shut_down(operations: &Operations, on_shutdown: OnShutdown) {
     operations.store.close().await;
 }
 
-/// Serving while the authority's keys are known and the database answers, and not before, nor once the drain has begun.
-async fn watch_health(reporter: HealthReporter, keys: AuthorityKeys, store: Store, lifecycle: Lifecycle) {
+/// Serving from when the authority's keys are known and there is a lease, while the database answers, until the drain begins.
+async fn watch_health(
+    reporter: HealthReporter,
+    (keys, lease): (AuthorityKeys, LeaseHandle),
+    store: Store,
+    lifecycle: Lifecycle,
+) {
     let mut tick = tokio::time::interval(HEALTH_INTERVAL);
     let serving = async {
         keys.ready().await;
+        lease.leased().await;
         loop {
             tick.tick().await;
             let answers = store.ping().await.is_ok();

@@ -53,6 +53,9 @@ pub enum CatalogError {
         /// What is wrong.
         problem: String,
     },
+    /// More services than a small number can tell apart.
+    #[error("there are more than 256 services that execute methods")]
+    Audiences,
 }
 
 /// Every method of a contract.
@@ -65,6 +68,8 @@ pub struct Catalog {
     /// Methods that a token can hold a permission for, by the permission's number.
     by_permission: HashMap<PermissionId, usize>,
     templates: Vec<(TokenTemplate, String)>,
+    /// The services that execute methods, in the order of their names.
+    audiences: Vec<String>,
 }
 
 impl Catalog {
@@ -86,6 +91,7 @@ impl Catalog {
             by_name: HashMap::new(),
             by_permission: HashMap::new(),
             templates: read_templates(pool)?,
+            audiences: Vec::new(),
         };
         for service in pool.services() {
             let rule: ServiceRule = decode_option(service.options().get_extension(&service_option).as_ref());
@@ -94,6 +100,10 @@ impl Catalog {
                 let declared: MethodRule = decode_option(options.get_extension(&method_option).as_ref());
                 catalog.add(Method::read(&method, &rule, declared, &field_option)?)?;
             }
+        }
+        for method in &mut catalog.methods {
+            let place = catalog.audiences.iter().position(|known| known == method.audience());
+            method.audience_place = place.and_then(|place| u8::try_from(place).ok()).ok_or(CatalogError::Audiences)?;
         }
         Ok(catalog)
     }
@@ -119,6 +129,9 @@ impl Catalog {
             claim(format!("permission {id}"), self.by_permission.insert(id, index))?;
         }
         self.by_grpc_path.insert(method.grpc_path().as_str().to_owned(), index);
+        if let Err(place) = self.audiences.binary_search_by(|known| known.as_str().cmp(method.audience())) {
+            self.audiences.insert(place, method.audience().to_owned());
+        }
         self.methods.push(method);
         Ok(())
     }
@@ -160,13 +173,19 @@ impl Catalog {
     /// Whether a service of this name executes methods.
     #[must_use]
     pub fn has_audience(&self, name: &str) -> bool {
-        self.methods.iter().any(|method| method.audience() == name)
+        self.audience_place(name).is_some()
     }
 
     /// The services that execute the methods.
     #[must_use]
     pub fn audiences(&self) -> BTreeSet<&str> {
-        self.methods.iter().map(Method::audience).collect()
+        self.audiences.iter().map(String::as_str).collect()
+    }
+
+    /// A service's place among those that execute methods: a small number, the same as long as the process runs.
+    #[must_use]
+    pub fn audience_place(&self, audience: &str) -> Option<usize> {
+        self.audiences.iter().position(|known| known == audience)
     }
 }
 

@@ -1,6 +1,8 @@
 use std::future::Future;
+use std::pin::Pin;
 
-use tonic::{Request, Response, Status};
+use tonic::codegen::tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
 
 /// An RPC of the contract: the types that a handler of it has to fit. Implemented by a marker for each, in `rpc`.
 pub trait Rpc: Send + Sync + 'static {
@@ -23,6 +25,18 @@ pub trait Rpc: Send + Sync + 'static {
 pub trait Handler<R: Rpc>: Send + Sync + 'static {
     /// Answers one call.
     fn call(&self, request: Request<R::Request>) -> impl Future<Output = Result<Response<R::Response>, Status>> + Send;
+}
+
+/// The answers of an RPC that streams.
+pub type AnswerStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What serves one RPC that streams in both directions.
+pub trait StreamHandler<R: Rpc>: Send + Sync + 'static {
+    /// Answers one call.
+    fn call(
+        &self,
+        request: Request<Streaming<R::Request>>,
+    ) -> impl Future<Output = Result<Response<AnswerStream<R::Response>>, Status>> + Send;
 }
 
 /// The access rules as types, so that the evidence a handler is given follows from the `.proto`.

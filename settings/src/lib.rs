@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
@@ -40,6 +41,52 @@ pub fn load<T: DeserializeOwned>(file: &Path, prefix: &str) -> Result<T, LoadErr
 pub fn read_secret(file: &Path) -> io::Result<Zeroizing<String>> {
     let text = Zeroizing::new(std::fs::read_to_string(file)?);
     Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// The addresses of a service's replicas: one text, or a list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "OneOrMore")]
+pub struct Addresses(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl Addresses {
+    /// Each of them, as it was written.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<OneOrMore> for Addresses {
+    fn from(addresses: OneOrMore) -> Self {
+        match addresses {
+            OneOrMore::One(address) => Self(vec![address]),
+            OneOrMore::More(addresses) => Self(addresses),
+        }
+    }
+}
+
+impl From<String> for Addresses {
+    fn from(address: String) -> Self {
+        Self(vec![address])
+    }
+}
+
+impl From<Vec<String>> for Addresses {
+    fn from(addresses: Vec<String>) -> Self {
+        Self(addresses)
+    }
 }
 
 #[cfg(test)]

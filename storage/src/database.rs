@@ -50,6 +50,7 @@ pub enum OpenError {
 #[derive(Clone, Debug)]
 pub struct Database {
     engine: Engine,
+    url: DatabaseUrl,
     options: AnyConnectOptions,
     patience: Duration,
     readers: AnyPool,
@@ -69,6 +70,7 @@ impl Database {
         let readers = options.connections.saturating_sub(writers).max(1);
         let database = Self {
             engine,
+            url: url.clone(),
             patience: options.patience,
             readers: pool(engine, Use::Reading, readers, options.patience, connect.clone()),
             writers: pool(engine, Use::Writing, writers, options.patience, connect.clone()),
@@ -84,13 +86,19 @@ impl Database {
         self.engine
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
     /// Begins a transaction that will write. Dropped without a commit, it leaves nothing.
     ///
     /// # Errors
     /// Where the database is out of reach, or others write for longer than the patience.
     pub async fn begin(&self, name: &'static str) -> Result<Transaction, StorageError> {
         let span = tracing::info_span!("transaction", db.transaction = name, db.committed = false);
-        Transaction::begin(&self.writers, self.engine.begin(), self.patience, span).await
+        Transaction::begin(&self.writers, self.engine, self.patience, span).await
     }
 
     /// Where single statements read. Its connections refuse to write.

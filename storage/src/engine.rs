@@ -87,6 +87,22 @@ impl Engine {
         self == Self::Sqlite
     }
 
+    /// The time of the database's own clock, in microseconds since 1970. It goes on within a transaction.
+    pub(crate) fn clock(self) -> &'static str {
+        match self {
+            Self::Sqlite => "cast(unixepoch('subsec') * 1000000 as integer)",
+            Self::Postgres => "cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
+        }
+    }
+
+    /// Tells those who listen on a channel, where there can be any, when the transaction is committed.
+    pub(crate) fn notify(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => Some("select pg_notify($1, '')"),
+        }
+    }
+
     /// Counts the tables of migrations that were applied: 0 or 1.
     pub(crate) fn count_of_migration_tables(self) -> &'static str {
         match self {
@@ -118,6 +134,14 @@ pub(crate) fn prepare(url: &DatabaseUrl) -> io::Result<AnyConnectOptions> {
     let options = AnyConnectOptions::from_url(&url).map_err(invalid)?;
     // Every call is logged where it arrives; its statements are noise beside that.
     Ok(options.disable_statement_logging())
+}
+
+/// Where to listen for notifications, if the engine has any.
+pub(crate) fn listener_url(url: &DatabaseUrl) -> Option<String> {
+    match url.place() {
+        Place::Server(url) => Some(url.to_string()),
+        Place::File(_) => None,
+    }
 }
 
 fn invalid(error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {

@@ -7,6 +7,7 @@
 mod database;
 mod engine;
 mod error;
+mod notification;
 mod schema;
 mod transaction;
 mod url;
@@ -14,6 +15,7 @@ mod url;
 pub use database::{Database, DatabaseOptions, OpenError};
 pub use engine::Engine;
 pub use error::StorageError;
+pub use notification::Notifications;
 pub use schema::{MigrateError, SchemaError};
 pub use transaction::Transaction;
 pub use url::{DatabaseUrl, DatabaseUrlError};

@@ -5,7 +5,7 @@ use sqlx::{Any, AnyConnection, AnyPool};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
-use crate::StorageError;
+use crate::{Engine, StorageError};
 
 /// A commit waits for the disk, and where the server is set up so, for another server.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
@@ -13,6 +13,7 @@ const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 /// A transaction that writes. Dropped without [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
 pub struct Transaction {
+    engine: Engine,
     span: Span,
     inner: sqlx::Transaction<'static, Any>,
 }
@@ -20,20 +21,24 @@ pub struct Transaction {
 impl Transaction {
     pub(crate) async fn begin(
         pool: &AnyPool,
-        statement: &'static str,
+        engine: Engine,
         patience: Duration,
         span: Span,
     ) -> Result<Self, StorageError> {
         // In a task, because the caller may give up: dropped while it begins, the driver's transaction leaves the server in
         // one that the driver does not know of. This way it is begun, and then dropped and rolled back.
         let pool = pool.clone();
-        let task = tokio::spawn(async move { pool.begin_with(statement).await }.instrument(span.clone()));
+        let task = tokio::spawn(async move { pool.begin_with(engine.begin()).await }.instrument(span.clone()));
         match timeout(patience, task).await {
-            Ok(Ok(begun)) => Ok(Self { span, inner: begun? }),
+            Ok(Ok(begun)) => Ok(Self { engine, span, inner: begun? }),
             // The runtime shuts down: nothing is begun any more.
             Ok(Err(_)) => Err(sqlx::Error::PoolClosed.into()),
             Err(_) => Err(StorageError::timed_out()),
         }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
     }
 
     /// Makes it last.
@@ -41,7 +46,7 @@ impl Transaction {
     /// # Errors
     /// Where it does not, or where nobody can say whether it does: a connection that breaks now.
     pub async fn commit(self) -> Result<(), StorageError> {
-        let Self { span, inner } = self;
+        let Self { span, inner, .. } = self;
         let commit = timeout(COMMIT_PATIENCE, inner.commit()).instrument(span.clone());
         commit.await.map_err(|_| StorageError::timed_out())??;
         span.record("db.committed", true);

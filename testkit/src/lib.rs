@@ -10,3 +10,4 @@ pub use databases::{TestDatabase, databases};
 pub use postgres::Postgres;
 pub use probe::{eventually, free_port, kill_processes_of, process_alive, process_children, processes_in_group};
 pub use process::{ExitCode, ServiceProcess, binary};
+pub use rustix::process::Signal;

@@ -60,6 +60,20 @@ impl ServiceProcess {
         Self { name, pid, log, output, guard }
     }
 
+    /// Starts a program that is to run on one core of the machine alone, by its number.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub async fn start_on(core: usize, program: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let core = core.to_string();
+        let path = program.to_str().expect("programs are built into folders with printable names");
+        // It becomes the program, so that the number of the process is the program's.
+        let arguments = [&["--cpu-list", &core, path], arguments].concat();
+        let mut process = Self::start(Path::new("taskset"), &arguments, environment).await;
+        process.name = program.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        process
+    }
+
     /// Waits until the process answers.
     ///
     /// # Panics
@@ -84,6 +98,12 @@ impl ServiceProcess {
     pub fn log(&self) -> String {
         let bytes = std::fs::read(self.log.path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The file that it writes to: for logs that are too large to be read at once. It is gone when this is dropped.
+    #[must_use]
+    pub fn log_file(&self) -> &Path {
+        self.log.path()
     }
 
     /// Ends it without asking (SIGKILL), and waits for its end.

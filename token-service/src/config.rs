@@ -32,6 +32,10 @@ pub struct Config {
     /// How long a grant can be used: 1 s to 10 min. Default: 60 s.
     #[serde(default = "default_grant_lifetime")]
     pub grant_lifetime: SignedDuration,
+    /// How long a lease lasts: 500 ms to 60 s. So long a revocation waits at most for a gateway or service that does not
+    /// answer; and so long those serve at most without the authority. The same for every replica. Default: 3 s.
+    #[serde(default = "default_lease_duration")]
+    pub lease_duration: SignedDuration,
     /// How long a session lives: 1 min to 365 days. Default: 24 h.
     #[serde(default = "default_session_lifetime")]
     pub session_lifetime: SignedDuration,
@@ -138,6 +142,10 @@ fn default_listen() -> SocketAddr {
 
 fn default_grant_lifetime() -> SignedDuration {
     SignedDuration::from_secs(60)
+}
+
+fn default_lease_duration() -> SignedDuration {
+    SignedDuration::from_secs(3)
 }
 
 fn default_session_lifetime() -> SignedDuration {
@@ -252,6 +260,7 @@ impl Config {
             signing_key_file,
             service_keys: Vec::new(),
             grant_lifetime: default_grant_lifetime(),
+            lease_duration: default_lease_duration(),
             session_lifetime: default_session_lifetime(),
             session_idle_lifetime: default_session_idle_lifetime(),
             sessions_per_account: default_sessions_per_account(),
@@ -285,6 +294,8 @@ impl Config {
         let range = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Range { key, allowed }) };
         let grant = (SignedDuration::from_secs(1)..=SignedDuration::from_mins(10)).contains(&self.grant_lifetime);
         range(grant, "grant_lifetime", "1 s to 10 min")?;
+        let lease = (SignedDuration::from_millis(500)..=SignedDuration::from_secs(60)).contains(&self.lease_duration);
+        range(lease, "lease_duration", "500 ms to 60 s")?;
         let longest = SignedDuration::from_hours(24 * 365);
         let session = (SignedDuration::from_mins(1)..=longest).contains(&self.session_lifetime);
         range(session, "session_lifetime", "1 min to 365 days")?;

@@ -3,18 +3,22 @@
 mod answer;
 mod authority;
 mod guess;
+mod introspected;
 mod second_factor;
 mod rpc {
     //! One file for each method.
     automod::dir!("src/grpc/rpc");
 }
 
-pub(crate) use authority::{Authority, Policy, Shared};
+pub(crate) use authority::{Authority, Policy, Shared, storage_failure};
+pub(crate) use introspected::{BOUNDS, Introspections};
 
 use access::{AccessLayer, Guarded};
 use proto::token::v1::account_administration_server::AccountAdministrationServer;
 use proto::token::v1::account_server::AccountServer;
 use proto::token::v1::introspection_server::IntrospectionServer;
+use proto::token::v1::lease_administration_server::LeaseAdministrationServer;
+use proto::token::v1::leases_server::LeasesServer;
 use proto::token::v1::second_factor_server::SecondFactorServer;
 use proto::token::v1::token_authority_server::TokenAuthorityServer;
 use proto::token::v1::use_reports_server::UseReportsServer;
@@ -38,5 +42,7 @@ pub(crate) fn routes(authority: &Authority, layer: AccessLayer) -> Routes {
         .add_service(layer.named_layer(AccountServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(SecondFactorServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(UseReportsServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
+        .add_service(layer.named_layer(LeaseAdministrationServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
+        .add_service(layer.named_layer(LeasesServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(IntrospectionServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
 }

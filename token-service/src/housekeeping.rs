@@ -29,5 +29,6 @@ async fn forget(store: &Store, clock: &Clock) -> Result<(), StorageError> {
     store.forget_uses(now).await?;
     store.forget_changes(now).await?;
     store.forget_guesses(now).await?;
+    store.forget_leases().await?;
     store.forget_notices(now).await
 }

@@ -6,6 +6,7 @@ mod config;
 mod domain;
 mod grpc;
 mod housekeeping;
+mod lease;
 mod password;
 mod second_factor;
 mod service;

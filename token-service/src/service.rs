@@ -10,6 +10,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::domain::{AccountChange, Login, NewAccount, NewPassword, PasswordError};
 use crate::grpc::{self, Authority, Policy};
+use crate::lease::Leases;
 use crate::password::{HashError, Passwords};
 use crate::store::{AdministrationError, CreateAccountError, MIGRATIONS, SessionError, Store};
 use crate::webhook::Webhook;
@@ -95,9 +96,22 @@ impl Service {
         let keys = KeyRing::default();
         keys.replace(vec![signing_key.verifying_key()]);
         let layer = AccessLayer::new(grpc::AUDIENCE, keys, clock.clone()).with_service_keys(service_keys);
+        let listen = |source| RunError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let leases = Leases::new(
+            store.clone(),
+            clock.clone(),
+            address.to_string(),
+            config.lease_duration,
+            config.grant_lifetime,
+            lifecycle.clone(),
+        );
         let authority = Authority::new(grpc::Shared {
             store: store.clone(),
             passwords,
+            introspections: grpc::Introspections::new(leases.own().clone(), grpc::BOUNDS),
+            leases,
             signing_key,
             second_factor_key,
             second_factor_issuer: config.second_factor_issuer.clone(),
@@ -114,9 +128,6 @@ impl Service {
             },
         });
 
-        let listen = |source| RunError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
         Ok(Self { listener, address, authority, layer, store, webhook, clock, lifecycle })
     }
 
@@ -134,6 +145,8 @@ impl Service {
         let (reporter, health) = tonic_health::server::health_reporter();
         self.lifecycle
             .spawn("token-service.health", watch_health(reporter, self.store.clone(), self.lifecycle.clone()));
+        let leases = self.authority.leases.clone();
+        let following = leases.start();
         let keep = housekeeping::run(self.store.clone(), self.clock.clone(), self.lifecycle.clone());
         self.lifecycle.spawn("token-service.housekeeping", keep);
         if let Some(webhook) = self.webhook {
@@ -158,6 +171,10 @@ impl Service {
             served = served => served?,
             () = patience => tracing::warn!("connections that did not end were cut"),
             () = self.lifecycle.aborted() => {}
+        }
+        leases.end();
+        for task in following {
+            drop(task.await);
         }
         self.store.close().await;
         Ok(())

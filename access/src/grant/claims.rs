@@ -31,6 +31,19 @@ pub struct Claims {
     pub credential_expires_at: Option<Timestamp>,
 }
 
+impl Claims {
+    /// About how many bytes they take besides their own.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let Confinement { environments, networks } = &self.confinement;
+        let environments = environments.iter().map(|pattern| size_of_val(pattern) + pattern.as_str().len());
+        self.audience.len()
+            + self.permissions.to_bytes().len()
+            + environments.sum::<usize>()
+            + size_of_val(networks.as_slice())
+    }
+}
+
 /// Claims that say less than they have to, or what cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the claims are malformed")]
@@ -65,7 +78,8 @@ impl TryFrom<GrantClaims> for Claims {
             credential: CredentialId { kind, number: wire.credential_id },
             account: AccountId(wire.account_id),
             administrator: wire.administrator,
-            permissions: PermissionSet::from_bytes(Bytes::clone(&wire.permissions)).ok_or(MalformedClaims)?,
+            // A copy: what is remembered must not keep the whole message that it came in.
+            permissions: PermissionSet::from_bytes(Bytes::copy_from_slice(&wire.permissions)).ok_or(MalformedClaims)?,
             confinement: Confinement {
                 environments: parsed(&wire.environments)?,
                 networks: parsed(&wire.source_networks)?,

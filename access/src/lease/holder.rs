@@ -203,8 +203,8 @@ impl Holder {
         let Some((revision, Remembered { change, .. })) = self.remembered.pop_first() else { return };
         self.floor = revision;
         match change.credential {
-            Some(credential) => remove_if(&mut self.credentials, credential, revision),
-            None => remove_if(&mut self.accounts, change.account, revision),
+            Some(credential) => remove_if(&mut self.credentials, &credential, revision),
+            None => remove_if(&mut self.accounts, &change.account, revision),
         }
     }
 
@@ -258,9 +258,9 @@ impl Holder {
     }
 }
 
-fn remove_if<K: Ord>(map: &mut BTreeMap<K, Revision>, key: K, revision: Revision) {
-    if map.get(&key) == Some(&revision) {
-        map.remove(&key);
+fn remove_if<K: Ord>(map: &mut BTreeMap<K, Revision>, key: &K, revision: Revision) {
+    if map.get(key) == Some(&revision) {
+        map.remove(key);
     }
 }
 

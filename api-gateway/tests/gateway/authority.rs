@@ -144,7 +144,7 @@ impl Authority {
             credential_expires_at: None,
         };
         let grant = self.0.signing_key.sign(&claims).into();
-        IntrospectResponse { active: true, claims: Some((&claims).into()), grant }
+        IntrospectResponse { active: true, claims: Some((&claims).into()), grant, grant_left_micros: 60_000_000 }
     }
 }
 
@@ -210,7 +210,7 @@ impl Handle<RevokeCredential> for Authority {
             client_id: request.client_id,
             origin: permit.origin().clone(),
         });
-        Ok(RevokeCredentialResponse {})
+        Ok(RevokeCredentialResponse { confirmed: true, confirmation_micros: 1 })
     }
 }
 

@@ -31,7 +31,7 @@ impl Log {
     fn calls(&self) -> Vec<String> {
         self.text()
             .lines()
-            .filter(|line| line.contains("INFO") && line.contains("rpc.method="))
+            .filter(|line| line.contains("answered") && line.contains("rpc.method="))
             .map(str::to_owned)
             .collect()
     }

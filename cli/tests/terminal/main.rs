@@ -4,6 +4,7 @@
 
 mod accounts;
 mod first_start;
+mod holders;
 mod home;
 mod proxies;
 mod two_factor;

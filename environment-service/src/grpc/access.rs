@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::access::{Credential, GRANT_HEADER, KeyError, KeyRing, VerifyingKey};
+use ::access::{Credential, GRANT_HEADER, KeyError, KeyRing, Replicas, VerifyingKey};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Either};
 use http::{HeaderMap, HeaderName, Request, Response};
@@ -19,7 +19,6 @@ use tokio::sync::{Mutex, watch};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
-use tonic::transport::{Channel, Endpoint};
 use tower::{Layer, Service};
 
 /// How long the authority may take to answer.
@@ -39,7 +38,7 @@ pub(crate) struct AuthorityKeys(Arc<Shared>);
 struct Shared {
     ring: KeyRing,
     known: watch::Sender<HashSet<String>>,
-    client: IntrospectionClient<Channel>,
+    authority: Replicas,
     service_key: AsciiMetadataValue,
     clock: Clock,
     /// When the keys were last asked for, and whether they were told.
@@ -59,16 +58,12 @@ enum FetchError {
 
 impl AuthorityKeys {
     /// The keys of the authority there, which knows this service by its key. They go into the ring.
-    pub(crate) fn new(endpoint: Endpoint, service_key: &Credential, ring: KeyRing, clock: Clock) -> Self {
-        let channel = endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).connect_lazy();
-        let mut service_key = AsciiMetadataValue::try_from(format!("Bearer {}", service_key.expose()))
-            .expect("a credential is letters, digits and underscores");
-        service_key.set_sensitive(true);
+    pub(crate) fn new(authority: Replicas, service_key: &Credential, ring: KeyRing, clock: Clock) -> Self {
         Self(Arc::new(Shared {
             ring,
             known: watch::Sender::new(HashSet::new()),
-            client: IntrospectionClient::new(channel),
-            service_key,
+            authority,
+            service_key: service_key.bearer(),
             clock,
             last: Mutex::new(None),
         }))
@@ -105,9 +100,13 @@ impl AuthorityKeys {
     }
 
     async fn fetch(&self) -> Result<(), FetchError> {
-        let mut request = tonic::Request::new(GetPublicKeysRequest {});
-        request.metadata_mut().insert("authorization", self.0.service_key.clone());
-        let answer = self.0.client.clone().get_public_keys(request).await;
+        let ask = |channel| {
+            let mut request = tonic::Request::new(GetPublicKeysRequest {});
+            request.metadata_mut().insert("authorization", self.0.service_key.clone());
+            request.set_timeout(PATIENCE);
+            async move { IntrospectionClient::new(channel).get_public_keys(request).await }
+        };
+        let answer = self.0.authority.ask(ask).await;
         let keys = answer.map_err(|status| FetchError::Authority(Box::new(status)))?.into_inner().keys;
         let keys: Vec<VerifyingKey> =
             keys.into_iter().map(VerifyingKey::try_from).collect::<Result<_, _>>().map_err(FetchError::Key)?;

@@ -54,6 +54,15 @@ impl Authority {
         address
     }
 
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// How long leases last, from its next start on.
+    pub(crate) fn lease_for(&mut self, duration: SignedDuration) {
+        self.config.lease_duration = duration;
+    }
+
     pub(crate) async fn stop(&mut self) {
         let (lifecycle, served) = self.running.take().unwrap();
         lifecycle.begin_drain();

@@ -53,7 +53,11 @@ fn write_config(config: &Config, database: &str, port: u16, folder: &Path) -> Pa
     let mut text = format!(
         "listen = \"127.0.0.1:{port}\"\ndatabase_url = {database:?}\nauthority_url = {:?}\nservice_key_file = {:?}\n\
          data_dir = {:?}\nstop_grace = \"{:#}\"\nstart_settle = \"{:#}\"\n",
-        config.authority_url, config.service_key_file, config.data_dir, config.stop_grace, config.start_settle
+        config.authority_url.iter().next().unwrap(),
+        config.service_key_file,
+        config.data_dir,
+        config.stop_grace,
+        config.start_settle
     );
     for template in &config.templates {
         let Ok(()) = writeln!(

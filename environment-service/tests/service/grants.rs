@@ -163,8 +163,28 @@ async fn a_new_key_of_the_authority_is_learnt_when_a_grant_names_it() {
 }
 
 #[tokio::test]
-async fn a_grant_is_good_while_the_authority_is_away() {
-    let mut stage = Stage::sqlite().await;
+async fn without_a_lease_nothing_is_executed() {
+    let short = SignedDuration::from_millis(500);
+    let mut stage = Stage::start_with_lease(TestDatabase::sqlite(), short).await;
+    stage.alice().create("shop", &[("cp", "pair", 1)]).await.unwrap();
+    stage.authority.stop().await;
+    let grant = stage.authority.signing_key.sign(&stage.authority.session(ALICE));
+    eventually("the end of the lease", LONG, async || {
+        let answer = stage.client().get_envs(with_grant(&grant, GetEnvsRequest::default())).await;
+        answer.is_err_and(|status| Failure::from(status).kind() == ErrorKind::Unavailable).then_some(())
+    })
+    .await;
+    assert_all(call_all(&stage, &[&grant]).await, ErrorKind::Unavailable, "no lease: an outage is no refusal");
+    stage.authority.start().await;
+    eventually("another lease", LONG, async || {
+        stage.client().get_envs(with_grant(&grant, GetEnvsRequest::default())).await.ok().map(drop)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_grant_is_good_while_the_authority_is_away_as_long_as_the_lease_lasts() {
+    let mut stage = Stage::start_with_lease(TestDatabase::sqlite(), SignedDuration::from_secs(60)).await;
     stage.alice().create("shop", &[("cp", "pair", 1)]).await.unwrap();
     stage.authority.stop().await;
     stage.alice().stop("shop").await.unwrap();

@@ -23,6 +23,9 @@ use testkit::{TestDatabase, databases, eventually};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::authority::{ALICE, Authority, with_grant};
 
@@ -89,7 +92,13 @@ impl Stage {
 
     /// Both run.
     pub(crate) async fn start(database: TestDatabase) -> Self {
+        Self::start_with_lease(database, SignedDuration::from_secs(3)).await
+    }
+
+    /// Both run, and leases last so long.
+    pub(crate) async fn start_with_lease(database: TestDatabase, duration: SignedDuration) -> Self {
         let mut stage = Self::prepare(database).await;
+        stage.authority.lease_for(duration);
         stage.authority.start().await;
         stage.start_service().await;
         stage
@@ -114,7 +123,15 @@ impl Stage {
         let address = format!("http://{}", service.local_addr());
         let served = tokio::spawn(async move { service.serve().await.unwrap() });
         let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+        let health = HealthClient::new(channel.clone());
         self.running = Some(Running { client: ControlClient::new(channel.clone()), channel, lifecycle, served });
+        if self.authority.is_running() {
+            eventually("the service to serve", LONG, async || {
+                let answer = health.clone().check(HealthCheckRequest::default()).await;
+                answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving).then_some(())
+            })
+            .await;
+        }
     }
 
     /// Begins the drain when it is called.

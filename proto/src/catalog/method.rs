@@ -63,12 +63,14 @@ pub struct Method {
     name: String,
     group: String,
     audience: String,
+    pub(super) audience_place: u8,
     grpc_path: PathAndQuery,
     access: Option<Access>,
     safe: bool,
     post_only: bool,
     wrapped: bool,
     bindings: Vec<String>,
+    plain_bindings: bool,
     parameters: Vec<Parameter>,
     environments: EnvironmentFields,
     documentation: String,
@@ -91,12 +93,14 @@ impl Method {
         let method = Self {
             group: service.group.clone(),
             audience: service.audience.clone(),
+            audience_place: 0,
             grpc_path: grpc_path.parse().map_err(|_| error("has no valid path"))?,
             access,
             safe: declared.safe,
             post_only: declared.post_only,
             wrapped: declared.wrapped,
             bindings: declared.bindings,
+            plain_bindings: declared.plain_bindings,
             environments: EnvironmentFields::of(&descriptor.input(), field_option),
             parameters: Parameter::of(&descriptor.input(), field_option),
             documentation: documentation(&descriptor.parent_file(), descriptor.path()),
@@ -141,6 +145,12 @@ impl Method {
         &self.audience
     }
 
+    /// The place of that service among those that execute methods ([`Catalog::audience_place`](super::Catalog::audience_place)).
+    #[must_use]
+    pub fn audience_place(&self) -> u8 {
+        self.audience_place
+    }
+
     /// The path of gRPC: `/portcullis.environment.v1.Control/StopEnv`.
     #[must_use]
     pub fn grpc_path(&self) -> &PathAndQuery {
@@ -161,6 +171,12 @@ impl Method {
     #[must_use]
     pub fn bindings(&self) -> &[String] {
         &self.bindings
+    }
+
+    /// Whether an answer under this REST path has no members of its own.
+    #[must_use]
+    pub fn is_plain_under(&self, path: &str) -> bool {
+        self.plain_bindings && self.bindings.iter().any(|binding| binding.eq_ignore_ascii_case(path))
     }
 
     /// Who may call it. `None`: nothing is declared, so nobody may.

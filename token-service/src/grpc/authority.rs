@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 use crate::domain::{
     AcceptedPassword, Account, AccountChange, AuditEntry, Guessed, NewPassword, PasswordRules, Session, Throttle,
 };
+use crate::grpc::introspected::Introspections;
+use crate::lease::{Confirmed, Leases};
 use crate::password::Passwords;
 use crate::second_factor::SecondFactorKey;
 use crate::store::{AdministrationError, EndSessionsError, SessionError, Store, TokenError};
@@ -23,6 +25,8 @@ pub(crate) struct Authority(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) passwords: Passwords,
+    pub(crate) leases: Leases,
+    pub(crate) introspections: Introspections,
     pub(crate) signing_key: SigningKey,
     /// What seals the secrets of second factors, where the operator has given it.
     pub(crate) second_factor_key: Option<SecondFactorKey>,
@@ -104,11 +108,16 @@ impl Authority {
         permit: &AdministratorPermit,
         uid: i64,
         change: &AccountChange,
-    ) -> Result<(), Failure> {
+    ) -> Result<Confirmed, Failure> {
         let session = self.session(permit.session()).await?;
-        self.store.administer(AccountId(uid), change, Some(&session), self.clock.now()).await?;
+        let changed = self.store.administer(AccountId(uid), change, Some(&session), self.clock.now()).await?;
         tracing::info!(account.id = uid, by = session.account.0, action = change.action(), "an account was changed");
-        Ok(())
+        Ok(self.leases.confirm(&[changed]).await)
+    }
+
+    /// Waits until what another has changed is confirmed: who finds nothing left to change must not be told earlier than that one.
+    pub(crate) async fn confirmed_by_others(&self) -> Result<Confirmed, Failure> {
+        self.leases.confirm_others().await.map_err(storage_failure)
     }
 
     /// An account that a call names.

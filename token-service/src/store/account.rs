@@ -1,4 +1,5 @@
 use access::AccountId;
+use access::lease::Change;
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -80,9 +81,9 @@ impl Store {
         session: &Session,
         password_hash: &str,
         now: Timestamp,
-    ) -> Result<(), SessionError> {
+    ) -> Result<Change, SessionError> {
         let mut tx = self.database.begin("account.change_password").await?;
-        change::record(&mut tx, session.account, "account", session.account.0, now).await?;
+        let changed = change::record(&mut tx, session.account, None, now).await?;
         self.require(&mut tx, session, now).await?;
         sqlx::query("update account set password_hash = $1 where id = $2")
             .bind(password_hash)
@@ -96,7 +97,8 @@ impl Store {
             .await?;
         let object = format!("account {}", session.account);
         audit::record(&mut tx, &AuditEntry::by_session(session, "password.change", object, now)).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(changed)
     }
 
     pub(crate) async fn account_by_login(&self, login: &Login) -> Result<Option<Account>, StorageError> {

@@ -1,6 +1,7 @@
 //! What administrators and the operator do with accounts.
 
 use access::AccountId;
+use access::lease::Change;
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -71,9 +72,9 @@ impl Store {
         change: &AccountChange,
         by: Option<&Session>,
         now: Timestamp,
-    ) -> Result<(), AdministrationError> {
+    ) -> Result<Change, AdministrationError> {
         let mut tx = self.database.begin("account.administer").await?;
-        change::record(&mut tx, account, "account", account.0, now).await?;
+        let changed = change::record(&mut tx, account, None, now).await?;
         if let Some(session) = by {
             self.require(&mut tx, session, now).await?;
         }
@@ -91,7 +92,8 @@ impl Store {
             None => AuditEntry::by_operator(account, change.action(), object, now),
         };
         audit::record(&mut tx, &entry).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(changed)
     }
 }
 

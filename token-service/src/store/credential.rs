@@ -21,11 +21,14 @@ pub(crate) struct Introspected {
     pub(crate) confinement: Confinement,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
+    /// When it ends by itself, at the earliest: an idle session does before it expires.
+    pub(crate) alive_until: Option<Timestamp>,
+    /// The newest revision that was committed when it was read.
+    pub(crate) as_of: Revision,
 }
 
 impl Store {
-    /// The newest revision that is committed. Read it before a credential, never after: what it says of the credential
-    /// then holds for every change up to it.
+    /// The newest revision that is committed.
     pub(crate) async fn revision(&self) -> Result<Revision, StorageError> {
         let row =
             sqlx::query("select value from counter where name = 'revision'").fetch_one(self.database.reader()).await?;
@@ -39,7 +42,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Introspected>, StorageError> {
         let found = sqlx::query(AssertSqlSafe(format!(
-            "select session.id, session.account_id, session.created_at, session.expires_at, account.login, account.role \
+            "select session.id, session.account_id, session.created_at, session.expires_at, session.last_access_at, \
+             account.login, account.role, {AS_OF} \
              from session join account on account.id = session.account_id where {ALIVE} and session.hash = $3"
         )))
         .bind(now.as_microsecond())
@@ -47,7 +51,14 @@ impl Store {
         .bind(hash.as_bytes().as_slice())
         .fetch_optional(self.database.reader())
         .await?;
-        Ok(found.map(|row| read(&row, GrantedKind::Session)).transpose()?)
+        Ok(found.map(|row| self.read_session(&row)).transpose()?)
+    }
+
+    fn read_session(&self, row: &AnyRow) -> Result<Introspected, sqlx::Error> {
+        let found = read(row, GrantedKind::Session)?;
+        let idle_from = row::moment(row, "last_access_at")?.checked_add(self.session_idle_lifetime).ok();
+        let alive_until = [found.expires_at, idle_from].into_iter().flatten().min();
+        Ok(Introspected { alive_until, ..found })
     }
 
     /// The token with this hash, if it is alive: its value, or its value of before as long as that lives on.
@@ -70,7 +81,7 @@ impl Store {
     ) -> Result<Option<Introspected>, StorageError> {
         let found = sqlx::query(AssertSqlSafe(format!(
             "select token.id, token.account_id, token.created_at, token.expires_at, token.template, token.api_list, token.environments, \
-             token.networks, token.hash, token.previous_expires_at, account.login, account.role \
+             token.networks, token.hash, token.previous_expires_at, account.login, account.role, {AS_OF} \
              from token join account on account.id = token.account_id \
              where {condition} and (token.expires_at is null or token.expires_at > $2) and account.state = 'active'"
         )))
@@ -117,7 +128,12 @@ impl Store {
     }
 }
 
+/// The newest revision, read in the statement that reads a credential: the statement sees the database as it was at one moment, so
+/// what it says of the credential holds for every change up to that one.
+const AS_OF: &str = "(select value from counter where name = 'revision') as as_of";
+
 fn read(row: &AnyRow, kind: GrantedKind) -> Result<Introspected, sqlx::Error> {
+    let expires_at = row::optional_moment(row, "expires_at")?;
     Ok(Introspected {
         credential: CredentialId { kind, number: row.try_get("id")? },
         account: AccountId(row.try_get("account_id")?),
@@ -126,7 +142,9 @@ fn read(row: &AnyRow, kind: GrantedKind) -> Result<Introspected, sqlx::Error> {
         role: row::role(row)?,
         api_set: None,
         confinement: Confinement::NONE,
-        expires_at: row::optional_moment(row, "expires_at")?,
+        expires_at,
+        alive_until: expires_at,
+        as_of: Revision(row.try_get("as_of")?),
     })
 }
 
@@ -136,5 +154,6 @@ fn read_token(row: &AnyRow, asked: CredentialHash) -> Result<Introspected, sqlx:
     // The value of before ends before the token does, or with it.
     let overlap = if present == asked.as_bytes() { None } else { row::optional_moment(row, "previous_expires_at")? };
     let expires_at = [found.expires_at, overlap].into_iter().flatten().min();
-    Ok(Introspected { api_set: Some(row::api_set(row)?), confinement: row::confinement(row)?, expires_at, ..found })
+    let (api_set, confinement) = (Some(row::api_set(row)?), row::confinement(row)?);
+    Ok(Introspected { api_set, confinement, expires_at, alive_until: expires_at, ..found })
 }

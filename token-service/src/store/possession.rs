@@ -1,5 +1,6 @@
 //! What whoever has a credential's value may do with it: end it, or report it.
 
+use access::lease::Change;
 use access::{AccountId, Credential, CredentialHash, CredentialId, CredentialKind, GrantedKind, Origin, Revision};
 use jiff::Timestamp;
 use sqlx::Row;
@@ -46,8 +47,8 @@ impl Store {
         }))
     }
 
-    /// Ends what a value belongs to, for a service that was given the value. A superseded value ends alone. `false` where
-    /// another was faster.
+    /// Ends what a value belongs to, for a service that was given the value. A superseded value ends alone. Nothing is changed
+    /// where another was faster.
     pub(crate) async fn revoke_held(
         &self,
         held: Held,
@@ -55,15 +56,15 @@ impl Store {
         service: &str,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<bool, StorageError> {
-        let mut tx = self.begin_change("credential.revoke", held, now).await?;
+    ) -> Result<Option<Change>, StorageError> {
+        let (mut tx, change) = self.begin_change("credential.revoke", held, now).await?;
         let changed = match (held.credential.kind, held.superseded) {
             (GrantedKind::Session, _) => end_session(&mut tx, held, hash).await?,
             (GrantedKind::Token, true) => end_superseded(&mut tx, held, hash).await?,
             (GrantedKind::Token, false) => delete_token(&mut tx, held, hash).await?,
         };
         if !changed {
-            return Ok(false);
+            return Ok(None);
         }
         let action = match (held.credential.kind, held.superseded) {
             (GrantedKind::Session, _) => "session.end",
@@ -73,11 +74,11 @@ impl Store {
         let entry = AuditEntry::by_service(service, held.account, action, held.credential.to_string(), origin, now);
         audit::record(&mut tx, &entry).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(Some(change))
     }
 
     /// Makes a reported value dead and leaves a notice for the token's owner. A token stays, under a hash that no known
-    /// value has. `false` where another was faster.
+    /// value has. Nothing is changed where another was faster.
     pub(crate) async fn report_leak(
         &self,
         held: Held,
@@ -85,15 +86,15 @@ impl Store {
         unknown: CredentialHash,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<bool, StorageError> {
-        let mut tx = self.begin_change("credential.leak", held, now).await?;
+    ) -> Result<Option<Change>, StorageError> {
+        let (mut tx, change) = self.begin_change("credential.leak", held, now).await?;
         let changed = match (held.credential.kind, held.superseded) {
             (GrantedKind::Session, _) => end_session(&mut tx, held, hash).await?,
             (GrantedKind::Token, true) => end_superseded(&mut tx, held, hash).await?,
             (GrantedKind::Token, false) => disown(&mut tx, held, hash, unknown, now).await?,
         };
         if !changed {
-            return Ok(false);
+            return Ok(None);
         }
         let action = match held.credential.kind {
             GrantedKind::Session => "session.leak",
@@ -105,7 +106,7 @@ impl Store {
         let entry = AuditEntry::by_anybody(Some(held.account), action, origin, now).about(held.credential.to_string());
         audit::record(&mut tx, &entry).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(Some(change))
     }
 
     /// Deletes the token that a call is made with, as it was read at a revision: the value of one that was regenerated since
@@ -117,10 +118,10 @@ impl Store {
         as_of: Revision,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<(), SessionError> {
+    ) -> Result<Change, SessionError> {
         let mut tx = self.database.begin("token.revoke_current").await?;
-        let revision = change::record(&mut tx, account, "token", id, now).await?;
-        if changed_between(&mut tx, id, as_of, revision).await? {
+        let change = change::record(&mut tx, account, change::token(id), now).await?;
+        if changed_between(&mut tx, id, as_of, change.revision).await? {
             return Err(SessionError::Ended);
         }
         let deleted = sqlx::query("delete from token where id = $1 and account_id = $2 and leaked_at is null")
@@ -132,17 +133,19 @@ impl Store {
             return Err(SessionError::Ended);
         }
         audit::record(&mut tx, &AuditEntry::by_token(id, account, "token.delete", origin, now)).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(change)
     }
 
-    async fn begin_change(&self, name: &'static str, held: Held, now: Timestamp) -> Result<Transaction, StorageError> {
+    async fn begin_change(
+        &self,
+        name: &'static str,
+        held: Held,
+        now: Timestamp,
+    ) -> Result<(Transaction, Change), StorageError> {
         let mut tx = self.database.begin(name).await?;
-        let kind = match held.credential.kind {
-            GrantedKind::Session => "session",
-            GrantedKind::Token => "token",
-        };
-        change::record(&mut tx, held.account, kind, held.credential.number, now).await?;
-        Ok(tx)
+        let change = change::record(&mut tx, held.account, Some(held.credential), now).await?;
+        Ok((tx, change))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Second factors and recovery codes, and the sign-ins that wait for them.
 
+use access::lease::Change;
 use access::{AccountId, CredentialHash, Origin};
 use jiff::Timestamp;
 use sqlx::Row;
@@ -91,13 +92,11 @@ impl Store {
     }
 
     /// Opens a session that waits for the second factor, and uses the code up.
-    pub(crate) async fn verify_second_factor(&self, verified: &Verified<'_>) -> Result<(), SecondFactorError> {
+    pub(crate) async fn verify_second_factor(&self, verified: &Verified<'_>) -> Result<Change, SecondFactorError> {
         let Verified { session, code, now, expires_at, limit } = *verified;
         let mut tx = self.database.begin("second_factor.verify").await?;
-        let full = self.sessions_held(&mut tx, session.account, now).await? >= limit;
-        if full {
-            change::lock(&mut tx).await?;
-        }
+        // What is remembered of the session elsewhere, that it opens nothing, ends with this.
+        let change = change::record(&mut tx, session.account, change::session(session.id), now).await?;
         hold(&mut tx, session.account).await?;
         use_up(&mut tx, session.account, code).await?;
         let opened = sqlx::query(
@@ -113,13 +112,12 @@ impl Store {
         if opened.rows_affected() != 1 {
             return Err(SessionError::Ended.into());
         }
-        if full {
-            self.end_surplus(&mut tx, session.account, limit, now).await?;
-        }
+        self.end_surplus(&mut tx, session.account, limit, now).await?;
         record_use(&mut tx, session, code, now).await?;
         let object = format!("session {}", session.id);
         audit::record(&mut tx, &AuditEntry::by_session(session, "session.open", object, now)).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(change)
     }
 }
 
@@ -158,9 +156,9 @@ impl Store {
         step: i64,
         recovery: &[RecoveryHash],
         now: Timestamp,
-    ) -> Result<(), SecondFactorError> {
+    ) -> Result<Change, SecondFactorError> {
         let mut tx = self.database.begin("second_factor.enable").await?;
-        change::record(&mut tx, session.account, "account", session.account.0, now).await?;
+        let change = change::record(&mut tx, session.account, None, now).await?;
         self.require(&mut tx, session, now).await?;
         // Sign-ins that have seen no second factor come before this, and end with the other sessions, or see it.
         hold(&mut tx, session.account).await?;
@@ -182,7 +180,8 @@ impl Store {
             .bind(session.id)
             .execute(&mut *tx)
             .await?;
-        record(tx, session, "second_factor.enable", now).await
+        record(tx, session, "second_factor.enable", now).await?;
+        Ok(change)
     }
 
     /// Takes the second factor away. Sign-ins that wait for it end.

@@ -1,4 +1,5 @@
 use access::AccountId;
+use access::lease::Change;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -85,20 +86,21 @@ impl Store {
     }
 
     /// Ends a session. One that has ended already stays so.
-    pub(crate) async fn end_session(&self, session: &Session, now: Timestamp) -> Result<(), SessionError> {
+    pub(crate) async fn end_session(&self, session: &Session, now: Timestamp) -> Result<Option<Change>, SessionError> {
         let mut tx = self.database.begin("session.end").await?;
         let deleted = sqlx::query("delete from session where id = $1 and account_id = $2")
             .bind(session.id)
             .bind(session.account.0)
             .execute(&mut *tx)
             .await?;
+        let mut changed = None;
         if deleted.rows_affected() == 1 {
-            change::record(&mut tx, session.account, "session", session.id, now).await?;
+            changed = Some(change::record(&mut tx, session.account, change::session(session.id), now).await?);
             let object = format!("session {}", session.id);
             audit::record(&mut tx, &AuditEntry::by_session(session, "session.end", object, now)).await?;
         }
         tx.commit().await?;
-        Ok(())
+        Ok(changed)
     }
 }
 
@@ -124,7 +126,7 @@ impl Store {
         session: &Session,
         which: &Selection,
         now: Timestamp,
-    ) -> Result<(), EndSessionsError> {
+    ) -> Result<Vec<Change>, EndSessionsError> {
         let mut tx = self.database.begin("session.end_many").await?;
         let mut ids = match which {
             Selection::Only(ids) => ids.iter().copied().collect(),
@@ -135,8 +137,9 @@ impl Store {
         if *which == Selection::All {
             ids = others(&mut tx, session).await?;
         }
+        let mut changes = Vec::with_capacity(ids.len());
         for id in ids {
-            change::record(&mut tx, session.account, "session", id, now).await?;
+            changes.push(change::record(&mut tx, session.account, change::session(id), now).await?);
             let deleted = sqlx::query("delete from session where id = $1 and account_id = $2")
                 .bind(id)
                 .bind(session.account.0)
@@ -148,7 +151,8 @@ impl Store {
             audit::record(&mut tx, &AuditEntry::by_session(session, "session.end", format!("session {id}"), now))
                 .await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(changes)
     }
 
     /// Forgets sessions that have ended by themselves.
@@ -202,7 +206,7 @@ impl Store {
         .await?;
         for row in rows {
             let id: i64 = row.try_get("id")?;
-            change::record(tx, account, "session", id, now).await?;
+            change::record(tx, account, change::session(id), now).await?;
             sqlx::query("delete from session where id = $1").bind(id).execute(&mut **tx).await?;
         }
         Ok(())

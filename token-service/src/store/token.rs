@@ -1,4 +1,5 @@
 use access::AccountId;
+use access::lease::Change;
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -89,9 +90,9 @@ impl Store {
         id: i64,
         changed: &TokenChange,
         now: Timestamp,
-    ) -> Result<Token, TokenError> {
+    ) -> Result<(Token, Change), TokenError> {
         let mut tx = self.database.begin("token.change").await?;
-        change::record(&mut tx, session.account, "token", id, now).await?;
+        let change = change::record(&mut tx, session.account, change::token(id), now).await?;
         self.require(&mut tx, session, now).await?;
         let before = read_token(&mut tx, session.account, id).await?;
         let expires_at = changed.expires_at.map_or(before.expires_at, NewExpiry::moment);
@@ -126,7 +127,7 @@ impl Store {
         let action = if changed.value.is_some() { "token.regenerate" } else { "token.edit" };
         audit::record(&mut tx, &AuditEntry::by_session(session, action, format!("token {id}"), now)).await?;
         tx.commit().await?;
-        Ok(after)
+        Ok((after, change))
     }
 
     /// Deletes tokens, all that are named or none.
@@ -135,7 +136,7 @@ impl Store {
         session: &Session,
         selection: &Selection,
         now: Timestamp,
-    ) -> Result<(), TokenError> {
+    ) -> Result<Vec<Change>, TokenError> {
         let mut tx = self.database.begin("token.delete").await?;
         // The number of a revision is the lock under which changes follow each other; one that changes nothing in the
         // end is rolled back with the rest.
@@ -146,8 +147,9 @@ impl Store {
                 token_ids(&mut tx, session.account).await?
             }
         };
+        let mut changes = Vec::with_capacity(ids.len());
         for id in &ids {
-            change::record(&mut tx, session.account, "token", *id, now).await?;
+            changes.push(change::record(&mut tx, session.account, change::token(*id), now).await?);
             let deleted = sqlx::query("delete from token where id = $1 and account_id = $2")
                 .bind(*id)
                 .bind(session.account.0)
@@ -162,7 +164,8 @@ impl Store {
             audit::record(&mut tx, &AuditEntry::by_session(session, "token.delete", format!("token {id}"), now))
                 .await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(changes)
     }
 
     /// The account's tokens, newest first.

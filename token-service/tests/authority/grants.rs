@@ -56,10 +56,10 @@ async fn a_grant_ends_with_its_token() {
 async fn every_change_moves_the_revision_on() {
     for stage in stages().await {
         let (session, other) = (stage.session().await, stage.session().await);
-        let before = stage.introspect(&session).await.claims.unwrap().as_of;
+        let before = stage.introspect_anew(&session).await.claims.unwrap().as_of;
         let request = stage.granted(&other, SignoutRequest {}).await;
         stage.authority.clone().signout(request).await.unwrap();
-        let after = stage.introspect(&session).await.claims.unwrap().as_of;
+        let after = stage.introspect_anew(&session).await.claims.unwrap().as_of;
         assert_eq!(after, before + 1, "{}", stage.engine);
     }
 }
@@ -68,7 +68,8 @@ async fn every_change_moves_the_revision_on() {
 async fn introspection_is_for_services() {
     for stage in stages().await {
         let session = stage.session().await;
-        let question = || IntrospectRequest { credential: session.clone(), audience: "token-service".into() };
+        let question =
+            || IntrospectRequest { credential: session.clone(), audience: "token-service".into(), fresh: false };
         let stranger = Credential::generate(CredentialKind::Service, &mut StdRng::seed_from_u64(99));
         let mut client = stage.introspection.clone();
         for request in [
@@ -93,7 +94,8 @@ async fn nothing_is_said_of_what_is_not_alive_and_an_audience_must_exist() {
             let answer = stage.introspect(credential).await;
             assert_eq!(answer, proto::token::v1::IntrospectResponse::default(), "{}: {credential}", stage.engine);
         }
-        let question = IntrospectRequest { credential: stage.session().await, audience: "mail-service".into() };
+        let question =
+            IntrospectRequest { credential: stage.session().await, audience: "mail-service".into(), fresh: false };
         let answer = stage.introspection.clone().introspect(with_key(&stage.service_key, question)).await;
         assert_invalid(answer, "audience");
     }

@@ -7,6 +7,7 @@ mod administration;
 mod audit;
 mod drain;
 mod grants;
+mod leases;
 mod notices;
 mod password_race;
 mod possession;

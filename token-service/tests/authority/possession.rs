@@ -339,7 +339,7 @@ async fn a_reported_token_is_dead_until_it_is_regenerated_and_its_owner_is_told(
         report(&stage, &value).await.unwrap();
         assert!(!stage.introspect(&value).await.active, "{}", stage.engine);
         assert!(!stage.introspect(&old).await.active, "{}: the overlap has ended", stage.engine);
-        assert!(stage.introspect(&session).await.claims.unwrap().as_of > before);
+        assert!(stage.introspect_anew(&session).await.claims.unwrap().as_of > before);
         let listed = &list(&stage, &session).await[0];
         assert_eq!((listed.id, listed.leaked_at.is_some(), listed.overlap_ends_at), (id, true, None));
         assert_eq!(notices(&stage).await, [(id, "token.leaked".to_owned())]);

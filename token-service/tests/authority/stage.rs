@@ -8,6 +8,7 @@ use lifecycle::{Clock, Lifecycle, ManualClock};
 use proto::token::v1::account_administration_client::AccountAdministrationClient;
 use proto::token::v1::account_client::AccountClient;
 use proto::token::v1::introspection_client::IntrospectionClient;
+use proto::token::v1::lease_administration_client::LeaseAdministrationClient;
 use proto::token::v1::second_factor_client::SecondFactorClient;
 use proto::token::v1::token_authority_client::TokenAuthorityClient;
 use proto::token::v1::use_reports_client::UseReportsClient;
@@ -31,6 +32,8 @@ pub(crate) const STOP: &str = "environment.control.StopEnv";
 /// A running authority.
 pub(crate) struct Stage {
     pub(crate) engine: &'static str,
+    pub(crate) url: String,
+    pub(crate) leases: LeaseAdministrationClient<Channel>,
     pub(crate) config: Config,
     pub(crate) authority: TokenAuthorityClient<Channel>,
     pub(crate) administration: AccountAdministrationClient<Channel>,
@@ -130,9 +133,11 @@ impl Stage {
         let service = Service::bind_with_clock(config.clone(), clock.clone(), lifecycle.clone()).await.unwrap();
         let address = format!("http://{}", service.local_addr());
         tokio::spawn(service.serve());
-        let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+        let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
         Self {
             engine,
+            url: address,
+            leases: LeaseAdministrationClient::new(channel.clone()),
             config,
             authority: TokenAuthorityClient::new(channel.clone()),
             administration: AccountAdministrationClient::new(channel.clone()),
@@ -146,6 +151,11 @@ impl Stage {
             lifecycle,
             _kept: kept,
         }
+    }
+
+    /// Begins to end, as on SIGTERM.
+    pub(crate) fn drain(&self) {
+        self.lifecycle.begin_drain();
     }
 
     pub(crate) async fn signin(&self, login: &str, password: &str) -> Result<SigninResponse, Status> {
@@ -175,8 +185,17 @@ impl Stage {
     }
 
     pub(crate) async fn introspect(&self, credential: &str) -> IntrospectResponse {
-        let request = IntrospectRequest { credential: credential.into(), audience: "token-service".into() };
-        let request = self.by_service(request);
+        self.ask(credential, false).await
+    }
+
+    /// Whatever the authority remembers.
+    pub(crate) async fn introspect_anew(&self, credential: &str) -> IntrospectResponse {
+        self.ask(credential, true).await
+    }
+
+    async fn ask(&self, credential: &str, fresh: bool) -> IntrospectResponse {
+        let (credential, audience) = (credential.into(), "token-service".into());
+        let request = self.by_service(IntrospectRequest { credential, audience, fresh });
         self.introspection.clone().introspect(request).await.unwrap().into_inner()
     }
 

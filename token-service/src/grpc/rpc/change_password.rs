@@ -15,8 +15,9 @@ impl Handle<ChangePassword> for Authority {
         let wanted = self.accept(request.new_password, "newPassword", &account.login)?;
         let session = self.confirmed(permit, request.password).await?;
         let hash = self.passwords.hash(wanted).await?;
-        self.store.change_password(&session, &hash, self.clock.now()).await?;
+        let change = self.store.change_password(&session, &hash, self.clock.now()).await?;
+        let confirmed = self.leases.confirm(&[change]).await;
         tracing::info!(account.id = session.account.0, "a password was changed");
-        Ok(ChangePasswordResponse {})
+        Ok(ChangePasswordResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

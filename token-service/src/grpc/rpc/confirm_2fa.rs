@@ -1,3 +1,4 @@
+use access::lease::Change;
 use access::{Handle, SessionPermit};
 use proto::Failure;
 use proto::token::v1::rpc::Confirm2FA;
@@ -16,9 +17,11 @@ impl Handle<Confirm2FA> for Authority {
         let shown = self.show_first(&session, &code).await?;
         let (codes, hashes) = second_factor::recovery_codes();
         let confirmed = confirm(self, &session, &shown, &hashes).await;
-        self.judge(shown, &session, confirmed).await?;
+        let change = self.judge(shown, &session, confirmed).await?;
+        let confirmed = self.leases.confirm(&[change]).await;
         tracing::info!(account.id = session.account.0, "two-factor authentication was turned on");
-        Ok(Confirm2FaResponse { recovery_codes: second_factor::told(&codes) })
+        let recovery_codes = second_factor::told(&codes);
+        Ok(Confirm2FaResponse { recovery_codes, confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }
 
@@ -27,7 +30,7 @@ async fn confirm(
     session: &Session,
     shown: &Shown,
     recovery: &[RecoveryHash],
-) -> Result<(), SecondFactorError> {
+) -> Result<Change, SecondFactorError> {
     let UsedCode::Time { step, sealed } = shown.right()? else { return Err(SecondFactorError::WrongCode) };
     authority.store.confirm_second_factor(session, sealed, *step, recovery, authority.clock.now()).await
 }

@@ -12,7 +12,7 @@ impl Handle<DeleteAccount> for Authority {
         permit: &AdministratorPermit,
         request: DeleteAccountRequest,
     ) -> Result<DeleteAccountResponse, Failure> {
-        self.administer(permit, request.uid, &AccountChange::Delete).await?;
-        Ok(DeleteAccountResponse {})
+        let confirmed = self.administer(permit, request.uid, &AccountChange::Delete).await?;
+        Ok(DeleteAccountResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

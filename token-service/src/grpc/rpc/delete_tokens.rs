@@ -14,8 +14,9 @@ impl Handle<DeleteTokens> for Authority {
     ) -> Result<DeleteTokensResponse, Failure> {
         let selection = selection(&request.ids, request.all(), "token")?;
         let session = self.confirmed(permit, request.password).await?;
-        self.store.delete_tokens(&session, &selection, self.clock.now()).await?;
+        let changes = self.store.delete_tokens(&session, &selection, self.clock.now()).await?;
+        let confirmed = self.leases.confirm(&changes).await;
         tracing::info!(account.id = session.account.0, tokens = ?selection, "tokens were deleted");
-        Ok(DeleteTokensResponse {})
+        Ok(DeleteTokensResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

@@ -12,7 +12,7 @@ impl Handle<DisableAccount> for Authority {
         permit: &AdministratorPermit,
         request: DisableAccountRequest,
     ) -> Result<DisableAccountResponse, Failure> {
-        self.administer(permit, request.uid, &AccountChange::Disable).await?;
-        Ok(DisableAccountResponse {})
+        let confirmed = self.administer(permit, request.uid, &AccountChange::Disable).await?;
+        Ok(DisableAccountResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

@@ -23,8 +23,10 @@ impl Handle<EditToken> for Authority {
             end_overlap: request.end_overlap.unwrap_or(false),
         };
         let session = self.confirmed(permit, request.password).await?;
-        let edited = self.store.change_token(&session, request.id, &changed, now).await?;
+        let (edited, change) = self.store.change_token(&session, request.id, &changed, now).await?;
+        let confirmed = self.leases.confirm(&[change]).await;
         tracing::info!(token.id = edited.id, account.id = session.account.0, "a token was edited");
-        Ok(EditTokenResponse { token: Some(self.shown(edited, None, now)) })
+        let token = Some(self.shown(edited, None, now));
+        Ok(EditTokenResponse { token, confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

@@ -4,7 +4,6 @@ use proto::token::v1::{CredentialKind, IntrospectBatchRequest, IntrospectBatchRe
 use proto::{Catalog, Failure};
 use zeroize::Zeroizing;
 
-use super::introspect::look_up;
 use crate::grpc::Authority;
 use crate::grpc::authority::{named, storage_failure};
 use crate::store::Introspected;
@@ -35,22 +34,22 @@ impl Handle<IntrospectBatch> for Authority {
 
 async fn introspect(authority: &Authority, value: &str) -> Result<IntrospectedCredential, Failure> {
     let Ok(credential) = Credential::parse(value) else { return Ok(IntrospectedCredential::default()) };
-    let found = look_up(authority, &credential, authority.clock.now()).await.map_err(storage_failure)?;
-    Ok(found.map(|found| known(authority.catalog, found)).unwrap_or_default())
+    let found = authority.introspected(&credential, true).await.map_err(storage_failure)?;
+    Ok(found.map(|found| known(authority.catalog, &found.found)).unwrap_or_default())
 }
 
-fn known(catalog: &Catalog, found: Introspected) -> IntrospectedCredential {
+fn known(catalog: &Catalog, found: &Introspected) -> IntrospectedCredential {
     let kind = match found.credential.kind {
         GrantedKind::Session => CredentialKind::Session,
         GrantedKind::Token => CredentialKind::Token,
     };
-    let methods = found.api_set.map(|set| set.methods(catalog)).unwrap_or_default();
+    let methods = found.api_set.as_ref().map(|set| set.methods(catalog)).unwrap_or_default();
     IntrospectedCredential {
         active: true,
         kind: kind.into(),
         credential_id: found.credential.number,
         account_id: found.account.0,
-        login: found.login,
+        login: found.login.clone(),
         permissions: methods.iter().map(|method| method.name().to_owned()).collect(),
         environments: found.confinement.environments.iter().map(ToString::to_string).collect(),
         source_networks: found.confinement.networks.iter().map(ToString::to_string).collect(),

@@ -32,8 +32,10 @@ impl Handle<RegenerateToken> for Authority {
             ..TokenChange::default()
         };
         let session = self.confirmed(permit, request.password).await?;
-        let token = self.store.change_token(&session, request.id, &changed, now).await?;
+        let (token, change) = self.store.change_token(&session, request.id, &changed, now).await?;
+        let confirmed = self.leases.confirm(&[change]).await;
         tracing::info!(token.id = token.id, account.id = session.account.0, "a token was regenerated");
-        Ok(RegenerateTokenResponse { token: Some(self.shown(token, Some(&value), now)) })
+        let token = Some(self.shown(token, Some(&value), now));
+        Ok(RegenerateTokenResponse { token, confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

@@ -34,13 +34,17 @@ impl Handle<ReportLeakedToken> for Authority {
 async fn report(authority: &Authority, permit: &PublicPermit, value: &Credential) -> Result<(), Failure> {
     let now = authority.clock.now();
     let guess = authority.guess(Guessed::Credential, permit.origin()).await?;
-    let Some(held) = authority.store.held(value, now).await.map_err(storage_failure)? else { return Ok(()) };
+    let Some(held) = authority.store.held(value, now).await.map_err(storage_failure)? else {
+        return authority.confirmed_by_others().await.map(drop);
+    };
     authority.forgive(guess).await?;
     let (_, unknown) = answer::new_value();
     let dead = authority.store.report_leak(held, value.hash(), unknown, permit.origin(), now).await;
-    if dead.map_err(storage_failure)? {
-        let account = held.account.0;
-        tracing::warn!(credential = %held.credential, account.id = account, "a value was reported to be leaked");
-    }
+    let Some(change) = dead.map_err(storage_failure)? else {
+        return authority.confirmed_by_others().await.map(drop);
+    };
+    let account = held.account.0;
+    tracing::warn!(credential = %held.credential, account.id = account, "a value was reported to be leaked");
+    authority.leases.confirm(&[change]).await;
     Ok(())
 }

@@ -16,7 +16,7 @@ impl Handle<Reset2FA> for Authority {
         if request.uid == permit.session().account().0 {
             return Err(Failure::invalid("uid", "must be another's: Disable2FA is for one's own"));
         }
-        self.administer(permit, request.uid, &AccountChange::ResetSecondFactor).await?;
-        Ok(Reset2FaResponse {})
+        let confirmed = self.administer(permit, request.uid, &AccountChange::ResetSecondFactor).await?;
+        Ok(Reset2FaResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

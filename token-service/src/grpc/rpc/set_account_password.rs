@@ -16,7 +16,7 @@ impl Handle<SetAccountPassword> for Authority {
         let account = self.account(AccountId(request.uid)).await?;
         let password = self.accept(request.account_password, "accountPassword", &account.login)?;
         let hash = self.passwords.hash(password).await?;
-        self.administer(permit, request.uid, &AccountChange::Password { hash }).await?;
-        Ok(SetAccountPasswordResponse {})
+        let confirmed = self.administer(permit, request.uid, &AccountChange::Password { hash }).await?;
+        Ok(SetAccountPasswordResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

@@ -11,13 +11,16 @@ impl Handle<Signout> for Authority {
         let credential = self.credential(permit).await?;
         match credential.kind {
             // A token is no session: the platform's clients sign out with theirs and go on using it.
-            GrantedKind::Token => {}
+            GrantedKind::Token => Ok(SignoutResponse::default()),
             GrantedKind::Session => {
                 let origin = permit.origin().clone();
                 let session = Session { id: credential.number, account: permit.account(), origin };
-                self.store.end_session(&session, self.clock.now()).await?;
+                let confirmed = match self.store.end_session(&session, self.clock.now()).await? {
+                    Some(change) => self.leases.confirm(&[change]).await,
+                    None => self.confirmed_by_others().await?,
+                };
+                Ok(SignoutResponse { confirmed: Some(true), confirmation_micros: Some(confirmed.micros()) })
             }
         }
-        Ok(SignoutResponse {})
     }
 }

@@ -14,8 +14,9 @@ impl Handle<SignoutSessions> for Authority {
     ) -> Result<SignoutSessionsResponse, Failure> {
         let selection = selection(&request.ids, request.all(), "session")?;
         let session = self.session(permit).await?;
-        self.store.end_sessions(&session, &selection, self.clock.now()).await?;
+        let changes = self.store.end_sessions(&session, &selection, self.clock.now()).await?;
+        let confirmed = self.leases.confirm(&changes).await;
         tracing::info!(account.id = session.account.0, sessions = ?selection, "sessions were ended");
-        Ok(SignoutSessionsResponse {})
+        Ok(SignoutSessionsResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

@@ -29,7 +29,9 @@ impl Handle<Verify2FACode> for Authority {
             }
             Err(wrong) => Err(wrong),
         };
-        self.judge(shown, &session, verified).await?;
+        let change = self.judge(shown, &session, verified).await?;
+        // From now on it is known everywhere that the session opens something.
+        self.leases.confirm(&[change]).await;
         let account = self.account(session.account).await?;
         Ok(Verify2FaCodeResponse {
             uid: account.id.0,

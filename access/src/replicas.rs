@@ -1,0 +1,150 @@
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, ConnectError, Status};
+
+/// How long one replica may take to answer what can be asked of another as well.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The replicas of a service, of which one is preferred as long as it answers. Cheap to clone; every clone prefers the same.
+#[derive(Clone, Debug)]
+pub struct Replicas(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    endpoints: Vec<Endpoint>,
+    channels: Vec<Channel>,
+    preferred: AtomicUsize,
+}
+
+impl Replicas {
+    /// Connects to none of them yet.
+    ///
+    /// # Panics
+    /// Where there is none: the configuration sees to that.
+    #[must_use]
+    pub fn new(endpoints: Vec<Endpoint>) -> Self {
+        assert!(!endpoints.is_empty(), "a service has a replica");
+        let channels: Vec<Channel> = endpoints.iter().map(Endpoint::connect_lazy).collect();
+        // Not all of those who ask prefer the same.
+        let preferred = AtomicUsize::new(rand::random_range(0..channels.len()));
+        Self(Arc::new(Shared { endpoints, channels, preferred }))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.channels.len()
+    }
+
+    /// Never: there is one at least.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The one that is preferred.
+    #[must_use]
+    pub fn preferred(&self) -> usize {
+        self.0.preferred.load(Ordering::Relaxed)
+    }
+
+    /// The connection to one.
+    #[must_use]
+    pub fn channel(&self, replica: usize) -> Channel {
+        self.0.channels[replica % self.len()].clone()
+    }
+
+    /// The address of one, for a connection of one's own.
+    #[must_use]
+    pub fn endpoint(&self, replica: usize) -> &Endpoint {
+        &self.0.endpoints[replica % self.len()]
+    }
+
+    /// Another one is preferred, unless that is so already.
+    pub fn avoid(&self, replica: usize) {
+        let next = (replica + 1) % self.len();
+        let _ = self.0.preferred.compare_exchange(replica, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Asks one after the other what changes nothing, until one answers. Only an outage makes it go on.
+    ///
+    /// # Errors
+    /// The last one's.
+    pub async fn ask<T, F>(&self, question: impl Fn(Channel) -> F) -> Result<T, Status>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let first = self.preferred();
+        let mut last = Status::unavailable("no replica answers");
+        for replica in first..first + self.len() {
+            let answer = question(self.channel(replica));
+            let answer = if self.len() == 1 {
+                answer.await
+            } else {
+                let timed = tokio::time::timeout(PATIENCE, answer).await;
+                timed.unwrap_or_else(|_| Err(Status::deadline_exceeded("the replica does not answer")))
+            };
+            match answer {
+                Err(status) if is_outage(&status) => {
+                    self.avoid(replica % self.len());
+                    last = status;
+                }
+                answered => return answered,
+            }
+        }
+        Err(last)
+    }
+
+    /// Calls what may change something: goes on to another one only where the call was certainly not sent.
+    ///
+    /// # Errors
+    /// As the call fails.
+    pub async fn call<T, F>(&self, attempt: impl Fn(Channel) -> F) -> Result<T, Status>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let first = self.preferred();
+        let mut last = Status::unavailable("no replica answers");
+        for replica in first..first + self.len() {
+            match attempt(self.channel(replica)).await {
+                Err(status) if was_not_sent(&status) => {
+                    self.avoid(replica % self.len());
+                    last = status;
+                }
+                answered => return answered,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// Whether the replica could not answer, rather than that it answered something unwelcome. What it says under its own name is
+/// an answer: its database may be out of reach, and so it is for the others.
+#[must_use]
+pub fn is_outage(status: &Status) -> bool {
+    // A connection that breaks under a call gives it a code that tells nothing, and a source, which no answer has.
+    let broken = matches!(status.code(), Code::Unknown | Code::Internal) && status.source().is_some();
+    let outage = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled);
+    broken || outage && !is_answer(status)
+}
+
+/// A status that came by the wire has no source.
+fn is_answer(status: &Status) -> bool {
+    status.source().is_none() && !status.details().is_empty()
+}
+
+/// Whether a call failed before a byte of it was sent.
+fn was_not_sent(status: &Status) -> bool {
+    let mut next = status.source();
+    while let Some(cause) = next {
+        if cause.is::<ConnectError>() {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
