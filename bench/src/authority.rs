@@ -1,7 +1,6 @@
 //! The authority by itself: what a call costs with the number of tokens, and what a flood of sign-ins does to the rest.
 
 mod flood;
-mod population;
 mod size;
 
 use testkit::{Postgres, TestDatabase};
@@ -9,7 +8,6 @@ use testkit::{Postgres, TestDatabase};
 use crate::report::Measured;
 
 pub(crate) async fn measure() -> anyhow::Result<Vec<Measured>> {
-    sqlx::any::install_default_drivers();
     let mut measured = Vec::new();
     let (small, large) = (TestDatabase::sqlite(), TestDatabase::sqlite());
     let [introspect, list] = size::measure(&small.url, &large.url).await?;

@@ -1,7 +1,9 @@
 //! What the platform costs, measured: each number is a ratio against a yardstick of the same run, or an amount with a goal.
 
 mod authority;
+mod hot_path;
 mod measure;
+mod population;
 mod report;
 
 use std::path::PathBuf;
@@ -28,12 +30,15 @@ struct Arguments {
 enum Part {
     /// The token-service by itself.
     Authority,
+    /// What every call goes through: gateway, introspection, revocation; and what it keeps in memory.
+    HotPath,
 }
 
 impl Part {
     async fn measure(self) -> anyhow::Result<Vec<Measured>> {
         match self {
             Self::Authority => authority::measure().await,
+            Self::HotPath => hot_path::measure().await,
         }
     }
 }
@@ -57,6 +62,7 @@ async fn main() -> ExitCode {
 
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    sqlx::any::install_default_drivers();
     let parts = if arguments.only.is_empty() { Part::value_variants() } else { arguments.only.as_slice() };
     let mut measured = Vec::new();
     for part in parts {

@@ -73,6 +73,12 @@ pub(crate) fn quantile(durations: &mut [Duration], share: f64) -> Duration {
     durations.get(at.min(durations.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
+/// The middle one of some numbers; of none, none.
+pub(crate) fn median(numbers: &mut [f64]) -> Option<f64> {
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied()
+}
+
 /// An answer, and how long it took.
 pub(crate) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
     let begun = Instant::now();

@@ -19,6 +19,10 @@ pub(crate) fn run(tools: &Tools, arguments: &Arguments) -> anyhow::Result<()> {
         "--package",
         "token-service",
         "--package",
+        "api-gateway",
+        "--package",
+        "environment-service",
+        "--package",
         "bench",
         "--bins",
     ]))?;

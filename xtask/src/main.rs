@@ -1,6 +1,7 @@
-//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `bench`. It must build fast, so it knows no crate of the workspace.
+//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `chaos`, `bench`. It must build fast, so it knows no crate of the workspace.
 
 mod bench;
+mod chaos;
 mod durability;
 mod packages;
 mod source;
@@ -33,6 +34,8 @@ enum Command {
     Test,
     /// Kills the authority and its database again and again, and says what was lost.
     Durability(durability::Arguments),
+    /// Breaks the running system while credentials are revoked, and says what was executed afterwards.
+    Chaos(chaos::Arguments),
     /// Measures what the platform costs, on optimised builds.
     Bench(bench::Arguments),
 }
@@ -49,7 +52,8 @@ fn main() -> ExitCode {
         Command::Check => steps::run(CHECK, &tools),
         Command::Test => steps::run(TEST, &tools),
         Command::Durability(arguments) => packages::run(&tools).and_then(|()| durability::run(&tools, &arguments)),
-        Command::Bench(arguments) => packages::run(&tools).and_then(|()| bench::run(&tools, &arguments)),
+        Command::Chaos(arguments) => packages::run(&tools).and_then(|()| chaos::run(&tools, &arguments)),
+        Command::Bench(arguments) => packages::for_benchmarks(&tools).and_then(|()| bench::run(&tools, &arguments)),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,6 +85,19 @@ mod tests {
         let line = ["xtask", "bench", "--only", "authority", "--json", "numbers.json"];
         let Command::Bench(arguments) = Cli::try_parse_from(line).unwrap().command else { panic!("another command") };
         assert_eq!(arguments.arguments, line[2..]);
+    }
+
+    #[test]
+    fn chaos_passes_on_what_is_not_its_own() {
+        for (line, release) in [
+            (&["xtask", "chaos", "--revocations", "20000"][..], false),
+            (&["xtask", "chaos", "--release", "--availability", "1000000"], true),
+        ] {
+            let Command::Chaos(arguments) = Cli::try_parse_from(line).unwrap().command else {
+                panic!("another command")
+            };
+            assert_eq!((arguments.release, arguments.arguments.len()), (release, 2));
+        }
     }
 
     #[test]

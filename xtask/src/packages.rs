@@ -22,14 +22,30 @@ pub(crate) fn run(tools: &Tools) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Sees to what the benchmarks need besides. What cannot be had costs them some numbers, and no more.
+pub(crate) fn for_benchmarks(tools: &Tools) -> anyhow::Result<()> {
+    run(tools)?;
+    if !on_path(&std::env::var_os("PATH").unwrap_or_default(), "wrk")
+        && let Err(error) = install(tools, "wrk")
+    {
+        eprintln!("warning: the load generator `wrk` cannot be installed: {error:#}");
+    }
+    Ok(())
+}
+
 fn install_postgres(tools: &Tools) -> anyhow::Result<()> {
-    const HOW: &str = "PostgreSQL is missing: install the package `postgresql` \
-                       (Debian, Ubuntu: `sudo apt-get install postgresql`) and try again";
+    install(tools, "postgresql").context(
+        "PostgreSQL is missing: install the package `postgresql` \
+         (Debian, Ubuntu: `sudo apt-get install postgresql`) and try again",
+    )
+}
+
+fn install(tools: &Tools, package: &str) -> anyhow::Result<()> {
     let debian = on_path(&std::env::var_os("PATH").unwrap_or_default(), "apt-get");
-    ensure!(geteuid().is_root() && debian, HOW);
+    ensure!(geteuid().is_root() && debian, "only root on Debian may install packages here");
     let apt =
         |arguments: &[&str]| tools::run(tools.command("apt-get", arguments).env("DEBIAN_FRONTEND", "noninteractive"));
-    apt(&["update"]).and_then(|()| apt(&["install", "-y", "--no-install-recommends", "postgresql"])).context(HOW)
+    apt(&["update"]).and_then(|()| apt(&["install", "-y", "--no-install-recommends", package]))
 }
 
 /// The tests start servers of their own; they look in the same places.

@@ -11,34 +11,33 @@ use sqlx::{AnyConnection, Connection, Executor};
 /// How many rows one statement inserts. SQLite looks every parameter up among those before it, so more would be slower.
 const ROWS: usize = 200;
 
-/// Of how many tokens the values are kept, to be asked for.
-const SAMPLE: usize = 20_000;
-
 /// Of how many accounts there is a session, at most.
 const SESSIONS: usize = 50;
 
 /// How many there are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    pub(super) accounts: usize,
-    pub(super) tokens_per_account: usize,
+pub(crate) struct Size {
+    pub(crate) accounts: usize,
+    pub(crate) tokens_per_account: usize,
+    /// Of how many tokens the values are kept, to be asked for.
+    pub(crate) kept: usize,
 }
 
 /// What can be asked for of what was written.
-pub(super) struct Population {
+pub(crate) struct Population {
     /// Values of tokens, in an order by chance.
-    pub(super) tokens: Vec<String>,
+    pub(crate) tokens: Vec<String>,
     /// Values of sessions, each of another account.
-    pub(super) sessions: Vec<String>,
+    pub(crate) sessions: Vec<String>,
 }
 
 /// What an account of this number signs in with.
-pub(super) fn login(account: usize) -> String {
+pub(crate) fn login(account: usize) -> String {
     format!("account-{account}@example.org")
 }
 
 /// Fills a migrated, empty database.
-pub(super) async fn populate(url: &str, size: Size, rng: &mut StdRng) -> anyhow::Result<Population> {
+pub(crate) async fn populate(url: &str, size: Size, rng: &mut StdRng) -> anyhow::Result<Population> {
     let mut database = AnyConnection::connect(url).await?;
     let sqlite = url.starts_with("sqlite:");
     if sqlite {
@@ -104,7 +103,7 @@ async fn insert_sessions(
 async fn insert_tokens(database: &mut AnyConnection, size: Size, rng: &mut StdRng) -> anyhow::Result<Vec<String>> {
     let count = size.accounts * size.tokens_per_account;
     let now = Timestamp::now().as_microsecond();
-    let mut sample = Vec::with_capacity(SAMPLE.min(count));
+    let mut sample = Vec::with_capacity(size.kept.min(count));
     let numbers: Vec<usize> = (1..=count).collect();
     for numbers in numbers.chunks(ROWS) {
         let rows = values(numbers.len(), 3, |p| {
@@ -119,7 +118,7 @@ async fn insert_tokens(database: &mut AnyConnection, size: Size, rng: &mut StdRn
             let account = (number - 1) % size.accounts + 1;
             query = query.bind(i64::try_from(*number)?).bind(i64::try_from(account)?);
             query = query.bind(value.hash().as_bytes().to_vec());
-            keep(&mut sample, *number, value.expose(), rng);
+            keep(&mut sample, size.kept, (*number, value.expose()), rng);
         }
         query.execute(&mut *database).await?;
     }
@@ -128,8 +127,8 @@ async fn insert_tokens(database: &mut AnyConnection, size: Size, rng: &mut StdRn
 }
 
 /// Reservoir sampling: each value stays with the same chance, and at a place by chance.
-fn keep(sample: &mut Vec<String>, number: usize, value: &str, rng: &mut StdRng) {
-    if sample.len() < SAMPLE {
+fn keep(sample: &mut Vec<String>, kept: usize, (number, value): (usize, &str), rng: &mut StdRng) {
+    if sample.len() < kept {
         let at = rng.random_range(0..=sample.len());
         sample.push(value.to_owned());
         let last = sample.len() - 1;

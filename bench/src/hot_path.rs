@@ -1,0 +1,31 @@
+//! What every call goes through: the gateway, the introspection, the revocation that has to reach all of them, and what they keep
+//! in memory. All processes that serve are on one core, and what calls them on another.
+
+mod cores;
+mod envoy;
+mod gateway;
+mod introspect;
+mod light;
+mod memory;
+mod revocation;
+mod stage;
+mod usage;
+mod wrk;
+
+use crate::report::Measured;
+use cores::Cores;
+use stage::Stage;
+
+pub(crate) async fn measure() -> anyhow::Result<Vec<Measured>> {
+    let cores = Cores::find()?;
+    eprintln!("  servers on core {}, load on core {}", cores.servers, cores.load);
+    let mut stage = Stage::start(cores).await?;
+    let mut measured = Vec::new();
+    measured.extend(gateway::measure(&mut stage).await?);
+    measured.push(introspect::measure(&mut stage).await?);
+    measured.push(revocation::measure(&mut stage).await?);
+    measured.push(memory::per_token(&mut stage).await?);
+    drop(stage);
+    measured.push(memory::idle().await?);
+    Ok(measured)
+}

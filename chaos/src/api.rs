@@ -1,0 +1,96 @@
+//! The REST API as the clients of this test call it: an answer, or none.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::history::{Method, Micros, Outcome, WallMicros};
+use crate::stack::{GATEWAYS, Service, Stack};
+
+/// The clocks of the test process.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Micros {
+        micros(self.0.elapsed())
+    }
+
+    pub(crate) fn wall(self) -> WallMicros {
+        Timestamp::now().as_microsecond()
+    }
+}
+
+pub(crate) fn micros(duration: Duration) -> Micros {
+    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
+}
+
+/// What came back.
+pub(crate) enum Reply {
+    /// `result` 0, and the whole of it.
+    Done(Value),
+    /// Another `result`, and the whole of it.
+    Refused(i64, Value),
+    /// No answer, or none that makes sense.
+    Unknown,
+}
+
+impl Reply {
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Done(_) => Outcome::Executed,
+            Self::Refused(result, _) => Outcome::Refused(*result),
+            Self::Unknown => Outcome::Unknown,
+        }
+    }
+}
+
+/// Calls the gateways.
+#[derive(Clone)]
+pub(crate) struct Api {
+    http: reqwest::Client,
+    urls: [String; GATEWAYS],
+}
+
+impl Api {
+    /// Waits so long for an answer.
+    pub(crate) fn new(stack: &Stack, patience: Duration) -> Self {
+        Self { http: http(patience), urls: std::array::from_fn(|gateway| stack.url(Service::Gateway(gateway))) }
+    }
+
+    /// Calls a method that a token can be given, for an environment.
+    pub(crate) async fn call(&self, gateway: usize, method: Method, credential: &str, environment: &str) -> Reply {
+        let request = self.http.get(format!("{}{}", self.urls[gateway], method.path()));
+        let request = if method == Method::GetEnvInfo { request.query(&[("envName", environment)]) } else { request };
+        reply(request.bearer_auth(credential)).await
+    }
+
+    /// POSTs a form to a method, under a credential.
+    pub(crate) async fn post(&self, gateway: usize, path: &str, credential: &str, form: &[(&str, String)]) -> Reply {
+        let request = self.http.post(format!("{}/1.0/{path}", self.urls[gateway]));
+        reply(request.bearer_auth(credential).form(form)).await
+    }
+}
+
+/// An HTTP client that waits so long for an answer.
+pub(crate) fn http(patience: Duration) -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().timeout(patience).tcp_nodelay(true).no_proxy();
+    http.build().expect("nothing in it can be wrong")
+}
+
+async fn reply(request: reqwest::RequestBuilder) -> Reply {
+    let Ok(response) = request.send().await else { return Reply::Unknown };
+    let Ok(body) = response.bytes().await else { return Reply::Unknown };
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else { return Reply::Unknown };
+    match body["result"].as_i64() {
+        Some(0) => Reply::Done(body),
+        Some(result) => Reply::Refused(result, body),
+        None => Reply::Unknown,
+    }
+}

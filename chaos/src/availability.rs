@@ -1,0 +1,175 @@
+//! Whether calls under valid tokens ever fail while nothing is broken, and while the authority's replicas are renewed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::task::JoinSet;
+
+use crate::api::{Api, Reply};
+use crate::history::Method;
+use crate::population::{ACCOUNTS, Size, Target, populate};
+use crate::run::make_environments;
+use crate::stack::{AUTHORITIES, GATEWAYS, Service, Shape, Stack};
+
+/// How many clients call through each gateway.
+const CALLERS: usize = 8;
+
+/// How many tokens they call with.
+const TOKENS: usize = 400;
+
+/// How many failures are described.
+const DESCRIBED: usize = 5;
+
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the replicas are left in peace between one and the next, so that every holder has found its way back.
+const PEACE: Duration = Duration::from_secs(2);
+
+/// What to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Steady {
+    /// How many calls are made, at least.
+    pub calls: usize,
+    /// Decides what is called.
+    pub seed: u64,
+    /// What the services are told.
+    pub shape: Shape,
+    /// How long it may take.
+    pub at_most: Duration,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Availability {
+    /// How many calls were made.
+    pub calls: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// The first of these by what was answered.
+    pub failures: BTreeMap<String, usize>,
+    /// What the gateways have logged of it.
+    pub errors: Vec<String>,
+    /// How many replicas were renewed meanwhile.
+    pub renewed: usize,
+    /// How many of the calls were made while they were.
+    pub calls_meanwhile: usize,
+}
+
+impl fmt::Display for Availability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "calls                        {}", self.calls)?;
+        let renewed = match self.renewed {
+            0 => "none: each holder was told of one only".to_owned(),
+            renewed => format!("{renewed}, under {} of the calls", self.calls_meanwhile),
+        };
+        writeln!(f, "replicas renewed             {renewed}")?;
+        writeln!(f, "failed                       {}", self.failed)?;
+        self.failures.iter().try_for_each(|(what, count)| writeln!(f, "  {count} × {what}"))?;
+        self.errors.iter().try_for_each(|error| writeln!(f, "  {error}"))
+    }
+}
+
+/// What the clients share.
+struct Shared {
+    api: Api,
+    targets: Vec<Arc<Target>>,
+    environments: Vec<String>,
+    wanted: usize,
+    begun: AtomicUsize,
+    /// Whether the replicas have been renewed, or are not to be: until then there are never enough calls.
+    renewed: AtomicBool,
+}
+
+impl Shared {
+    fn is_enough(&self) -> bool {
+        self.renewed.load(Ordering::Relaxed) && self.begun.load(Ordering::Relaxed) >= self.wanted
+    }
+}
+
+/// Starts everything, calls as often as it is told, and renews the authority's replicas in the middle.
+///
+/// # Errors
+/// Where the system does not work at all, or it takes too long.
+pub async fn steady(run: &Steady) -> anyhow::Result<Availability> {
+    sqlx::any::install_default_drivers();
+    let mut rng = StdRng::seed_from_u64(run.seed);
+    let stack = Arc::new(Stack::prepare(run.shape).await?);
+    let size = Size { tokens: TOKENS, sessions: 0, passwords: 0 };
+    let accounts = populate(&stack.database_url, size, &mut rng).await?;
+    stack.start_all().await;
+    let api = Api::new(&stack, PATIENCE);
+    make_environments(&api, &accounts).await?;
+    let shared = Arc::new(Shared {
+        api,
+        targets: accounts.iter().flat_map(|account| account.tokens.iter().cloned()).collect(),
+        environments: accounts[..ACCOUNTS].iter().map(|account| account.environment.clone()).collect(),
+        wanted: run.calls,
+        begun: AtomicUsize::new(0),
+        renewed: AtomicBool::new(!run.shape.several_authorities),
+    });
+    let mut callers = JoinSet::new();
+    for number in 0..CALLERS * GATEWAYS {
+        callers.spawn(call(number % GATEWAYS, Arc::clone(&shared), StdRng::seed_from_u64(rng.random())));
+    }
+    let done = async {
+        let renewed = if run.shape.several_authorities { Some(renew(&stack, &shared).await?) } else { None };
+        Ok::<_, anyhow::Error>((renewed, callers.join_all().await))
+    };
+    let (renewed, failures) = tokio::time::timeout(run.at_most, done).await??;
+    let mut errors = Vec::new();
+    for gateway in 0..GATEWAYS {
+        errors.extend(stack.errors(Service::Gateway(gateway), DESCRIBED).await);
+    }
+    stack.end_all().await?;
+    let mut availability =
+        Availability { calls: shared.begun.load(Ordering::Relaxed), errors, ..Availability::default() };
+    (availability.renewed, availability.calls_meanwhile) = renewed.unwrap_or_default();
+    for what in failures.into_iter().flatten() {
+        availability.failed += 1;
+        if availability.failures.len() < DESCRIBED || availability.failures.contains_key(&what) {
+            *availability.failures.entry(what).or_default() += 1;
+        }
+    }
+    Ok(availability)
+}
+
+/// Calls until there are enough calls, and says what failed.
+async fn call(gateway: usize, shared: Arc<Shared>, mut rng: StdRng) -> Vec<String> {
+    let mut failures = Vec::new();
+    while !shared.is_enough() {
+        shared.begun.fetch_add(1, Ordering::Relaxed);
+        let target = &shared.targets[rng.random_range(0..shared.targets.len())];
+        let method = if rng.random() { Method::GetEnvs } else { Method::GetEnvInfo };
+        let environment = &shared.environments[target.account];
+        match shared.api.call(gateway, method, &target.value(target.newest()), environment).await {
+            Reply::Done(_) => {}
+            Reply::Refused(result, answer) => failures.push(format!("{result}: {}", answer["error"])),
+            Reply::Unknown => failures.push("no answer".to_owned()),
+        }
+    }
+    failures
+}
+
+/// Asks one replica after the other to end, once half of the calls are made, and starts each again. Answers how many, and how
+/// many calls were made meanwhile.
+async fn renew(stack: &Stack, shared: &Shared) -> anyhow::Result<(usize, usize)> {
+    let made = || shared.begun.load(Ordering::Relaxed);
+    while made() < shared.wanted / 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let before = made();
+    for number in 0..AUTHORITIES {
+        stack.terminate(Service::Authority(number)).await?;
+        stack.start(Service::Authority(number)).await;
+        stack.ready().await;
+        tokio::time::sleep(PEACE).await;
+    }
+    shared.renewed.store(true, Ordering::Relaxed);
+    Ok((AUTHORITIES, made() - before))
+}
