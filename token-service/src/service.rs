@@ -298,7 +298,7 @@ pub async fn set_password(config: &Config, login: &Login, password: NewPassword)
     let hash = Passwords::new(1)?.hash(password).await?;
     let store = Store::new(database);
     let account = store.account_by_login(login).await?.ok_or(AdministerError::NoSuchAccount)?;
-    store.administer(account.id, &AccountChange::Password { hash }, None, Clock::system().now()).await?;
+    administer(config, &store, account.id, &AccountChange::Password { hash }).await?;
     store.close().await;
     Ok(())
 }
@@ -312,8 +312,24 @@ pub async fn reset_second_factor(config: &Config, login: &Login) -> Result<(), A
     database.check_schema(&MIGRATIONS).await?;
     let store = Store::new(database);
     let account = store.account_by_login(login).await?.ok_or(AdministerError::NoSuchAccount)?;
-    store.administer(account.id, &AccountChange::ResetSecondFactor, None, Clock::system().now()).await?;
+    administer(config, &store, account.id, &AccountChange::ResetSecondFactor).await?;
     store.close().await;
+    Ok(())
+}
+
+/// Changes an account as the operator, and waits until no call is executed under what was taken away: the running replicas note
+/// what their holders acknowledge.
+async fn administer(
+    config: &Config,
+    store: &Store,
+    account: AccountId,
+    change: &AccountChange,
+) -> Result<(), AdministerError> {
+    let clock = Clock::system();
+    let changed = store.administer(account, change, None, clock.now()).await?;
+    let (replica, lifecycle) = ("operator".to_owned(), Lifecycle::new());
+    let leases = Leases::new(store.clone(), clock, replica, config.lease_duration, config.grant_lifetime, lifecycle);
+    leases.confirm(&[changed]).await;
     Ok(())
 }
 

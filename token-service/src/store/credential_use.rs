@@ -42,7 +42,7 @@ impl Store {
         }
         // All reports take their rows in one order, so that none waits for another that waits for it.
         let mut ordered: Vec<&CredentialUse> = uses.iter().collect();
-        ordered.sort_by_key(|used| used.credential.number);
+        ordered.sort_by_key(|used| used.credential);
         for used in ordered {
             match used.credential.kind {
                 GrantedKind::Session => session(&mut tx, used).await?,

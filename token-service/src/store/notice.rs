@@ -53,13 +53,15 @@ impl Store {
         Ok(found.len() == usize::try_from(BATCH).unwrap_or(usize::MAX))
     }
 
-    /// The notices that are to be sent now, oldest first.
+    /// The notices that are to be sent now, oldest first. That a value was leaked is told of a token that is deleted since, too.
     pub(crate) async fn notices_due(&self, now: Timestamp) -> Result<Vec<Notice>, StorageError> {
         let rows = sqlx::query(
             "select notice.id, notice.kind, notice.about, notice.attempts, notice.next_attempt_at, notice.token_id, \
-             notice.account_id, account.login, account.email, token.description \
-             from notice join account on account.id = notice.account_id join token on token.id = notice.token_id \
+             notice.account_id, account.login, account.email, coalesce(token.description, '') as description \
+             from notice join account on account.id = notice.account_id \
+             left join token on token.id = notice.token_id \
              where notice.delivered_at is null and notice.next_attempt_at <= $1 \
+             and (token.id is not null or notice.kind = 'token.leaked') \
              order by notice.next_attempt_at limit $2",
         )
         .bind(now.as_microsecond())

@@ -92,7 +92,7 @@ impl Store {
     }
 
     /// Opens a session that waits for the second factor, and uses the code up.
-    pub(crate) async fn verify_second_factor(&self, verified: &Verified<'_>) -> Result<Change, SecondFactorError> {
+    pub(crate) async fn verify_second_factor(&self, verified: &Verified<'_>) -> Result<Vec<Change>, SecondFactorError> {
         let Verified { session, code, now, expires_at, limit } = *verified;
         let mut tx = self.database.begin("second_factor.verify").await?;
         // What is remembered of the session elsewhere, that it opens nothing, ends with this.
@@ -112,12 +112,12 @@ impl Store {
         if opened.rows_affected() != 1 {
             return Err(SessionError::Ended.into());
         }
-        self.end_surplus(&mut tx, session.account, limit, now).await?;
+        let ended = self.end_surplus(&mut tx, session.account, limit, now).await?;
         record_use(&mut tx, session, code, now).await?;
         let object = format!("session {}", session.id);
         audit::record(&mut tx, &AuditEntry::by_session(session, "session.open", object, now)).await?;
         tx.commit().await?;
-        Ok(change)
+        Ok(std::iter::once(change).chain(ended).collect())
     }
 }
 

@@ -45,8 +45,8 @@ impl From<sqlx::Error> for SessionError {
 
 impl Store {
     /// Opens a session of an active account; one that waits for the second factor, where the account has one. Where there are as
-    /// many as there may be, the one that was used longest ago ends.
-    pub(crate) async fn open_session(&self, session: &NewSession) -> Result<SessionState, SessionError> {
+    /// many as there may be, the one that was used longest ago ends, which is a change to be confirmed.
+    pub(crate) async fn open_session(&self, session: &NewSession) -> Result<(SessionState, Vec<Change>), SessionError> {
         let mut tx = self.database.begin("session.open").await?;
         let full = self.sessions_held(&mut tx, session.account, session.created_at).await? >= session.limit;
         if full {
@@ -71,9 +71,10 @@ impl Store {
             SessionState::Active => "session.open",
             SessionState::Pending => "session.begin",
         };
+        let mut ended = Vec::new();
         match state {
             SessionState::Active if full => {
-                self.end_surplus(&mut tx, session.account, session.limit, session.created_at).await?;
+                ended = self.end_surplus(&mut tx, session.account, session.limit, session.created_at).await?;
             }
             SessionState::Active => {}
             SessionState::Pending => forget_surplus(&mut tx, session).await?,
@@ -82,12 +83,14 @@ impl Store {
         let entry = AuditEntry::by_session(&opened, action, format!("session {id}"), session.created_at);
         audit::record(&mut tx, &entry).await?;
         tx.commit().await?;
-        Ok(state)
+        Ok((state, ended))
     }
 
     /// Ends a session. One that has ended already stays so.
     pub(crate) async fn end_session(&self, session: &Session, now: Timestamp) -> Result<Option<Change>, SessionError> {
         let mut tx = self.database.begin("session.end").await?;
+        // As every change does, before it takes anything else.
+        change::lock(&mut tx).await?;
         let deleted = sqlx::query("delete from session where id = $1 and account_id = $2")
             .bind(session.id)
             .bind(session.account.0)
@@ -192,7 +195,7 @@ impl Store {
         account: AccountId,
         limit: i64,
         now: Timestamp,
-    ) -> Result<(), StorageError> {
+    ) -> Result<Vec<Change>, StorageError> {
         let rows = sqlx::query(AssertSqlSafe(format!(
             "select session.id from session join account on account.id = session.account_id \
              where {ALIVE} and session.account_id = $3 \
@@ -204,12 +207,13 @@ impl Store {
         .bind(limit)
         .fetch_all(&mut **tx)
         .await?;
+        let mut changes = Vec::with_capacity(rows.len());
         for row in rows {
             let id: i64 = row.try_get("id")?;
-            change::record(tx, account, change::session(id), now).await?;
+            changes.push(change::record(tx, account, change::session(id), now).await?);
             sqlx::query("delete from session where id = $1").bind(id).execute(&mut **tx).await?;
         }
-        Ok(())
+        Ok(changes)
     }
 
     /// Within a change's transaction: the session that it is made under must be alive. Called after the change's number is

@@ -48,6 +48,8 @@ impl Store {
         limit: i64,
     ) -> Result<Token, TokenError> {
         let mut tx = self.database.begin("token.create").await?;
+        // What ends the session comes before this, and is seen, or after it, and ends what is made here as well.
+        change::lock(&mut tx).await?;
         // Taking the number first makes creations wait for each other, so that no two of them see room for one.
         let id = tx.next_value("token").await?;
         self.require(&mut tx, session, token.created_at).await?;

@@ -53,6 +53,17 @@ impl<'a> Administrator<'a> {
 }
 
 #[tokio::test]
+async fn nobody_replaces_the_own_password_without_it() {
+    for stage in stages().await {
+        let administrator = Administrator::new(&stage).await;
+        let refused = failure(administrator.set_password(1, "another horse battery").await);
+        assert_eq!(refused.kind(), ErrorKind::InvalidParameter, "{}", stage.engine);
+        assert!(refused.message().contains("ChangePassword"), "{refused:?}");
+        stage.signin(LOGIN, PASSWORD).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_disabled_account_opens_nothing_until_it_is_enabled() {
     for stage in stages().await {
         let administrator = Administrator::new(&stage).await;

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Streaming};
 
-use crate::stage::{PASSWORD, Stage, failure};
+use crate::stage::{LOGIN, PASSWORD, Stage, failure};
 
 const LONG: Duration = Duration::from_secs(30);
 const LEASE: SignedDuration = SignedDuration::from_secs(1);
@@ -191,6 +191,37 @@ async fn who_deletes_what_another_deletes_waits_as_well() {
         silent.is_leased()
     };
     assert_eq!(tokio::join!(delete(), delete()), (false, false));
+}
+
+#[tokio::test]
+async fn what_the_operator_changes_is_confirmed_as_well() {
+    for database in databases() {
+        let stage = stage(database).await;
+        let process = Process::start(&stage, &[&stage]).await;
+        let silent = Silent::start(&stage).await;
+        let before = process.applied();
+        let password = "another horse battery".to_owned().into();
+        token_service::set_password(&stage.config, &LOGIN.parse().unwrap(), password).await.unwrap();
+        assert!(!silent.is_leased(), "{}", stage.engine);
+        assert_eq!(process.applied(), Revision(before.0 + 1), "{}", stage.engine);
+        process.release().await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_gives_way_to_another_has_ended_when_that_one_is_told() {
+    let adjust = |config: &mut token_service::Config| {
+        config.lease_duration = LEASE;
+        config.sessions_per_account = 2;
+    };
+    let stage = Stage::start(TestDatabase::sqlite(), adjust).await;
+    let process = Process::start(&stage, &[&stage]).await;
+    stage.session().await;
+    stage.session().await;
+    let before = process.applied();
+    stage.session().await;
+    assert_eq!(process.applied(), Revision(before.0 + 1));
+    process.release().await;
 }
 
 #[tokio::test]

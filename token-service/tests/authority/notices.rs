@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use proto::token::v1::CreateTokenRequest;
+use proto::token::v1::{CreateTokenRequest, DeleteTokensRequest, ReportLeakedTokenRequest};
 use serde_json::Value;
 use standardwebhooks::Webhook;
 use token_service::WebhookConfig;
@@ -90,6 +90,30 @@ async fn the_webhook_is_told_of_an_expiry_until_it_takes_it_and_once_for_each_ex
         let other = stage.create_token(&session, create("other", 7200)).await.unwrap();
         let body = verified(&next(&mut messages).await);
         assert_eq!(body["data"]["token"]["id"], other.id, "{}", stage.engine);
+    });
+    futures::future::join_all(each).await;
+}
+
+#[tokio::test]
+async fn the_webhook_is_told_of_a_leak_although_the_token_is_deleted_meanwhile() {
+    let each = testkit::databases().into_iter().map(|database| async {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, mut messages) = webhook(1, folder.path()).await;
+        let stage = Stage::start(database, |known| known.webhook = Some(config)).await;
+        let session = stage.session().await;
+        let token = stage.stop_token(&session).await;
+        let report = ReportLeakedTokenRequest { token_value: token.key.unwrap() };
+        stage.authority.clone().report_leaked_token(report).await.unwrap();
+        let refused = next(&mut messages).await;
+        let delete = DeleteTokensRequest { ids: vec![token.id], password: PASSWORD.into(), all: None };
+        stage.authority.clone().delete_tokens(stage.granted(&session, delete).await).await.unwrap();
+        let taken = next(&mut messages).await;
+        assert_eq!(refused.0["webhook-id"], taken.0["webhook-id"], "{}", stage.engine);
+        let body = verified(&taken);
+        assert_eq!(
+            (body["type"].as_str(), body["data"]["token"]["id"].as_i64()),
+            (Some("token.leaked"), Some(token.id))
+        );
     });
     futures::future::join_all(each).await;
 }

@@ -12,6 +12,10 @@ impl Handle<SetAccountPassword> for Authority {
         permit: &AdministratorPermit,
         request: SetAccountPasswordRequest,
     ) -> Result<SetAccountPasswordResponse, Failure> {
+        // A stolen session must not replace its own password: that takes the one of before.
+        if request.uid == permit.session().account().0 {
+            return Err(Failure::invalid("uid", "must be another's: ChangePassword is for one's own"));
+        }
         self.session(permit.session()).await?;
         let account = self.account(AccountId(request.uid)).await?;
         let password = self.accept(request.account_password, "accountPassword", &account.login)?;

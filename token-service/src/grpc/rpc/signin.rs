@@ -64,7 +64,10 @@ impl Handle<Signin> for Authority {
             limit: self.policy.sessions_per_account,
             origin: permit.origin().clone(),
         };
-        let state = self.store.open_session(&opened).await.map_err(SigninError::from)?;
+        let (state, ended) = self.store.open_session(&opened).await.map_err(SigninError::from)?;
+        if !ended.is_empty() {
+            self.leases.confirm(&ended).await;
+        }
         let answer =
             SigninResponse { uid: account.id.0, session: session.expose().to_owned(), ..SigninResponse::default() };
         Ok(match state {

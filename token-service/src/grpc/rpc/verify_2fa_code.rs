@@ -29,9 +29,9 @@ impl Handle<Verify2FACode> for Authority {
             }
             Err(wrong) => Err(wrong),
         };
-        let change = self.judge(shown, &session, verified).await?;
+        let changes = self.judge(shown, &session, verified).await?;
         // From now on it is known everywhere that the session opens something.
-        self.leases.confirm(&[change]).await;
+        self.leases.confirm(&changes).await;
         let account = self.account(session.account).await?;
         Ok(Verify2FaCodeResponse {
             uid: account.id.0,
