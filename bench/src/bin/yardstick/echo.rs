@@ -20,7 +20,7 @@ impl Handler<Introspect> for Echo {
 }
 
 /// The other RPCs of the service, which nobody calls.
-macro_rules! unimplemented {
+macro_rules! not_asked_for {
     ($($rpc:ty),*) => {$(
         impl Handler<$rpc> for Echo {
             async fn call(
@@ -33,7 +33,7 @@ macro_rules! unimplemented {
     )*};
 }
 
-unimplemented!(GetPublicKeys, IntrospectBatch, RevokeCredential);
+not_asked_for!(GetPublicKeys, IntrospectBatch, RevokeCredential);
 
 pub(crate) async fn serve(listen: SocketAddr, answer: &Path) -> anyhow::Result<()> {
     let answer = IntrospectResponse::decode(std::fs::read(answer)?.as_slice())?;
