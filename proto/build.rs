@@ -161,6 +161,7 @@ impl Generator {
             ("session_with_password", "SessionWithPassword"),
             ("permission", "Permission"),
             ("administrator", "Administrator"),
+            ("administrator_with_password", "AdministratorWithPassword"),
             ("service", "Service"),
         ];
         names.iter().find(|(field, _)| rule.has_field_by_name(field)).map_or("Undeclared", |(_, name)| name)

@@ -38,16 +38,13 @@ pub fn decide(method: &Method, claims: Option<&Claims>) -> Result<(), Denied> {
         | (Access::Session | Access::SessionWithPassword | Access::Permission { .. }, Some(GrantedKind::Session)) => {
             Ok(())
         }
-        (Access::Administrator, Some(GrantedKind::Session)) => {
-            if claims.is_some_and(|claims| claims.administrator) {
-                Ok(())
-            } else {
-                Err(Denied::AdministratorRequired)
-            }
+        (Access::Administrator | Access::AdministratorWithPassword, Some(GrantedKind::Session)) => {
+            if claims.is_some_and(|claims| claims.administrator) { Ok(()) } else { Err(Denied::AdministratorRequired) }
         }
-        (Access::Session | Access::SessionWithPassword | Access::Administrator, Some(GrantedKind::Token)) => {
-            Err(Denied::SessionRequired)
-        }
+        (
+            Access::Session | Access::SessionWithPassword | Access::Administrator | Access::AdministratorWithPassword,
+            Some(GrantedKind::Token),
+        ) => Err(Denied::SessionRequired),
         (Access::Permission { id, .. }, Some(GrantedKind::Token)) => {
             if claims.is_some_and(|claims| claims.permissions.contains(*id)) {
                 Ok(())

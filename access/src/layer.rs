@@ -97,7 +97,7 @@ impl AccessLayer {
                     Some(Access::Session | Access::SessionWithPassword) => {
                         request.extensions_mut().insert(SessionPermit::new(claims, origin));
                     }
-                    Some(Access::Administrator) => {
+                    Some(Access::Administrator | Access::AdministratorWithPassword) => {
                         request.extensions_mut().insert(AdministratorPermit::new(claims, origin));
                     }
                     _ => {

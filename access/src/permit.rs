@@ -175,6 +175,9 @@ impl Evidence for rule::SessionWithPassword {
 impl Evidence for rule::Administrator {
     type Permit = AdministratorPermit;
 }
+impl Evidence for rule::AdministratorWithPassword {
+    type Permit = AdministratorPermit;
+}
 impl Evidence for rule::Service {
     type Permit = ServicePermit;
 }

@@ -88,8 +88,9 @@ impl Calls {
 
         let plain = method.is_plain_under(request.uri().path());
         let headers = request.headers().clone();
-        let parameters = http_request::parameters(method, request, self.limits).await?;
+        let mut parameters = http_request::parameters(method, request, self.limits).await?;
         let credential = self.credential(method, &headers, &parameters)?;
+        self.take_bearer(method, &headers, &mut parameters)?;
         let mut known = match &credential {
             Some(credential) => Some(allowed(method, self.introspections.of(credential, method).await?)?),
             None => None,
@@ -135,6 +136,20 @@ impl Calls {
         let value = value.ok_or_else(|| nobody(method).because(NoCredential))?;
         // By its form alone: nobody is asked about what can't be a credential.
         Credential::parse(&value).map(Some).map_err(|error| nobody(method).because(error))
+    }
+}
+
+impl Calls {
+    /// A public method that is told a credential as a parameter, to verify it, takes it from its other place as well.
+    fn take_bearer(&self, method: &Method, headers: &HeaderMap, parameters: &mut Parameters) -> Result<(), Failure> {
+        if method.access() != Some(&Access::Public) || method.parameter("session").is_none() {
+            return Ok(());
+        }
+        let value = http_request::credential(headers, parameters, self.limits)?;
+        match (value, parameters.credential(self.limits.parameter)?) {
+            (Some(value), None) => parameters.add("session", value.as_bytes()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -122,9 +122,18 @@ pub(crate) struct Signin {
     pub(crate) code: Code,
 }
 
+/// An account, and the password of the administrator who changes it.
+#[derive(Args)]
+pub(crate) struct Chosen {
+    /// What the account signs in with.
+    pub(crate) login: String,
+    #[command(flatten)]
+    pub(crate) password: Password,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Account {
-    /// Makes an account. Its password is asked for, or read from standard input.
+    /// Makes an account. Your own password is asked for, then the account's; or both are read from standard input, a line each.
     Create {
         /// What it signs in with.
         login: String,
@@ -144,32 +153,16 @@ pub(crate) enum Account {
         search: Option<String>,
     },
     /// Shuts an account: its sessions end, and its tokens open nothing until it is enabled again.
-    Disable {
-        /// What it signs in with.
-        login: String,
-    },
+    Disable(Chosen),
     /// Opens an account that was shut, with its tokens.
-    Enable {
-        /// What it signs in with.
-        login: String,
-    },
+    Enable(Chosen),
     /// Deletes an account with its tokens. Its environments go on.
-    Delete {
-        /// What it signs in with.
-        login: String,
-    },
-    /// Gives an account another password, and ends all of its sessions.
-    SetPassword {
-        /// What it signs in with.
-        login: String,
-        #[command(flatten)]
-        password: Password,
-    },
+    Delete(Chosen),
+    /// Gives an account another password, and ends all of its sessions. Your own password is asked for, then the account's; or both
+    /// are read from standard input, a line each.
+    SetPassword(Chosen),
     /// Takes the second factor from an account whose owner has lost it, and ends all of its sessions.
-    ResetTwoFactor {
-        /// What it signs in with.
-        login: String,
-    },
+    ResetTwoFactor(Chosen),
 }
 
 #[derive(Subcommand)]

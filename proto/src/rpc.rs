@@ -53,6 +53,8 @@ pub mod rule {
     pub struct Permission;
     /// A session of an administrator.
     pub struct Administrator;
+    /// A session of an administrator, and the administrator's password in the request.
+    pub struct AdministratorWithPassword;
     /// Another service of the installation.
     pub struct Service;
     /// The `.proto` says nothing: nobody.

@@ -2,14 +2,19 @@ use serde_json::{Map, Value};
 
 use super::{Caller, password};
 use crate::api::{ApiError, Parameters, text};
-use crate::arguments::Account;
+use crate::arguments::{Account, Chosen};
 use crate::output::{self, cell, objects};
+
+/// How an administrator is asked to confirm.
+const OWN: &str = "Your password: ";
 
 pub(super) async fn run(caller: &Caller, command: Account) -> anyhow::Result<()> {
     match command {
         Account::Create { login, name, administrator, password: from } => {
+            let own = password(&from, OWN)?;
             let password = password(&from, &format!("Password for {login}: "))?;
             let mut parameters = vec![
+                ("password", own.to_string()),
                 ("login", login),
                 ("accountPassword", password.to_string()),
                 ("administrator", administrator.to_string()),
@@ -19,14 +24,19 @@ pub(super) async fn run(caller: &Caller, command: Account) -> anyhow::Result<()>
             output::answer(caller.output, &answer, |answer| cell(answer, "uid"))
         }
         Account::List { search } => list(caller, search.unwrap_or_default()).await,
-        Account::Disable { login } => change(caller, &login, "users.account.DisableAccount", Vec::new()).await,
-        Account::Enable { login } => change(caller, &login, "users.account.EnableAccount", Vec::new()).await,
-        Account::Delete { login } => change(caller, &login, "users.account.DeleteAccount", Vec::new()).await,
-        Account::ResetTwoFactor { login } => change(caller, &login, "users.account.Reset2FA", Vec::new()).await,
-        Account::SetPassword { login, password: from } => {
+        Account::Disable(chosen) => change(caller, &chosen, "users.account.DisableAccount").await,
+        Account::Enable(chosen) => change(caller, &chosen, "users.account.EnableAccount").await,
+        Account::Delete(chosen) => change(caller, &chosen, "users.account.DeleteAccount").await,
+        Account::ResetTwoFactor(chosen) => change(caller, &chosen, "users.account.Reset2FA").await,
+        Account::SetPassword(Chosen { login, password: from }) => {
+            let own = password(&from, OWN)?;
             let password = password(&from, &format!("Password for {login}: "))?;
-            let parameters = vec![("accountPassword", password.to_string())];
-            change(caller, &login, "users.account.SetAccountPassword", parameters).await
+            let parameters = vec![
+                ("uid", number(caller, &login).await?),
+                ("accountPassword", password.to_string()),
+                ("password", own.to_string()),
+            ];
+            answered(caller, "users.account.SetAccountPassword", parameters).await
         }
     }
 }
@@ -51,13 +61,21 @@ fn table(answer: &Map<String, Value>) -> String {
     output::table(["number", "login", "name", "role", "state", "second factor", "created on"], rows)
 }
 
-async fn change(caller: &Caller, login: &str, method: &str, mut parameters: Parameters) -> anyhow::Result<()> {
+/// What only needs to know the account, and the password of who asks.
+async fn change(caller: &Caller, chosen: &Chosen, method: &str) -> anyhow::Result<()> {
+    let own = password(&chosen.password, OWN)?;
+    let parameters = vec![("uid", number(caller, &chosen.login).await?), ("password", own.to_string())];
+    answered(caller, method, parameters).await
+}
+
+/// The number of the account that signs in so.
+async fn number(caller: &Caller, login: &str) -> Result<String, ApiError> {
     let accounts = found(caller, login.to_owned()).await?;
     let account = accounts.iter().find(|account| text(account, "login") == login.to_lowercase());
-    let Some(account) = account else {
-        return Err(ApiError::NoSuchAccount(login.to_owned()).into());
-    };
-    parameters.push(("uid", cell(account, "uid")));
+    account.map(|account| cell(account, "uid")).ok_or_else(|| ApiError::NoSuchAccount(login.to_owned()))
+}
+
+async fn answered(caller: &Caller, method: &str, parameters: Parameters) -> anyhow::Result<()> {
     let answer = caller.api.call(method, parameters).await?;
     output::answer(caller.output, &answer, |_| String::new())
 }

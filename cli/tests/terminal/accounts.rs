@@ -6,8 +6,9 @@ async fn administrators_shut_open_and_delete_accounts_from_a_terminal() {
     let system = home.up(&["--password", PASSWORD, "--stop-environments"]).await;
     home.signin().await;
     let run = async |arguments: &[&str], line: &str| home.run(arguments, line, None).await.status.code();
+    let twice = format!("{PASSWORD}\n{PASSWORD}");
     for login in ["bob", "bobby"] {
-        assert_eq!(run(&["account", "create", login, "--password-stdin"], PASSWORD).await, Some(0));
+        assert_eq!(run(&["account", "create", login, "--password-stdin"], &twice).await, Some(0));
     }
     let accounts = Home::succeeded(home.run(&["account", "list", "--search", "BOB"], "", None).await);
     assert!(accounts.contains("bobby") && !accounts.contains("admin "), "{accounts}");
@@ -18,19 +19,28 @@ async fn administrators_shut_open_and_delete_accounts_from_a_terminal() {
         home.run_in(&[("PORTCULLIS_CREDENTIALS", &elsewhere)], &signin, password).await.status.code()
     };
     assert_eq!(bobs(PASSWORD).await, Some(0));
-    assert_eq!(run(&["account", "disable", "Bob"], "").await, Some(0));
+    let wrong = run(&["account", "disable", "Bob", "--password-stdin"], "wrong horse battery").await;
+    assert_eq!((wrong, bobs(PASSWORD).await), (Some(3), Some(0)), "the administrator's own password confirms");
+    assert_eq!(run(&["account", "disable", "Bob", "--password-stdin"], PASSWORD).await, Some(0));
     assert_eq!(bobs(PASSWORD).await, Some(3));
     assert!(Home::succeeded(home.run(&["account", "list"], "", None).await).contains("disabled"));
-    assert_eq!(run(&["account", "enable", "bob"], "").await, Some(0));
+    assert_eq!(run(&["account", "enable", "bob", "--password-stdin"], PASSWORD).await, Some(0));
     assert_eq!(bobs(PASSWORD).await, Some(0));
 
     let another = "another horse battery";
-    assert_eq!(run(&["account", "set-password", "bob", "--password-stdin"], another).await, Some(0));
+    assert_eq!(
+        run(&["account", "set-password", "bob", "--password-stdin"], &format!("{PASSWORD}\n{another}")).await,
+        Some(0)
+    );
     assert_eq!((bobs(PASSWORD).await, bobs(another).await), (Some(3), Some(0)));
-    assert_eq!(run(&["account", "delete", "bob"], "").await, Some(0));
+    assert_eq!(run(&["account", "delete", "bob", "--password-stdin"], PASSWORD).await, Some(0));
     assert_eq!(bobs(another).await, Some(3));
-    assert_eq!(run(&["account", "delete", "bob"], "").await, Some(5), "bobby is another");
-    assert_eq!(run(&["account", "disable", "admin"], "").await, Some(7), "the last administrator");
+    assert_eq!(run(&["account", "delete", "bob", "--password-stdin"], PASSWORD).await, Some(5), "bobby is another");
+    assert_eq!(
+        run(&["account", "disable", "admin", "--password-stdin"], PASSWORD).await,
+        Some(7),
+        "the last administrator"
+    );
     system.terminate().await;
 }
 

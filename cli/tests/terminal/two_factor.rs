@@ -56,7 +56,9 @@ async fn an_administrator_resets_the_second_factor_of_whoever_has_lost_it() {
     let home = Home::new();
     let system = home.up(&["--password", PASSWORD, "--stop-environments"]).await;
     home.signin().await;
-    Home::succeeded(home.run(&["account", "create", "bob", "--password-stdin"], PASSWORD, None).await);
+    Home::succeeded(
+        home.run(&["account", "create", "bob", "--password-stdin"], &format!("{PASSWORD}\n{PASSWORD}"), None).await,
+    );
     let elsewhere = home.folder.path().join("bob.toml").display().to_string();
     let elsewhere = [("PORTCULLIS_CREDENTIALS", elsewhere.as_str())];
     let signin = ["signin", "--login", "bob", "--password-stdin"];
@@ -68,7 +70,10 @@ async fn an_administrator_resets_the_second_factor_of_whoever_has_lost_it() {
     Home::succeeded(home.run_in(&elsewhere, &confirm, "").await);
     assert_eq!(home.run_in(&elsewhere, &signin, PASSWORD).await.status.code(), Some(3));
 
-    let reset = async |login: &str| home.run(&["account", "reset-two-factor", login], "", None).await.status.code();
+    let reset = async |login: &str| {
+        let reset = ["account", "reset-two-factor", login, "--password-stdin"];
+        home.run(&reset, PASSWORD, None).await.status.code()
+    };
     assert_eq!(reset("bob").await, Some(0));
     Home::succeeded(home.run_in(&elsewhere, &signin, PASSWORD).await);
     assert_eq!((reset("admin").await, reset("nobody").await), (Some(7), Some(5)), "one's own is not reset so");

@@ -151,10 +151,14 @@ async fn environments_and_accounts_are_managed_from_a_terminal() {
     assert_eq!(home.run(&["env", "info", "shop"], "", None).await.status.code(), Some(5));
 
     let create = ["account", "create", "bob", "--password-stdin"];
-    assert!(home.run(&create, PASSWORD, None).await.status.success());
-    assert_eq!(home.run(&create, PASSWORD, None).await.status.code(), Some(7));
+    let twice = format!("{PASSWORD}\n{PASSWORD}");
+    assert!(home.run(&create, &twice, None).await.status.success());
+    assert_eq!(home.run(&create, &twice, None).await.status.code(), Some(7));
     assert_eq!(
-        home.run(&["account", "create", "carol", "--password-stdin"], "short", None).await.status.code(),
+        home.run(&["account", "create", "carol", "--password-stdin"], &format!("{PASSWORD}\nshort"), None)
+            .await
+            .status
+            .code(),
         Some(7)
     );
     assert!(home.run(&["signout"], "", None).await.status.success());
@@ -162,10 +166,7 @@ async fn environments_and_accounts_are_managed_from_a_terminal() {
     let bob = ["signin", "--login", "bob", "--password-stdin"];
     assert_eq!(home.run(&bob, "wrong password", None).await.status.code(), Some(3));
     assert!(home.run(&bob, PASSWORD, None).await.status.success());
-    assert_eq!(
-        home.run(&["account", "create", "eve", "--password-stdin"], PASSWORD, None).await.status.code(),
-        Some(4)
-    );
+    assert_eq!(home.run(&["account", "create", "eve", "--password-stdin"], &twice, None).await.status.code(), Some(4));
     assert_eq!(home.run(&["env", "info", "my-project"], "", None).await.status.code(), Some(5), "it is not bob's");
     system.terminate().await;
     assert_eq!(home.run(&["env", "list"], "", None).await.status.code(), Some(6), "nobody is there");

@@ -154,7 +154,7 @@ async fn another_accounts_environment_does_not_exist() {
     let stack = Stack::sqlite().await;
     let alice = stack.session().await;
     stack.create_environment(&alice, "alices", "worker", 1).await;
-    let form = [("session", alice.as_str()), ("login", "bob"), ("accountPassword", PASSWORD)];
+    let form = [("session", alice.as_str()), ("login", "bob"), ("accountPassword", PASSWORD), ("password", PASSWORD)];
     stack.client.post("/1.0/users/account/rest/createaccount", &form).await.success();
     let bob = stack.signin("bob").await;
     for method in ["stopenv", "startenv", "deleteenv", "getenvinfo"] {

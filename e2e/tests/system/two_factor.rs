@@ -1,6 +1,7 @@
 use std::time::SystemTime;
 
 use e2e::{LOGIN, PASSWORD, Stack, stacks};
+use reqwest::Method;
 use serde_json::Value;
 use totp_rs::{Builder, Secret};
 
@@ -57,7 +58,11 @@ async fn signing_in_takes_a_code_and_tokens_skip_it() {
         assert_eq!(used.json()["parameter"], "code");
         let malformed = show("12345").await;
         assert_eq!((malformed.result(), malformed.json()["parameter"].as_str()), (3, Some("code")), "{malformed:?}");
-        let verified = show(&code(&secret, 1)).await.success();
+        let right = [("code", code(&secret, 1))];
+        let verify = || stack.client.request(Method::POST, VERIFY).bearer_auth(waiting);
+        let twice = stack.client.send(verify().form(&[("session", waiting), ("code", "123456")])).await;
+        assert_eq!((twice.result(), twice.json()["parameter"].as_str()), (3, Some("session")), "{twice:?}");
+        let verified = stack.client.send(verify().form(&right)).await.success();
         assert_eq!((verified["uid"].as_i64(), verified["email"].as_str()), (Some(1), Some(LOGIN)), "{verified}");
         assert_eq!(verified["session"], waiting);
         stack.client.post(CHECK, &[("session", waiting)]).await.success();

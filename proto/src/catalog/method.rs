@@ -37,6 +37,8 @@ pub enum Access {
     },
     /// A session of an administrator.
     Administrator,
+    /// A session of an administrator, and the administrator's password in the request.
+    AdministratorWithPassword,
     /// Another service of the installation.
     Service,
 }
@@ -52,6 +54,7 @@ impl Access {
             Self::SessionWithPassword => "session with password",
             Self::Permission { .. } => "permission",
             Self::Administrator => "administrator",
+            Self::AdministratorWithPassword => "administrator with password",
             Self::Service => "service",
         }
     }
@@ -110,7 +113,8 @@ impl Method {
         if method.audience.is_empty() {
             return Err(error("its service names no audience"));
         }
-        if method.access == Some(Access::SessionWithPassword) && method.parameter("password").is_none() {
+        let confirmed = matches!(method.access, Some(Access::SessionWithPassword | Access::AdministratorWithPassword));
+        if confirmed && method.parameter("password").is_none() {
             return Err(error("is to be confirmed by password and has no parameter `password`"));
         }
         if let Some(id) = method.permission()
@@ -264,6 +268,7 @@ fn read_access(declared: method_rule::Access) -> Access {
             Access::Permission { id: PermissionId(permission.id), templates: permission.sets().collect() }
         }
         method_rule::Access::Administrator(_) => Access::Administrator,
+        method_rule::Access::AdministratorWithPassword(_) => Access::AdministratorWithPassword,
         method_rule::Access::Service(_) => Access::Service,
     }
 }

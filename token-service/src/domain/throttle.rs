@@ -59,8 +59,10 @@ pub(crate) enum Guessed<'a> {
     Login(Option<&'a Login>),
     /// The password that confirms a change to an account.
     Password(AccountId),
-    /// A code of an account's second factor.
+    /// What the authenticator of an account shows.
     Code(AccountId),
+    /// A recovery code. It has 80 random bits: nobody guesses one, so no number of wrong ones keeps its owner out of the account.
+    RecoveryCode,
     /// The value of a credential, in a report that it is known to others.
     Credential,
 }
@@ -108,13 +110,15 @@ impl Throttle {
     pub(crate) fn subjects(&self, guessed: Guessed<'_>, address: Option<IpAddr>) -> Vec<Subject> {
         let from = address.map(site).map(|site| match guessed {
             Guessed::Credential => format!("{REPORT}{site}"),
-            Guessed::Login(_) | Guessed::Password(_) | Guessed::Code(_) => format!("{ADDRESS}{site}"),
+            Guessed::Login(_) | Guessed::Password(_) | Guessed::Code(_) | Guessed::RecoveryCode => {
+                format!("{ADDRESS}{site}")
+            }
         });
         let at = match guessed {
             Guessed::Login(login) => login.map(|login| format!("login:{}", digest(login))),
             Guessed::Password(account) => Some(format!("password:{account}")),
             Guessed::Code(account) => Some(format!("code:{account}")),
-            Guessed::Credential => None,
+            Guessed::RecoveryCode | Guessed::Credential => None,
         };
         let allowance = if matches!(guessed, Guessed::Code(_)) { self.code } else { self.account };
         let from = from.map(|name| Subject { name, allowance: self.address });
@@ -198,6 +202,7 @@ mod tests {
         assert_eq!(names(password, ""), ["password:7"]);
         assert_eq!(names(Guessed::Code(AccountId(7)), "192.0.2.1"), ["address:192.0.2.1", "code:7"]);
         assert_eq!(names(Guessed::Credential, "192.0.2.1"), ["report:192.0.2.1"]);
+        assert_eq!(names(Guessed::RecoveryCode, "192.0.2.1"), ["address:192.0.2.1"]);
         assert_eq!(names(Guessed::Login(None), "192.0.2.1"), ["address:192.0.2.1"]);
         let login = "Alice".parse().unwrap();
         let names = names(Guessed::Login(Some(&login)), "");

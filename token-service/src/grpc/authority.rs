@@ -1,8 +1,6 @@
 use std::sync::Arc;
 
-use access::{
-    AccountId, AccountPermit, AdministratorPermit, CredentialId, GrantedKind, ServicePermit, SessionPermit, SigningKey,
-};
+use access::{AccountId, AccountPermit, CredentialId, GrantedKind, ServicePermit, SessionPermit, SigningKey};
 use jiff::SignedDuration;
 use lifecycle::Clock;
 use proto::{Catalog, ErrorKind, Failure};
@@ -102,15 +100,14 @@ impl Authority {
 }
 
 impl Authority {
-    /// Changes an account for an administrator.
+    /// Changes an account for an administrator's session whose password confirms it.
     pub(crate) async fn administer(
         &self,
-        permit: &AdministratorPermit,
+        session: &Session,
         uid: i64,
         change: &AccountChange,
     ) -> Result<Confirmed, Failure> {
-        let session = self.session(permit.session()).await?;
-        let changed = self.store.administer(AccountId(uid), change, Some(&session), self.clock.now()).await?;
+        let changed = self.store.administer(AccountId(uid), change, Some(session), self.clock.now()).await?;
         tracing::info!(account.id = uid, by = session.account.0, action = change.action(), "an account was changed");
         Ok(self.leases.confirm(&[changed]).await)
     }

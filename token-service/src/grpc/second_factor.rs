@@ -42,7 +42,7 @@ impl Authority {
         match code {
             Code::Time(code) => self.look_at(session, factor, &code).await,
             Code::Recovery(hash) => {
-                let guess = self.guess(Guessed::Code(session.account), &session.origin).await?;
+                let guess = self.guess(Guessed::RecoveryCode, &session.origin).await?;
                 Ok(Shown { guess, used: Some(UsedCode::Recovery(hash)) })
             }
         }

@@ -48,21 +48,14 @@ impl Store {
     /// many as there may be, the one that was used longest ago ends, which is a change to be confirmed.
     pub(crate) async fn open_session(&self, session: &NewSession) -> Result<(SessionState, Vec<Change>), SessionError> {
         let mut tx = self.database.begin("session.open").await?;
+        hold(&mut tx, session).await?;
         let full = self.sessions_held(&mut tx, session.account, session.created_at).await? >= session.limit;
         if full {
-            // As every change does, before it takes anything else.
+            // One that ends others is a change, and every change takes its lock before it takes anything else.
+            drop(tx);
+            tx = self.database.begin("session.open").await?;
             change::lock(&mut tx).await?;
-        }
-        // The row is held until the commit: a change of the password or of the second factor comes before all of this, or ends
-        // this session too.
-        let account =
-            sqlx::query("update account set state = state where id = $1 and password_hash = $2 and state = 'active'")
-                .bind(session.account.0)
-                .bind(&session.password_hash)
-                .execute(&mut *tx)
-                .await?;
-        if account.rows_affected() != 1 {
-            return Err(SessionError::Ended);
+            hold(&mut tx, session).await?;
         }
         let needs_factor = second_factor::is_on(&mut tx, session.account).await?;
         let state = if needs_factor { SessionState::Pending } else { SessionState::Active };
@@ -243,6 +236,18 @@ impl Store {
 /// waits for the second factor is not.
 pub(super) const ALIVE: &str = "session.expires_at > $1 and session.last_access_at > $2 and session.state = 'active' \
                                 and account.state = 'active'";
+
+/// Holds the account's row until the commit: a change of the password or of the second factor comes before all of this, or ends
+/// this session too, and sessions are counted one after the other.
+async fn hold(tx: &mut Transaction, session: &NewSession) -> Result<(), SessionError> {
+    let account =
+        sqlx::query("update account set state = state where id = $1 and password_hash = $2 and state = 'active'")
+            .bind(session.account.0)
+            .bind(&session.password_hash)
+            .execute(&mut **tx)
+            .await?;
+    if account.rows_affected() == 1 { Ok(()) } else { Err(SessionError::Ended) }
+}
 
 /// The row of a session to be opened, and its number.
 async fn insert(tx: &mut Transaction, session: &NewSession, state: SessionState) -> Result<i64, SessionError> {

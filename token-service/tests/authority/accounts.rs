@@ -16,6 +16,7 @@ pub(crate) async fn another_account_of(stage: &Stage, administrator: &str, login
     let request = CreateAccountRequest {
         login: login.into(),
         account_password: PASSWORD.into(),
+        password: PASSWORD.into(),
         ..CreateAccountRequest::default()
     };
     let request = stage.granted(administrator, request).await;
@@ -75,6 +76,7 @@ async fn only_administrators_make_accounts() {
         let request = || CreateAccountRequest {
             login: "carol".into(),
             account_password: PASSWORD.into(),
+            password: PASSWORD.into(),
             ..CreateAccountRequest::default()
         };
         let answer = stage.administration.clone().create_account(stage.granted(&bob, request()).await).await;
@@ -96,6 +98,7 @@ async fn what_is_wrong_about_an_account_is_named() {
                 account_password: password.into(),
                 name: name.map(Into::into),
                 administrator: None,
+                password: PASSWORD.into(),
             };
             stage.administration.clone().create_account(stage.granted(&session, request).await).await
         };

@@ -32,22 +32,22 @@ impl<'a> Administrator<'a> {
     }
 
     async fn disable(&self, uid: i64) -> Result<(), Status> {
-        let request = self.request(DisableAccountRequest { uid }).await;
+        let request = self.request(DisableAccountRequest { uid, password: PASSWORD.into() }).await;
         self.stage.administration.clone().disable_account(request).await.map(drop)
     }
 
     async fn enable(&self, uid: i64) -> Result<(), Status> {
-        let request = self.request(EnableAccountRequest { uid }).await;
+        let request = self.request(EnableAccountRequest { uid, password: PASSWORD.into() }).await;
         self.stage.administration.clone().enable_account(request).await.map(drop)
     }
 
     async fn delete(&self, uid: i64) -> Result<(), Status> {
-        let request = self.request(DeleteAccountRequest { uid }).await;
+        let request = self.request(DeleteAccountRequest { uid, password: PASSWORD.into() }).await;
         self.stage.administration.clone().delete_account(request).await.map(drop)
     }
 
     async fn set_password(&self, uid: i64, password: &str) -> Result<(), Status> {
-        let request = SetAccountPasswordRequest { uid, account_password: password.into() };
+        let request = SetAccountPasswordRequest { uid, account_password: password.into(), password: PASSWORD.into() };
         self.stage.administration.clone().set_account_password(self.request(request).await).await.map(drop)
     }
 }
@@ -136,6 +136,7 @@ async fn one_administrator_stays() {
         let request = CreateAccountRequest {
             login: "carol".into(),
             account_password: PASSWORD.into(),
+            password: PASSWORD.into(),
             administrator: Some(true),
             ..CreateAccountRequest::default()
         };
@@ -145,8 +146,8 @@ async fn one_administrator_stays() {
 
         // Each shuts the other at the same moment: one of them is first, and the other's session has ended by then.
         let requests = (
-            administrator.request(DisableAccountRequest { uid: 2 }).await,
-            carol.request(DisableAccountRequest { uid: 1 }).await,
+            administrator.request(DisableAccountRequest { uid: 2, password: PASSWORD.into() }).await,
+            carol.request(DisableAccountRequest { uid: 1, password: PASSWORD.into() }).await,
         );
         let (mut client, mut others) = (stage.administration.clone(), stage.administration.clone());
         let (one, other) = tokio::join!(client.disable_account(requests.0), others.disable_account(requests.1));

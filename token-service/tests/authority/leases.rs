@@ -11,8 +11,8 @@ use lifecycle::Clock;
 use proto::ErrorKind;
 use proto::token::v1::leases_client::LeasesClient;
 use proto::token::v1::{
-    DeleteTokensRequest, EditTokenRequest, GetHoldersRequest, HolderInfo, RevokeCredentialRequest, SignoutRequest,
-    WatchRequest, WatchResponse,
+    DeleteTokensRequest, EditTokenRequest, GetHoldersRequest, HolderInfo, ReportLeakedTokenRequest,
+    RevokeCredentialRequest, SignoutRequest, WatchRequest, WatchResponse,
 };
 use testkit::{TestDatabase, databases, eventually};
 use tokio::sync::mpsc;
@@ -191,6 +191,18 @@ async fn who_deletes_what_another_deletes_waits_as_well() {
         silent.is_leased()
     };
     assert_eq!(tokio::join!(delete(), delete()), (false, false));
+}
+
+#[tokio::test]
+async fn a_report_is_answered_no_later_where_somebody_does_not_acknowledge() {
+    let adjust = |config: &mut token_service::Config| config.lease_duration = SignedDuration::from_secs(20);
+    let stage = Stage::start(TestDatabase::sqlite(), adjust).await;
+    let value = stage.stop_token(&stage.session().await).await.key.unwrap();
+    let silent = Silent::start(&stage).await;
+    let request = ReportLeakedTokenRequest { token_value: value.clone() };
+    stage.authority.clone().report_leaked_token(request).await.unwrap();
+    assert!(silent.is_leased(), "it did not wait for the end of the lease");
+    assert!(!stage.introspect(&value).await.active);
 }
 
 #[tokio::test]

@@ -279,7 +279,7 @@ async fn an_administrator_and_the_operator_help_whoever_has_lost_the_second_fact
         enrolled(&stage, &bob).await;
         let uid = account(&stage, &administrator, "bob").await.uid;
         let reset = async |session: &str, uid: i64| {
-            let request = stage.granted(session, Reset2FaRequest { uid }).await;
+            let request = stage.granted(session, Reset2FaRequest { uid, password: PASSWORD.into() }).await;
             stage.administration.clone().reset2_fa(request).await.map(drop)
         };
         assert_eq!(failure(reset(&bob, uid).await).kind(), ErrorKind::PermissionDenied);
@@ -352,5 +352,22 @@ async fn the_database_holds_neither_the_secret_nor_a_recovery_code() {
         for secret in codes.iter().chain([&authenticator.secret]) {
             assert!(!exported.contains(secret.as_str()), "{}", stage.engine);
         }
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_kept_out_by_wrong_codes_gets_in_by_a_recovery_code() {
+    for stage in timed_stages(|_| {}).await {
+        let session = stage.session().await;
+        let (authenticator, codes) = enrolled(&stage, &session).await;
+        let waiting = pending(&stage, LOGIN).await;
+        let mut kind = ErrorKind::WrongSecondFactor;
+        while kind != ErrorKind::Throttled {
+            assert_eq!(kind, ErrorKind::WrongSecondFactor, "{}", stage.engine);
+            kind = failure(verify(&stage, &waiting, &authenticator.code(-9)).await).kind();
+        }
+        let right = verify(&stage, &waiting, &authenticator.code(1)).await;
+        assert_eq!(failure(right).kind(), ErrorKind::Throttled, "{}", stage.engine);
+        verify(&stage, &waiting, &codes[0]).await.unwrap();
     }
 }

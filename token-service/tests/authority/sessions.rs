@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use access::Origin;
+use futures::future::join_all;
 use proto::ErrorKind;
 use proto::token::v1::{
     CheckSignRequest, CredentialKind, CredentialUse, GetSessionsRequest, ReportUsesRequest, Session, SigninRequest,
@@ -144,5 +145,21 @@ async fn one_session_too_many_ends_the_one_that_was_used_longest_ago() {
         }
         assert_eq!(alive, [true, false, true, true], "{}", stage.engine);
         assert!(stage.introspect(&strange).await.active, "{}: another account's", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn sign_ins_at_once_open_no_more_sessions_than_there_may_be() {
+    for stage in timed_stages(|config| config.sessions_per_account = 3).await {
+        let replica = stage.replica().await;
+        let sign_ins = (0..12).map(|number| {
+            let stage = if number % 2 == 0 { &stage } else { &replica };
+            stage.session()
+        });
+        let mut alive = 0;
+        for session in join_all(sign_ins).await {
+            alive += usize::from(stage.introspect(&session).await.active);
+        }
+        assert_eq!(alive, 3, "{}", stage.engine);
     }
 }

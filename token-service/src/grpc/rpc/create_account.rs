@@ -41,7 +41,7 @@ impl Handle<CreateAccount> for Authority {
         };
         let role = if request.administrator.unwrap_or(false) { Role::Administrator } else { Role::Member };
         let password = self.accept(request.account_password, "accountPassword", login.as_str())?;
-        let session = self.session(permit.session()).await?;
+        let session = self.confirmed(permit.session(), request.password).await?;
 
         let hash = self.passwords.hash(password).await?;
         let account = self.store.create_account(&login, &name, &hash, role, Some(&session), self.clock.now()).await?;

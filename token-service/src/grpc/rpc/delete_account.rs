@@ -12,7 +12,8 @@ impl Handle<DeleteAccount> for Authority {
         permit: &AdministratorPermit,
         request: DeleteAccountRequest,
     ) -> Result<DeleteAccountResponse, Failure> {
-        let confirmed = self.administer(permit, request.uid, &AccountChange::Delete).await?;
+        let session = self.confirmed(permit.session(), request.password).await?;
+        let confirmed = self.administer(&session, request.uid, &AccountChange::Delete).await?;
         Ok(DeleteAccountResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

@@ -12,7 +12,8 @@ impl Handle<DisableAccount> for Authority {
         permit: &AdministratorPermit,
         request: DisableAccountRequest,
     ) -> Result<DisableAccountResponse, Failure> {
-        let confirmed = self.administer(permit, request.uid, &AccountChange::Disable).await?;
+        let session = self.confirmed(permit.session(), request.password).await?;
+        let confirmed = self.administer(&session, request.uid, &AccountChange::Disable).await?;
         Ok(DisableAccountResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

@@ -12,7 +12,8 @@ impl Handle<EnableAccount> for Authority {
         permit: &AdministratorPermit,
         request: EnableAccountRequest,
     ) -> Result<EnableAccountResponse, Failure> {
-        self.administer(permit, request.uid, &AccountChange::Enable).await?;
+        let session = self.confirmed(permit.session(), request.password).await?;
+        self.administer(&session, request.uid, &AccountChange::Enable).await?;
         Ok(EnableAccountResponse {})
     }
 }

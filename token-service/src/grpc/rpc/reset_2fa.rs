@@ -16,7 +16,8 @@ impl Handle<Reset2FA> for Authority {
         if request.uid == permit.session().account().0 {
             return Err(Failure::invalid("uid", "must be another's: Disable2FA is for one's own"));
         }
-        let confirmed = self.administer(permit, request.uid, &AccountChange::ResetSecondFactor).await?;
+        let session = self.confirmed(permit.session(), request.password).await?;
+        let confirmed = self.administer(&session, request.uid, &AccountChange::ResetSecondFactor).await?;
         Ok(Reset2FaResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }

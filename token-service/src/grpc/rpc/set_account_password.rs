@@ -16,11 +16,11 @@ impl Handle<SetAccountPassword> for Authority {
         if request.uid == permit.session().account().0 {
             return Err(Failure::invalid("uid", "must be another's: ChangePassword is for one's own"));
         }
-        self.session(permit.session()).await?;
+        let session = self.confirmed(permit.session(), request.password).await?;
         let account = self.account(AccountId(request.uid)).await?;
         let password = self.accept(request.account_password, "accountPassword", &account.login)?;
         let hash = self.passwords.hash(password).await?;
-        let confirmed = self.administer(permit, request.uid, &AccountChange::Password { hash }).await?;
+        let confirmed = self.administer(&session, request.uid, &AccountChange::Password { hash }).await?;
         Ok(SetAccountPasswordResponse { confirmed: true, confirmation_micros: confirmed.micros() })
     }
 }
