@@ -1,7 +1,7 @@
 use proto::ErrorKind;
 use proto::token::v1::{
     AccountInfo, CreateAccountRequest, DeleteAccountRequest, DisableAccountRequest, EnableAccountRequest,
-    GetAccountsRequest, GetAuditLogRequest, SetAccountPasswordRequest,
+    GetAccountsRequest, GetAuditLogRequest, Reset2FaRequest, SetAccountPasswordRequest,
 };
 use tonic::{Request, Status};
 
@@ -207,5 +207,41 @@ async fn only_administrators_touch_accounts() {
                 assert_eq!(failure(answer).kind(), ErrorKind::PermissionDenied, "{}", stage.engine);
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn each_change_is_confirmed_by_the_administrators_own_password() {
+    for stage in stages().await {
+        let administrator = Administrator::new(&stage).await;
+        let bob = another_account(&stage, "bob").await;
+        let mut client = stage.administration.clone();
+        let password = || "wrong horse battery".to_owned();
+        let account_password = || PASSWORD.to_owned();
+        let create = CreateAccountRequest {
+            login: "carol".into(),
+            account_password: account_password(),
+            password: password(),
+            ..CreateAccountRequest::default()
+        };
+        let set = SetAccountPasswordRequest { uid: 2, account_password: account_password(), password: password() };
+        let disable = DisableAccountRequest { uid: 2, password: password() };
+        let enable = EnableAccountRequest { uid: 2, password: password() };
+        let delete = DeleteAccountRequest { uid: 2, password: password() };
+        let reset = Reset2FaRequest { uid: 2, password: password() };
+        let answers = [
+            client.create_account(administrator.request(create).await).await.map(drop),
+            client.set_account_password(administrator.request(set).await).await.map(drop),
+            client.disable_account(administrator.request(disable).await).await.map(drop),
+            client.enable_account(administrator.request(enable).await).await.map(drop),
+            client.delete_account(administrator.request(delete).await).await.map(drop),
+            client.reset2_fa(administrator.request(reset).await).await.map(drop),
+        ];
+        for answer in answers {
+            assert_eq!(failure(answer).kind(), ErrorKind::WrongPassword, "{}", stage.engine);
+        }
+        assert!(stage.introspect(&bob).await.active, "{}: nothing was changed", stage.engine);
+        let (accounts, _) = administrator.accounts(GetAccountsRequest::default()).await.unwrap();
+        assert_eq!(accounts.len(), 2, "{}", stage.engine);
     }
 }

@@ -15,17 +15,15 @@ use crate::stage::{LOGIN, PASSWORD, failure, timed_stages};
 async fn guessing_at_an_accounts_codes_is_slowed_down() {
     for stage in timed_stages(|config| config.throttle.account_free = 2).await {
         let session = stage.session().await;
-        let (authenticator, codes) = enrolled(&stage, &session).await;
+        let (authenticator, _) = enrolled(&stage, &session).await;
         let waiting = pending(&stage, LOGIN).await;
         let wrong = authenticator.code(-1);
         for _ in 0..3 {
             assert_eq!(failure(verify(&stage, &waiting, &wrong).await).kind(), ErrorKind::WrongSecondFactor);
         }
-        for code in [&authenticator.code(0), &codes[0]] {
-            let early = failure(verify(&stage, &waiting, code).await);
-            assert_eq!(early.kind(), ErrorKind::Throttled, "{}", stage.engine);
-            assert_eq!(early.detail("retryAfter"), Some("1"));
-        }
+        let early = failure(verify(&stage, &waiting, &authenticator.code(0)).await);
+        assert_eq!(early.kind(), ErrorKind::Throttled, "{}", stage.engine);
+        assert_eq!(early.detail("retryAfter"), Some("1"));
         let elsewhere = disable(&stage, &session, PASSWORD, &authenticator.code(0)).await;
         assert_eq!(failure(elsewhere).kind(), ErrorKind::Throttled, "{}: wherever it is guessed", stage.engine);
         assert!(!stage.stop_token(&session).await.key.unwrap().is_empty(), "passwords are counted by themselves");
