@@ -28,10 +28,11 @@ impl Database {
             match work().await {
                 Err(error) if gave_way(&error) && begun.elapsed() < self.patience() => {
                     tracing::warn!(%error, "a transaction gave way to another, and is done again");
-                    tokio::time::sleep(pause.mul_f64(rand::rng().random_range(0.5..=1.0))).await;
                 }
                 done => return done,
             }
+            let pause = pause.mul_f64(rand::rng().random_range(0.5..=1.0));
+            tokio::time::sleep(pause).await;
         }
         work().await
     }
