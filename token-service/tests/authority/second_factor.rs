@@ -66,7 +66,7 @@ async fn status(stage: &Stage, session: &str) -> (bool, u32) {
     (status.enabled, status.recovery_codes_left)
 }
 
-async fn verify(stage: &Stage, session: &str, code: &str) -> Result<Verify2FaCodeResponse, Status> {
+pub(crate) async fn verify(stage: &Stage, session: &str, code: &str) -> Result<Verify2FaCodeResponse, Status> {
     let request = Verify2FaCodeRequest { session: session.into(), code: code.into() };
     Ok(stage.authority.clone().verify2_fa_code(request).await?.into_inner())
 }
