@@ -92,13 +92,19 @@ impl Database {
         &self.url
     }
 
-    /// Begins a transaction that will write. Dropped without a commit, it leaves nothing.
+    /// Begins a transaction that will write. Dropped without a commit, it leaves nothing. It can have to give way to another:
+    /// see [`again`](Self::again).
     ///
     /// # Errors
     /// Where the database is out of reach, or others write for longer than the patience.
     pub async fn begin(&self, name: &'static str) -> Result<Transaction, StorageError> {
         let span = tracing::info_span!("transaction", db.transaction = name, db.committed = false);
         Transaction::begin(&self.writers, self.engine, self.patience, span).await
+    }
+
+    /// How long a call waits.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Where single statements read. Its connections refuse to write.

@@ -164,6 +164,17 @@ fn create_private_file(file: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether an error says that the transaction was rolled back in favour of another, and may succeed if it is done again.
+pub(crate) fn gave_way(error: &dyn DatabaseError) -> bool {
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        // A serialization failure, a deadlock. Of the others in their class, one is no conflict, and one leaves open whether
+        // anything was done.
+        return matches!(error.code(), "40001" | "40P01");
+    }
+    // SQLite: another connection holds the lock that this one would need.
+    primary_code(error) == Some(5)
+}
+
 /// Whether an error says that the database cannot do its work at present, rather than that it was asked something wrong.
 pub(crate) fn is_outage(error: &dyn DatabaseError) -> bool {
     if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
@@ -173,6 +184,10 @@ pub(crate) fn is_outage(error: &dyn DatabaseError) -> bool {
         return matches!(class, Some("08" | "40" | "53" | "57")) || matches!(code, "25P03" | "25P04" | "55P03");
     }
     // SQLite's primary result codes: busy, locked, out of memory, input/output, disk full, cannot open.
-    let code = error.code().and_then(|code| code.parse::<u32>().ok());
-    code.is_some_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 10 | 13 | 14))
+    matches!(primary_code(error), Some(5 | 6 | 7 | 10 | 13 | 14))
+}
+
+/// SQLite's result code without what it says beyond that.
+fn primary_code(error: &dyn DatabaseError) -> Option<u32> {
+    Some(error.code()?.parse::<u32>().ok()? & 0xff)
 }

@@ -1,6 +1,6 @@
 use sqlx::error::ErrorKind;
 
-use crate::engine::is_outage;
+use crate::engine::{gave_way, is_outage};
 
 /// Why the database did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +8,9 @@ pub enum StorageError {
     /// It is out of reach, or too busy to answer in time.
     #[error("the database is out of reach")]
     Unavailable(#[source] sqlx::Error),
+    /// It has rolled the transaction back in favour of another: nothing of it is left.
+    #[error("the transaction gave way to another")]
+    GaveWay(#[source] sqlx::Error),
     /// A value is there already that may be there once.
     #[error("the value is there already")]
     UniqueViolation(#[source] sqlx::Error),
@@ -28,7 +31,7 @@ impl StorageError {
     /// Whether the same again may succeed later.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::GaveWay(_))
     }
 
     /// Whether a value is there already that may be there once.
@@ -49,6 +52,7 @@ impl From<sqlx::Error> for StorageError {
             sqlx::Error::Database(database) if database.kind() == ErrorKind::UniqueViolation => {
                 Self::UniqueViolation(error)
             }
+            sqlx::Error::Database(database) if gave_way(database.as_ref()) => Self::GaveWay(error),
             sqlx::Error::Database(database) if is_outage(database.as_ref()) => Self::Unavailable(error),
             _ => Self::Refused(error),
         }

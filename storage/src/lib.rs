@@ -4,6 +4,7 @@
 //! What works on both engines: `$1` placeholders; columns of `bigint`, `text` and `bytea` (no `boolean`: SQLite's cannot be
 //! read back); upserts and `returning`.
 
+mod again;
 mod database;
 mod engine;
 mod error;

@@ -164,6 +164,24 @@ impl Postgres {
         assert!(created.status.success(), "createdb failed: {}", String::from_utf8_lossy(&created.stderr));
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
+
+    /// How many deadlocks there were in a database. Its connections are cut for that: a server process tells what it has seen
+    /// when it ends, at the latest.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    #[must_use]
+    pub fn deadlocks(&self, database: &str) -> u64 {
+        let cut = "select count(pg_terminate_backend(pid, 30000)) from pg_stat_activity \
+                   where datname = current_database() and pid <> pg_backend_pid()";
+        let seen = "select deadlocks from pg_stat_database where datname = current_database()";
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.env_clear().args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", cut, "-c", seen]);
+        let told = psql.output().expect("psql starts");
+        assert!(told.status.success(), "psql failed: {}", String::from_utf8_lossy(&told.stderr));
+        let told = String::from_utf8_lossy(&told.stdout);
+        told.lines().last().and_then(|seen| seen.parse().ok()).expect("a number")
+    }
 }
 
 impl Drop for Postgres {

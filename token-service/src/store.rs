@@ -1,5 +1,8 @@
 //! What the authority keeps, in SQLite or PostgreSQL: the only module that speaks SQL. Each function is one transaction or
 //! one statement, and nothing waits for anything else inside a transaction.
+//!
+//! So that no two transactions wait for each other, all take rows in one order: the revision, the account, other numbers, sessions and
+//! tokens by number, and the audit log last. Who is to be answered does a transaction again that gave way all the same.
 
 mod account;
 mod administration;

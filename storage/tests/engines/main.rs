@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what the tests share fails the test that calls it")]
 
+mod again;
 mod opening;
 mod schema;
 mod transactions;

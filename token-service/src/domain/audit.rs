@@ -1,7 +1,7 @@
 use access::{AccountId, Origin};
 use jiff::Timestamp;
 
-use super::Session;
+use super::{Guessed, Session, Subject};
 
 /// What was done or tried: a line of the audit log. No text in it is a secret, or could be one that was typed into a wrong
 /// field.
@@ -23,6 +23,9 @@ pub(crate) struct AuditEntry {
 
 /// The outcome of what was done.
 const SUCCESS: &str = "SUCCESS";
+
+/// The outcome of what came too early.
+const THROTTLED: &str = "THROTTLED";
 
 impl AuditEntry {
     /// What an account's owner has done to the account.
@@ -80,6 +83,44 @@ impl AuditEntry {
             outcome: SUCCESS,
             origin: Origin::default(),
         }
+    }
+
+    /// The first guess that a subject turned away since the last one that was looked at.
+    pub(crate) fn turned_away(
+        guessed: Guessed<'_>,
+        by: &Subject,
+        known: Option<AccountId>,
+        origin: &Origin,
+        at: Timestamp,
+    ) -> Self {
+        let action = guessed.action();
+        let entry = match guessed {
+            Guessed::Login(_) | Guessed::Credential => Self::by_anybody(known, action, origin, at),
+            Guessed::Password(session) | Guessed::Code(session) | Guessed::RecoveryCode(session) => {
+                Self::by_session(session, action, format!("account {}", session.account), at)
+            }
+        };
+        let entry = entry.failed(THROTTLED);
+        match by.site() {
+            Some(site) => entry.about(format!("address {site}")),
+            None => entry,
+        }
+    }
+
+    /// How many guesses a subject has turned away, wherever they came from.
+    pub(crate) fn count_turned_away(
+        count: i64,
+        guessed: Guessed<'_>,
+        by: &Subject,
+        known: Option<AccountId>,
+        at: Timestamp,
+    ) -> Self {
+        let (account, object) = match by.site() {
+            Some(site) => (None, format!("{count} from {site}")),
+            None => (known, count.to_string()),
+        };
+        let entry = Self::by_anybody(account, guessed.action(), &Origin::default(), at).about(object);
+        Self { actor: "authority".to_owned(), ..entry }.failed(THROTTLED)
     }
 
     /// The same, done to this.

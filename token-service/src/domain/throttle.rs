@@ -3,11 +3,10 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use access::AccountId;
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::Login;
+use super::{Login, Session};
 
 /// The wait after the first try that is not free.
 const FIRST_DELAY: SignedDuration = SignedDuration::from_secs(1);
@@ -41,6 +40,8 @@ pub(crate) struct Tries {
     /// The moment from which on they are forgotten one by one.
     pub(crate) since: Timestamp,
     pub(crate) blocked_until: Timestamp,
+    /// How many came too early since the last one that was looked at.
+    pub(crate) turned_away: i64,
 }
 
 /// The allowances of this installation.
@@ -58,13 +59,25 @@ pub(crate) enum Guessed<'a> {
     /// A password, with a login that need not exist. What is no login at all counts for the address alone.
     Login(Option<&'a Login>),
     /// The password that confirms a change to an account.
-    Password(AccountId),
+    Password(&'a Session),
     /// What the authenticator of an account shows.
-    Code(AccountId),
+    Code(&'a Session),
     /// A recovery code. It has 80 random bits: nobody guesses one, so no number of wrong ones keeps its owner out of the account.
-    RecoveryCode,
+    RecoveryCode(&'a Session),
     /// The value of a credential, in a report that it is known to others.
     Credential,
+}
+
+impl Guessed<'_> {
+    /// What the audit log calls it.
+    pub(crate) fn action(self) -> &'static str {
+        match self {
+            Self::Login(_) => "session.open",
+            Self::Password(_) => "password.confirm",
+            Self::Code(_) | Self::RecoveryCode(_) => "second_factor.verify",
+            Self::Credential => "credential.report",
+        }
+    }
 }
 
 impl Tries {
@@ -82,7 +95,7 @@ impl Tries {
         let delay = allowance.delay(left + 1);
         // Of tries at once, another may have a slightly earlier clock: what costs no wait must not block it.
         let blocked_until = if delay.is_zero() { self.blocked_until } else { now + delay };
-        Ok(Self { failures: left + 1, since, blocked_until })
+        Ok(Self { failures: left + 1, since, blocked_until, turned_away: 0 })
     }
 }
 
@@ -101,7 +114,12 @@ impl Allowance {
 impl Subject {
     /// Whether others may try under it as well: what is right for one of them makes nothing good for the others.
     pub(crate) fn is_shared(&self) -> bool {
-        self.name.starts_with(ADDRESS) || self.name.starts_with(REPORT)
+        self.site().is_some()
+    }
+
+    /// The address, or its network, that it stands for.
+    pub(crate) fn site(&self) -> Option<&str> {
+        self.name.strip_prefix(ADDRESS).or_else(|| self.name.strip_prefix(REPORT))
     }
 }
 
@@ -110,15 +128,15 @@ impl Throttle {
     pub(crate) fn subjects(&self, guessed: Guessed<'_>, address: Option<IpAddr>) -> Vec<Subject> {
         let from = address.map(site).map(|site| match guessed {
             Guessed::Credential => format!("{REPORT}{site}"),
-            Guessed::Login(_) | Guessed::Password(_) | Guessed::Code(_) | Guessed::RecoveryCode => {
+            Guessed::Login(_) | Guessed::Password(_) | Guessed::Code(_) | Guessed::RecoveryCode(_) => {
                 format!("{ADDRESS}{site}")
             }
         });
         let at = match guessed {
             Guessed::Login(login) => login.map(|login| format!("login:{}", digest(login))),
-            Guessed::Password(account) => Some(format!("password:{account}")),
-            Guessed::Code(account) => Some(format!("code:{account}")),
-            Guessed::RecoveryCode | Guessed::Credential => None,
+            Guessed::Password(session) => Some(format!("password:{}", session.account)),
+            Guessed::Code(session) => Some(format!("code:{}", session.account)),
+            Guessed::RecoveryCode(_) | Guessed::Credential => None,
         };
         let allowance = if matches!(guessed, Guessed::Code(_)) { self.code } else { self.account };
         let from = from.map(|name| Subject { name, allowance: self.address });
@@ -147,6 +165,8 @@ fn site(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use access::{AccountId, Origin};
+
     use super::*;
 
     const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -168,14 +188,15 @@ mod tests {
     fn tries_are_counted_unless_they_have_to_wait_and_are_forgotten_one_by_one() {
         let begun = Timestamp::UNIX_EPOCH;
         let after = |seconds: i32| begun + SECOND * seconds;
-        let none = Tries { failures: 0, since: begun, blocked_until: begun };
+        let none = Tries { failures: 0, since: begun, blocked_until: begun, turned_away: 0 };
         let first = none.another(allowance(1), after(10)).unwrap();
-        assert_eq!(first, Tries { failures: 1, since: after(10), blocked_until: begun });
+        assert_eq!(first, Tries { failures: 1, since: after(10), ..none });
         let second = first.another(allowance(1), after(10)).unwrap();
-        assert_eq!(second, Tries { failures: 2, since: after(10), blocked_until: after(11) });
+        assert_eq!(second, Tries { failures: 2, blocked_until: after(11), ..first });
         assert_eq!(second.another(allowance(1), after(10)), Err(after(11)));
-        let third = second.another(allowance(1), after(11)).unwrap();
-        assert_eq!((third.failures, third.blocked_until), (3, after(13)));
+        let early = Tries { turned_away: 5, ..second };
+        let third = early.another(allowance(1), after(11)).unwrap();
+        assert_eq!((third.failures, third.blocked_until, third.turned_away), (3, after(13), 0));
 
         // One is forgotten in an hour, however often somebody tries.
         let fourth = third.another(allowance(1), after(3610)).unwrap();
@@ -195,14 +216,15 @@ mod tests {
             let subjects = throttle.subjects(guessed, address.parse().ok());
             subjects.into_iter().map(|subject| subject.name).collect::<Vec<_>>()
         };
-        let password = Guessed::Password(AccountId(7));
+        let session = Session { id: 3, account: AccountId(7), origin: Origin::default() };
+        let password = Guessed::Password(&session);
         assert_eq!(names(password, "192.0.2.1"), ["address:192.0.2.1", "password:7"]);
         assert_eq!(names(password, "::ffff:192.0.2.1"), ["address:192.0.2.1", "password:7"]);
         assert_eq!(names(password, "2001:db8:1:2:3::4"), ["address:2001:db8:1:2::", "password:7"]);
         assert_eq!(names(password, ""), ["password:7"]);
-        assert_eq!(names(Guessed::Code(AccountId(7)), "192.0.2.1"), ["address:192.0.2.1", "code:7"]);
+        assert_eq!(names(Guessed::Code(&session), "192.0.2.1"), ["address:192.0.2.1", "code:7"]);
         assert_eq!(names(Guessed::Credential, "192.0.2.1"), ["report:192.0.2.1"]);
-        assert_eq!(names(Guessed::RecoveryCode, "192.0.2.1"), ["address:192.0.2.1"]);
+        assert_eq!(names(Guessed::RecoveryCode(&session), "192.0.2.1"), ["address:192.0.2.1"]);
         assert_eq!(names(Guessed::Login(None), "192.0.2.1"), ["address:192.0.2.1"]);
         let login = "Alice".parse().unwrap();
         let names = names(Guessed::Login(Some(&login)), "");

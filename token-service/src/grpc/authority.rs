@@ -85,7 +85,7 @@ impl Authority {
         let password = Zeroizing::new(password);
         let _turn = self.passwords.turn().await?;
         let session = self.session(permit).await?;
-        let guess = self.guess(Guessed::Password(session.account), &session.origin).await?;
+        let guess = self.guess(Guessed::Password(&session), &session.origin).await?;
         let stored = self.store.password_hash(session.account).await.map_err(storage_failure)?;
         if self.passwords.verify(password, stored).await? {
             self.forgive(guess).await?;

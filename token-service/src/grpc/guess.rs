@@ -13,11 +13,11 @@ use crate::domain::{Guessed, Subject};
 pub(crate) struct Guess(Vec<Subject>);
 
 impl Authority {
-    /// Counts a guess before it is looked at, or turns it away: nothing is told of it then.
+    /// Counts a guess before it is looked at, or turns it away: its caller is told nothing of it then.
     pub(crate) async fn guess(&self, guessed: Guessed<'_>, origin: &Origin) -> Result<Guess, Failure> {
         let now = self.clock.now();
         let subjects = self.policy.throttle.subjects(guessed, origin.address);
-        match self.store.count_guess(&subjects, now).await.map_err(storage_failure)? {
+        match self.store.count_guess(guessed, &subjects, origin, now).await.map_err(storage_failure)? {
             None => Ok(Guess(subjects)),
             Some(until) => {
                 tracing::warn!(request.id = origin.request_id, "a guess came too early");

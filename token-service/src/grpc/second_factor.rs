@@ -42,7 +42,7 @@ impl Authority {
         match code {
             Code::Time(code) => self.look_at(session, factor, &code).await,
             Code::Recovery(hash) => {
-                let guess = self.guess(Guessed::RecoveryCode, &session.origin).await?;
+                let guess = self.guess(Guessed::RecoveryCode(session), &session.origin).await?;
                 Ok(Shown { guess, used: Some(UsedCode::Recovery(hash)) })
             }
         }
@@ -56,7 +56,7 @@ impl Authority {
 
     async fn look_at(&self, session: &Session, factor: StoredFactor, code: &TimeCode) -> Result<Shown, Failure> {
         let secret = self.open(session, &factor)?;
-        let guess = self.guess(Guessed::Code(session.account), &session.origin).await?;
+        let guess = self.guess(Guessed::Code(session), &session.origin).await?;
         let step = secret.step(code, self.clock.now(), factor.last_step);
         Ok(Shown { guess, used: step.map(|step| UsedCode::Time { step, sealed: factor.sealed }) })
     }

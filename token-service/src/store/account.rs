@@ -34,6 +34,18 @@ impl Store {
         by: Option<&Session>,
         now: Timestamp,
     ) -> Result<AccountId, CreateAccountError> {
+        self.database.again(|| self.try_create_account(login, name, password_hash, role, by, now)).await
+    }
+
+    async fn try_create_account(
+        &self,
+        login: &Login,
+        name: &str,
+        password_hash: &str,
+        role: Role,
+        by: Option<&Session>,
+        now: Timestamp,
+    ) -> Result<AccountId, CreateAccountError> {
         let mut tx = self.database.begin("account.create").await?;
         let id = tx.next_value("account").await?;
         // A login with an at sign is a mail address; any other account has none yet.
@@ -77,6 +89,15 @@ impl Store {
 
     /// Gives an account another password, and ends every session but the one that asks.
     pub(crate) async fn change_password(
+        &self,
+        session: &Session,
+        password_hash: &str,
+        now: Timestamp,
+    ) -> Result<Change, SessionError> {
+        self.database.again(|| self.try_change_password(session, password_hash, now)).await
+    }
+
+    async fn try_change_password(
         &self,
         session: &Session,
         password_hash: &str,

@@ -73,6 +73,16 @@ impl Store {
         by: Option<&Session>,
         now: Timestamp,
     ) -> Result<Change, AdministrationError> {
+        self.database.again(|| self.try_administer(account, change, by, now)).await
+    }
+
+    async fn try_administer(
+        &self,
+        account: AccountId,
+        change: &AccountChange,
+        by: Option<&Session>,
+        now: Timestamp,
+    ) -> Result<Change, AdministrationError> {
         let mut tx = self.database.begin("account.administer").await?;
         let changed = change::record(&mut tx, account, None, now).await?;
         if let Some(session) = by {

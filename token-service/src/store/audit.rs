@@ -125,6 +125,10 @@ impl AuditRow {
 impl Store {
     /// Appends a row that tells of nothing else that is written.
     pub(crate) async fn note(&self, entry: &AuditEntry) -> Result<(), StorageError> {
+        self.database.again(|| self.try_note(entry)).await
+    }
+
+    async fn try_note(&self, entry: &AuditEntry) -> Result<(), StorageError> {
         let mut tx = self.database.begin("audit.note").await?;
         record(&mut tx, entry).await?;
         tx.commit().await

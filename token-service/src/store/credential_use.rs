@@ -26,6 +26,16 @@ impl Store {
         uses: &[CredentialUse],
         now: Timestamp,
     ) -> Result<(), StorageError> {
+        self.database.again(|| self.try_count_uses(reporter, sequence, uses, now)).await
+    }
+
+    async fn try_count_uses(
+        &self,
+        reporter: &str,
+        sequence: i64,
+        uses: &[CredentialUse],
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut tx = self.database.begin("credential.count_uses").await?;
         let first = sqlx::query(
             "insert into use_report (reporter, sequence, reported_at) values ($1, $2, $3) \

@@ -57,6 +57,17 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<Change>, StorageError> {
+        self.database.again(|| self.try_revoke_held(held, hash, service, origin, now)).await
+    }
+
+    async fn try_revoke_held(
+        &self,
+        held: Held,
+        hash: CredentialHash,
+        service: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<Change>, StorageError> {
         let (mut tx, change) = self.begin_change("credential.revoke", held, now).await?;
         let changed = match (held.credential.kind, held.superseded) {
             (GrantedKind::Session, _) => end_session(&mut tx, held, hash).await?,
@@ -80,6 +91,17 @@ impl Store {
     /// Makes a reported value dead and leaves a notice for the token's owner. A token stays, under a hash that no known
     /// value has. Nothing is changed where another was faster.
     pub(crate) async fn report_leak(
+        &self,
+        held: Held,
+        hash: CredentialHash,
+        unknown: CredentialHash,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<Change>, StorageError> {
+        self.database.again(|| self.try_report_leak(held, hash, unknown, origin, now)).await
+    }
+
+    async fn try_report_leak(
         &self,
         held: Held,
         hash: CredentialHash,
@@ -112,6 +134,17 @@ impl Store {
     /// Deletes the token that a call is made with, as it was read at a revision: the value of one that was regenerated since
     /// is not in the caller's possession.
     pub(crate) async fn revoke_current_token(
+        &self,
+        id: i64,
+        account: AccountId,
+        as_of: Revision,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Change, SessionError> {
+        self.database.again(|| self.try_revoke_current_token(id, account, as_of, origin, now)).await
+    }
+
+    async fn try_revoke_current_token(
         &self,
         id: i64,
         account: AccountId,

@@ -93,6 +93,10 @@ impl Store {
 
     /// Opens a session that waits for the second factor, and uses the code up.
     pub(crate) async fn verify_second_factor(&self, verified: &Verified<'_>) -> Result<Vec<Change>, SecondFactorError> {
+        self.database.again(|| self.try_verify_second_factor(verified)).await
+    }
+
+    async fn try_verify_second_factor(&self, verified: &Verified<'_>) -> Result<Vec<Change>, SecondFactorError> {
         let Verified { session, code, now, expires_at, limit } = *verified;
         let mut tx = self.database.begin("second_factor.verify").await?;
         // What is remembered of the session elsewhere, that it opens nothing, ends with this.
@@ -129,6 +133,15 @@ impl Store {
         sealed: &[u8],
         now: Timestamp,
     ) -> Result<(), SecondFactorError> {
+        self.database.again(|| self.try_begin_second_factor(session, sealed, now)).await
+    }
+
+    async fn try_begin_second_factor(
+        &self,
+        session: &Session,
+        sealed: &[u8],
+        now: Timestamp,
+    ) -> Result<(), SecondFactorError> {
         let mut tx = self.begin_factor_change("second_factor.begin", session, now).await?;
         let kept = sqlx::query(
             "insert into second_factor (account_id, secret, state, last_step, created_at) \
@@ -150,6 +163,17 @@ impl Store {
     /// Turns a second factor on whose first code was right. All other sessions end: whoever holds one has shown no second
     /// factor.
     pub(crate) async fn confirm_second_factor(
+        &self,
+        session: &Session,
+        sealed: &[u8],
+        step: i64,
+        recovery: &[RecoveryHash],
+        now: Timestamp,
+    ) -> Result<Change, SecondFactorError> {
+        self.database.again(|| self.try_confirm_second_factor(session, sealed, step, recovery, now)).await
+    }
+
+    async fn try_confirm_second_factor(
         &self,
         session: &Session,
         sealed: &[u8],
@@ -191,6 +215,15 @@ impl Store {
         code: &UsedCode,
         now: Timestamp,
     ) -> Result<(), SecondFactorError> {
+        self.database.again(|| self.try_disable_second_factor(session, code, now)).await
+    }
+
+    async fn try_disable_second_factor(
+        &self,
+        session: &Session,
+        code: &UsedCode,
+        now: Timestamp,
+    ) -> Result<(), SecondFactorError> {
         let mut tx = self.begin_factor_change("second_factor.disable", session, now).await?;
         hold(&mut tx, session.account).await?;
         use_up(&mut tx, session.account, code).await?;
@@ -205,6 +238,16 @@ impl Store {
 
     /// Replaces the recovery codes.
     pub(crate) async fn regenerate_recovery_codes(
+        &self,
+        session: &Session,
+        code: &UsedCode,
+        recovery: &[RecoveryHash],
+        now: Timestamp,
+    ) -> Result<(), SecondFactorError> {
+        self.database.again(|| self.try_regenerate_recovery_codes(session, code, recovery, now)).await
+    }
+
+    async fn try_regenerate_recovery_codes(
         &self,
         session: &Session,
         code: &UsedCode,

@@ -47,6 +47,10 @@ impl Store {
     /// Opens a session of an active account; one that waits for the second factor, where the account has one. Where there are as
     /// many as there may be, the one that was used longest ago ends, which is a change to be confirmed.
     pub(crate) async fn open_session(&self, session: &NewSession) -> Result<(SessionState, Vec<Change>), SessionError> {
+        self.database.again(|| self.try_open_session(session)).await
+    }
+
+    async fn try_open_session(&self, session: &NewSession) -> Result<(SessionState, Vec<Change>), SessionError> {
         let mut tx = self.database.begin("session.open").await?;
         hold(&mut tx, session).await?;
         let full = self.sessions_held(&mut tx, session.account, session.created_at).await? >= session.limit;
@@ -81,6 +85,10 @@ impl Store {
 
     /// Ends a session. One that has ended already stays so.
     pub(crate) async fn end_session(&self, session: &Session, now: Timestamp) -> Result<Option<Change>, SessionError> {
+        self.database.again(|| self.try_end_session(session, now)).await
+    }
+
+    async fn try_end_session(&self, session: &Session, now: Timestamp) -> Result<Option<Change>, SessionError> {
         let mut tx = self.database.begin("session.end").await?;
         // As every change does, before it takes anything else.
         change::lock(&mut tx).await?;
@@ -123,6 +131,15 @@ impl Store {
         which: &Selection,
         now: Timestamp,
     ) -> Result<Vec<Change>, EndSessionsError> {
+        self.database.again(|| self.try_end_sessions(session, which, now)).await
+    }
+
+    async fn try_end_sessions(
+        &self,
+        session: &Session,
+        which: &Selection,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, EndSessionsError> {
         let mut tx = self.database.begin("session.end_many").await?;
         let mut ids = match which {
             Selection::Only(ids) => ids.iter().copied().collect(),
@@ -133,7 +150,7 @@ impl Store {
         if *which == Selection::All {
             ids = others(&mut tx, session).await?;
         }
-        let mut changes = Vec::with_capacity(ids.len());
+        let (mut changes, mut ended) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         for id in ids {
             changes.push(change::record(&mut tx, session.account, change::session(id), now).await?);
             let deleted = sqlx::query("delete from session where id = $1 and account_id = $2")
@@ -141,9 +158,14 @@ impl Store {
                 .bind(session.account.0)
                 .execute(&mut *tx)
                 .await?;
-            if deleted.rows_affected() != 1 {
-                return Err(EndSessionsError::NotFound(id));
+            match which {
+                _ if deleted.rows_affected() == 1 => ended.push(id),
+                // One that waited for its second factor has made room for another in the meantime.
+                Selection::All => {}
+                Selection::Only(_) => return Err(EndSessionsError::NotFound(id)),
             }
+        }
+        for id in ended {
             audit::record(&mut tx, &AuditEntry::by_session(session, "session.end", format!("session {id}"), now))
                 .await?;
         }
@@ -200,9 +222,11 @@ impl Store {
         .bind(limit)
         .fetch_all(&mut **tx)
         .await?;
-        let mut changes = Vec::with_capacity(rows.len());
-        for row in rows {
-            let id: i64 = row.try_get("id")?;
+        // As all do who take several.
+        let mut ids = rows.iter().map(|row| row.try_get("id")).collect::<Result<Vec<i64>, _>>()?;
+        ids.sort_unstable();
+        let mut changes = Vec::with_capacity(ids.len());
+        for id in ids {
             changes.push(change::record(tx, account, change::session(id), now).await?);
             sqlx::query("delete from session where id = $1").bind(id).execute(&mut **tx).await?;
         }

@@ -47,6 +47,10 @@ impl Store {
         token: &NewToken,
         limit: i64,
     ) -> Result<Token, TokenError> {
+        self.database.again(|| self.try_create_token(session, token, limit)).await
+    }
+
+    async fn try_create_token(&self, session: &Session, token: &NewToken, limit: i64) -> Result<Token, TokenError> {
         let mut tx = self.database.begin("token.create").await?;
         // What ends the session comes before this, and is seen, or after it, and ends what is made here as well.
         change::lock(&mut tx).await?;
@@ -87,6 +91,16 @@ impl Store {
 
     /// Changes a token, and notes the change. A new value on a token that has expired needs a new expiry.
     pub(crate) async fn change_token(
+        &self,
+        session: &Session,
+        id: i64,
+        changed: &TokenChange,
+        now: Timestamp,
+    ) -> Result<(Token, Change), TokenError> {
+        self.database.again(|| self.try_change_token(session, id, changed, now)).await
+    }
+
+    async fn try_change_token(
         &self,
         session: &Session,
         id: i64,
@@ -134,6 +148,15 @@ impl Store {
 
     /// Deletes tokens, all that are named or none.
     pub(crate) async fn delete_tokens(
+        &self,
+        session: &Session,
+        selection: &Selection,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, TokenError> {
+        self.database.again(|| self.try_delete_tokens(session, selection, now)).await
+    }
+
+    async fn try_delete_tokens(
         &self,
         session: &Session,
         selection: &Selection,

@@ -5,6 +5,7 @@
 mod accounts;
 mod administration;
 mod audit;
+mod deadlocks;
 mod drain;
 mod grants;
 mod leases;

@@ -23,14 +23,14 @@ use crate::stage::{LOGIN, PASSWORD, Stage, assert_invalid, failure, timed_stages
 const STEP: Duration = Duration::from_secs(30);
 
 /// An account's authenticator, by the stage's time.
-struct Authenticator<'a> {
+pub(crate) struct Authenticator<'a> {
     stage: &'a Stage,
     secret: String,
 }
 
 impl Authenticator<'_> {
     /// What it shows, so many steps from now.
-    fn code(&self, steps: i64) -> String {
+    pub(crate) fn code(&self, steps: i64) -> String {
         let now = self.stage.now().as_second() + steps * 30;
         let secret = Secret::try_from_base32(&self.secret).unwrap();
         let totp = Builder::new().with_secret(secret).build().unwrap();
@@ -66,13 +66,13 @@ async fn status(stage: &Stage, session: &str) -> (bool, u32) {
     (status.enabled, status.recovery_codes_left)
 }
 
-async fn verify(stage: &Stage, session: &str, code: &str) -> Result<Verify2FaCodeResponse, Status> {
+pub(crate) async fn verify(stage: &Stage, session: &str, code: &str) -> Result<Verify2FaCodeResponse, Status> {
     let request = Verify2FaCodeRequest { session: session.into(), code: code.into() };
     Ok(stage.authority.clone().verify2_fa_code(request).await?.into_inner())
 }
 
 /// The session of a sign-in that waits for the second factor.
-async fn pending(stage: &Stage, login: &str) -> String {
+pub(crate) async fn pending(stage: &Stage, login: &str) -> String {
     let answer = stage.signin(login, PASSWORD).await.unwrap();
     assert!(answer.is_two_factor_required, "{}", stage.engine);
     assert_eq!((answer.email.as_str(), answer.name.as_str()), ("", ""), "nothing is told before");
@@ -80,7 +80,7 @@ async fn pending(stage: &Stage, login: &str) -> String {
 }
 
 /// Turns the second factor on with the code of the step before, and answers the authenticator and the recovery codes.
-async fn enrolled<'a>(stage: &'a Stage, session: &str) -> (Authenticator<'a>, Vec<String>) {
+pub(crate) async fn enrolled<'a>(stage: &'a Stage, session: &str) -> (Authenticator<'a>, Vec<String>) {
     let answer = enable(stage, session, PASSWORD).await.unwrap();
     let authenticator = Authenticator { stage, secret: answer.secret };
     let codes = confirm(stage, session, &authenticator.code(-1)).await.unwrap();

@@ -122,6 +122,11 @@ impl Stage {
         Self::serve(self.engine, self.config.clone(), Clock::system(), &self.service_key, None).await
     }
 
+    /// Another replica, whose clock is this one's.
+    pub(crate) async fn replica_at_its_time(&self) -> Self {
+        Self::serve(self.engine, self.config.clone(), self.clock.clone(), &self.service_key, None).await
+    }
+
     pub(crate) async fn serve(
         engine: &'static str,
         config: Config,

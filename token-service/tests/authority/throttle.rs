@@ -1,5 +1,7 @@
 //! Guessing is slowed down.
 
+mod turned_away;
+
 use std::time::Duration;
 
 use access::{Credential, CredentialKind, Origin};
