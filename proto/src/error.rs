@@ -15,6 +15,10 @@ use crate::catalog::POOL;
 /// The `domain` of every `google.rpc.ErrorInfo` that the platform sends.
 const DOMAIN: &str = "portcullis";
 
+/// The most bytes of a failure's text. In gRPC it travels in a header, there up to three times as long and once more in the
+/// details, and headers of more than 16 KiB break the call. Texts that repeat what was sent would be as long as that was.
+const MOST_TEXT: usize = 1024;
+
 /// How a kind of failure looks in each protocol.
 #[derive(Debug)]
 struct Row {
@@ -139,7 +143,7 @@ impl Failure {
     /// A failure whose text is for its caller: a sentence without a full stop, and without a secret.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), details: Vec::new(), source: None }
+        Self { kind, message: shortened(message.into()), details: Vec::new(), source: None }
     }
 
     /// A bad parameter. The text reads after its name: `` `envName` must … ``.
@@ -217,6 +221,17 @@ impl StdError for Failure {
     }
 }
 
+/// The text without its middle, where it is too long: what is wrong stands at its ends.
+fn shortened(text: String) -> String {
+    if text.len() <= MOST_TEXT {
+        return text;
+    }
+    const GAP: &str = " … ";
+    let half = (MOST_TEXT - GAP.len()) / 2;
+    let (head, tail) = (text.floor_char_boundary(half), text.ceil_char_boundary(text.len() - half));
+    format!("{}{GAP}{}", &text[..head], &text[tail..])
+}
+
 /// The only place where a `Status` is made of a failure. The cause stays here.
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
@@ -285,6 +300,19 @@ mod tests {
         assert_eq!(failure.kind(), ErrorKind::InvalidParameter);
         assert_eq!(failure.message(), "`envName` must not be empty");
         assert_eq!(failure.detail("parameter"), Some("envName"));
+    }
+
+    #[test]
+    fn a_text_that_repeats_too_much_keeps_its_ends() {
+        for (letter, length) in [("x", 60_000), ("ä", 30_000), ("𝄞", 15_000), ("x", MOST_TEXT)] {
+            let failure = Failure::invalid("apiList", format!("holds `{}`, which is none", letter.repeat(length)));
+            let message = failure.message();
+            assert!(message.len() <= MOST_TEXT && message.len() > MOST_TEXT - 10, "{}", message.len());
+            assert!(message.starts_with("`apiList` holds `") && message.ends_with("`, which is none"), "{message}");
+            assert!(message.contains(" … "), "{message}");
+        }
+        let whole = "x".repeat(MOST_TEXT);
+        assert_eq!(Failure::new(ErrorKind::InvalidParameter, whole.clone()).message(), whole);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod calling;
 mod confinement;
 mod credential_use;
 mod direct;
+mod edits_at_once;
 mod faults;
 mod matrix;
 mod parameters;

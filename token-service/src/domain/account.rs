@@ -103,10 +103,13 @@ pub struct Login(String);
 
 /// Why a text is no login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a mail address or a name of 1 to 255 printable characters without white space")]
+#[error("must be a mail address or a name of 1 to {} printable characters without white space", Login::MOST_CHARACTERS)]
 pub struct LoginError;
 
 impl Login {
+    /// The most characters of a login.
+    pub(crate) const MOST_CHARACTERS: usize = 255;
+
     /// The login, in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -119,7 +122,7 @@ impl FromStr for Login {
 
     fn from_str(text: &str) -> Result<Self, LoginError> {
         let printable = |letter: char| !letter.is_whitespace() && !letter.is_control();
-        if text.is_empty() || text.chars().count() > 255 || !text.chars().all(printable) {
+        if text.is_empty() || text.chars().count() > Self::MOST_CHARACTERS || !text.chars().all(printable) {
             return Err(LoginError);
         }
         Ok(Self(text.to_lowercase()))

@@ -186,6 +186,11 @@ async fn accounts_are_listed_by_pages_and_by_what_their_login_holds() {
         assert!(first[0].created_on.is_some());
         let none = GetAccountsRequest { limit: Some(0), ..GetAccountsRequest::default() };
         assert_invalid(administrator.accounts(none).await, "limit");
+        let negative = GetAccountsRequest { after: Some(-1), ..GetAccountsRequest::default() };
+        assert_invalid(administrator.accounts(negative).await, "after");
+        assert!(found(&"%".repeat(255)).await.is_empty(), "{}", stage.engine);
+        let long = GetAccountsRequest { search: Some("x".repeat(256)), ..GetAccountsRequest::default() };
+        assert_invalid(administrator.accounts(long).await, "search");
     }
 }
 
