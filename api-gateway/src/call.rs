@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use access::{Confinement, Credential, Origin, decide};
@@ -42,15 +43,21 @@ pub(crate) struct Calls {
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 impl Calls {
-    /// Answers a request.
-    pub(crate) async fn answer(self, request: Request) -> Response {
+    /// The method that a path calls.
+    pub(crate) fn method(&self, path: &str) -> Option<&'static Method> {
+        self.catalog.by_rest_path(path)
+    }
+
+    /// Answers a request that calls a method, or none that there is.
+    pub(crate) async fn answer(&self, method: Option<&'static Method>, request: Request) -> Response {
         // A 200 would tell a client of CONNECT that it has a tunnel (RFC 9110, section 9.3.6).
         let connects = request.method() == Verb::CONNECT;
         let form = if connects { Form::Problem } else { Form::accepted(request.headers()) };
-        let method = self.catalog.by_rest_path(request.uri().path());
         let mut log = RequestLog::begin(method.map_or("unknown", Method::name));
         let origin = self.origin(&request, log.id());
-        let answer = match caught(self.call(method, request, &origin)).await {
+        // Pinned where it is made: it is large, and would be moved from one wrapper to the next.
+        let call = pin!(self.call(method, request, &origin));
+        let answer = match caught(call).await {
             Ok(answer) => answer,
             Err(failure) => {
                 log.failed(&failure);
@@ -87,10 +94,11 @@ impl Calls {
         let _room = self.enter()?;
 
         let plain = method.is_plain_under(request.uri().path());
-        let headers = request.headers().clone();
-        let mut parameters = http_request::parameters(method, request, self.limits).await?;
-        let credential = self.credential(method, &headers, &parameters)?;
-        self.take_bearer(method, &headers, &mut parameters)?;
+        let (parts, body) = request.into_parts();
+        let headers = &parts.headers;
+        let mut parameters = http_request::parameters(method, &parts, body, self.limits).await?;
+        let credential = self.credential(method, headers, &parameters)?;
+        self.take_bearer(method, headers, &mut parameters)?;
         let mut known = match &credential {
             Some(credential) => Some(allowed(method, self.introspections.of(credential, method).await?)?),
             None => None,
@@ -104,7 +112,9 @@ impl Calls {
         }
 
         let message = message.encode_to_vec().into();
-        let told = BinaryMetadataValue::from_bytes(&origin.to_bytes());
+        let mut told = BinaryMetadataValue::from_bytes(&origin.to_bytes());
+        // No two calls have the same: among what is remembered of a connection's headers it would only drive out grants.
+        told.set_sensitive(true);
         for _ in 0..ATTEMPTS {
             let grant = known.as_ref().map(|known| &known.grant);
             match (self.upstreams.call(method, &message, grant, &told).await, &credential) {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::{Bytes, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, Method as Verb};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use proto::{ErrorKind, Failure, Method};
@@ -22,14 +23,19 @@ pub(crate) struct Limits {
 
 /// The parameters of a call, from the query and, of a POST, from a form in the body. Any other body is not ours to read: the
 /// webhooks that call with a token in the query send what they like.
-pub(crate) async fn parameters(method: &Method, request: Request, limits: Limits) -> Result<Parameters, Failure> {
+pub(crate) async fn parameters(
+    method: &Method,
+    parts: &Parts,
+    body: Body,
+    limits: Limits,
+) -> Result<Parameters, Failure> {
     let mut parameters = Parameters::default();
-    parameters.add_encoded(request.uri().query().unwrap_or_default().as_bytes())?;
+    parameters.add_encoded(parts.uri.query().unwrap_or_default().as_bytes())?;
     // There is nothing to wait for, and nothing to read.
-    if request.method() != Verb::POST || request.body().is_end_stream() {
+    if parts.method != Verb::POST || body.is_end_stream() {
         return Ok(parameters);
     }
-    in_time(limits, read(method, request, parameters, limits)).await
+    Box::pin(in_time(limits, read(method, parts, body, parameters, limits))).await
 }
 
 /// The body of a request that has to be a form.
@@ -38,7 +44,7 @@ pub(crate) async fn form(request: Request, limits: Limits) -> Result<Bytes, Fail
     if media_type(request.headers()) != form {
         return Err(Failure::new(ErrorKind::InvalidParameter, format!("the body must be {form}")));
     }
-    in_time(limits, body(request, limits)).await
+    in_time(limits, body(request.into_body(), limits)).await
 }
 
 async fn in_time<T>(limits: Limits, read: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -50,14 +56,15 @@ async fn in_time<T>(limits: Limits, read: impl Future<Output = Result<T, Failure
 
 async fn read(
     method: &Method,
-    request: Request,
+    parts: &Parts,
+    sent: Body,
     mut parameters: Parameters,
     limits: Limits,
 ) -> Result<Parameters, Failure> {
-    match media_type(request.headers()).as_str() {
-        "multipart/form-data" => add_multipart(&mut parameters, method, request, limits).await?,
-        "application/x-www-form-urlencoded" => parameters.add_encoded(&body(request, limits).await?)?,
-        _ => drop(body(request, limits).await?),
+    match media_type(&parts.headers).as_str() {
+        "multipart/form-data" => add_multipart(&mut parameters, method, parts, sent, limits).await?,
+        "application/x-www-form-urlencoded" => parameters.add_encoded(&body(sent, limits).await?)?,
+        _ => drop(body(sent, limits).await?),
     }
     Ok(parameters)
 }
@@ -67,8 +74,8 @@ fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-async fn body(request: Request, limits: Limits) -> Result<Bytes, Failure> {
-    let read = Limited::new(request.into_body(), limits.body).collect().await;
+async fn body(sent: Body, limits: Limits) -> Result<Bytes, Failure> {
+    let read = Limited::new(sent, limits.body).collect().await;
     read.map(http_body_util::Collected::to_bytes)
         .map_err(|error| if error.is::<LengthLimitError>() { too_large(limits) } else { unreadable().because(error) })
 }
@@ -76,11 +83,12 @@ async fn body(request: Request, limits: Limits) -> Result<Bytes, Failure> {
 async fn add_multipart(
     parameters: &mut Parameters,
     method: &Method,
-    request: Request,
+    parts: &Parts,
+    sent: Body,
     limits: Limits,
 ) -> Result<(), Failure> {
-    let (parts, body) = request.into_parts();
-    let mut request = Request::from_parts(parts, axum::body::Body::new(Limited::new(body, limits.body)));
+    let mut request = Request::new(Body::new(Limited::new(sent, limits.body)));
+    *request.headers_mut() = parts.headers.clone();
     // Else a limit of axum's own comes before the configured one.
     DefaultBodyLimit::disable().apply(&mut request);
     let malformed = |error: &dyn std::fmt::Display| {

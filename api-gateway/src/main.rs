@@ -7,6 +7,10 @@ use api_gateway::{Config, Gateway};
 use clap::Parser;
 use lifecycle::Lifecycle;
 
+/// Each call makes and drops many small pieces of memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// REST in, gRPC out.
 #[derive(Parser)]
 #[command(version)]

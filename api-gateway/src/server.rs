@@ -4,6 +4,7 @@ mod head;
 mod socket;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +12,16 @@ use std::time::Duration;
 use access::Replicas;
 use access::lease::{LeaseHandle, LeaseKeeper};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use http::StatusCode;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use lifecycle::{Clock, Lifecycle};
 use proto::catalog;
 use tokio::net::{TcpListener, TcpStream};
@@ -67,7 +70,7 @@ pub enum RunError {
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
-    router: Router,
+    shared: Arc<Shared>,
     connections: Arc<Semaphore>,
     head_timeout: Duration,
     uses: Uses,
@@ -77,7 +80,6 @@ pub struct Gateway {
     lifecycle: Lifecycle,
 }
 
-#[derive(Clone)]
 struct Shared {
     calls: Calls,
     standards: Standards,
@@ -123,12 +125,13 @@ impl Gateway {
             authority: ClientAuthority::new(replicas.clone(), &service_key, timeout),
             issuer: config.issuer(address)?.into(),
         };
-        let router = router(Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() });
+        let shared = Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() };
+        let shared = Arc::new(shared);
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let head_timeout = config.head_timeout.unsigned_abs();
         let released = CancellationToken::new();
         let keeper = LeaseKeeper::new(lease, replicas, service_key.bearer(), address.to_string(), released.clone());
-        Ok(Self { listener, address, router, connections, head_timeout, uses, authority, keeper, released, lifecycle })
+        Ok(Self { listener, address, shared, connections, head_timeout, uses, authority, keeper, released, lifecycle })
     }
 
     /// Where it listens.
@@ -147,7 +150,9 @@ impl Gateway {
         let reports = self.lifecycle.spawn("api-gateway.uses", reports);
         let kept = self.lifecycle.spawn("api-gateway.lease", self.keeper.keep());
         let graceful = GracefulShutdown::new();
-        let connections = Connections { router: self.router, patience: self.head_timeout, lifecycle: self.lifecycle };
+        let router = router(Arc::clone(&self.shared));
+        let (shared, patience, lifecycle) = (self.shared, self.head_timeout, self.lifecycle);
+        let connections = Connections { shared, router, patience, lifecycle };
         let lifecycle = &connections.lifecycle;
         loop {
             let accepted = tokio::select! {
@@ -171,6 +176,7 @@ impl Gateway {
 
 /// How connections are served.
 struct Connections {
+    shared: Arc<Shared>,
     router: Router,
     patience: Duration,
     lifecycle: Lifecycle,
@@ -189,13 +195,22 @@ impl Connections {
         let exchange = Arc::new(Exchange::default());
         let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
         let (asks, answers) = (Arc::clone(&exchange), Arc::clone(&exchange));
-        let service = self.router.clone().map_request(move |mut request: http::Request<_>| {
+        let (shared, router) = (Arc::clone(&self.shared), self.router.clone());
+        let service = service_fn(move |request: http::Request<Incoming>| {
+            let mut request = asks.request(request).map(Body::new);
             peer.map(|peer| request.extensions_mut().insert(peer));
-            asks.request(request)
+            let (shared, router, answers) = (Arc::clone(&shared), router.clone(), Arc::clone(&answers));
+            async move {
+                // What is a call does not go through the router: it would only be looked up twice.
+                let response = match shared.calls.method(request.uri().path()) {
+                    Some(method) => shared.calls.answer(Some(method), request).await,
+                    None => router.oneshot(request).await?,
+                };
+                Ok::<_, Infallible>(answers.response(response))
+            }
         });
-        let service = service.map_response(move |response: Response| answers.response(response));
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&exchange)));
-        let connection = server.serve_connection(socket, TowerToHyperService::new(service)).into_owned();
+        let connection = server.serve_connection(socket, service).into_owned();
         let watched = graceful.watch(connection);
         drop(self.lifecycle.spawn("api-gateway.connection", async move {
             if let Err(error) = unless_silent(watched, &exchange, patience).await {
@@ -245,7 +260,7 @@ async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStr
 
 /// Beside the API: whether the gateway lives and whether it serves, where the verb does not matter, since nothing is changed;
 /// and the endpoints that follow standards.
-fn router(shared: Shared) -> Router {
+fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", any(healthy).connect(call))
         .route("/readyz", any(ready).connect(call))
@@ -260,24 +275,25 @@ async fn healthy() -> Response {
     Answer::json(StatusCode::OK, 0, "{\"alive\":true}".to_owned()).into_response(&Uuid::now_v7().to_string())
 }
 
-async fn ready(State(shared): State<Shared>) -> Response {
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let upstreams = &shared.calls.upstreams;
     let answer = readiness::answer(&shared.authority, upstreams, shared.lifecycle.is_draining()).await;
     answer.into_response(&Uuid::now_v7().to_string())
 }
 
-async fn metadata(State(shared): State<Shared>, request: Request) -> Response {
+async fn metadata(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.standards.metadata(&request)
 }
 
-async fn introspect(State(shared): State<Shared>, request: Request) -> Response {
+async fn introspect(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.standards.answer(Endpoint::Introspection, request).await
 }
 
-async fn revoke(State(shared): State<Shared>, request: Request) -> Response {
+async fn revoke(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     shared.standards.answer(Endpoint::Revocation, request).await
 }
 
-async fn call(State(shared): State<Shared>, request: Request) -> Response {
-    shared.calls.answer(request).await
+/// What is no method of the API.
+async fn call(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    shared.calls.answer(None, request).await
 }

@@ -65,7 +65,7 @@ pub(crate) struct Standards {
 
 impl Standards {
     /// Answers a request to an endpoint.
-    pub(crate) async fn answer(self, endpoint: Endpoint, request: Request) -> Response {
+    pub(crate) async fn answer(&self, endpoint: Endpoint, request: Request) -> Response {
         let mut log = RequestLog::begin(endpoint.name());
         let origin = self.calls.origin(&request, log.id());
         let by_bearer = client::shows_bearer(request.headers());

@@ -169,6 +169,13 @@ impl Stack {
         (token["id"].as_i64().expect("a number"), token["key"].as_str().expect("a value").to_owned())
     }
 
+    /// Makes an account, by an administrator's session. Its password is [`PASSWORD`], as the administrator's.
+    pub async fn create_account(&self, administrator: &str, login: &str) -> Value {
+        let form =
+            [("session", administrator), ("login", login), ("accountPassword", PASSWORD), ("password", PASSWORD)];
+        self.client.post("/1.0/users/account/rest/createaccount", &form).await.success()
+    }
+
     /// Makes an environment of one node group.
     pub async fn create_environment(&self, session: &str, name: &str, template: &str, count: u32) -> Value {
         let env = json!({ "shortdomain": name }).to_string();

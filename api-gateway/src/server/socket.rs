@@ -113,7 +113,13 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let room = self.room().min(buffer.remaining());
+        let room = self.room();
+        if room >= buffer.remaining() {
+            let before = buffer.filled().len();
+            ready!(self.stream()?.poll_read(context, buffer))?;
+            self.heard(&buffer.filled()[before..]);
+            return Poll::Ready(Ok(()));
+        }
         let mut limited = ReadBuf::new(buffer.initialize_unfilled_to(room));
         ready!(self.stream()?.poll_read(context, &mut limited))?;
         self.heard(limited.filled());

@@ -154,8 +154,7 @@ async fn another_accounts_environment_does_not_exist() {
     let stack = Stack::sqlite().await;
     let alice = stack.session().await;
     stack.create_environment(&alice, "alices", "worker", 1).await;
-    let form = [("session", alice.as_str()), ("login", "bob"), ("accountPassword", PASSWORD), ("password", PASSWORD)];
-    stack.client.post("/1.0/users/account/rest/createaccount", &form).await.success();
+    stack.create_account(&alice, "bob").await;
     let bob = stack.signin("bob").await;
     for method in ["stopenv", "startenv", "deleteenv", "getenvinfo"] {
         let path = format!("/1.0/environment/control/rest/{method}");

@@ -29,8 +29,7 @@ fn claims(kind: GrantedKind, administrator: bool, permissions: PermissionSet) ->
 }
 
 async fn account(stack: &Stack, administrator: &str) -> String {
-    let form = [("session", administrator), ("login", "bob"), ("accountPassword", PASSWORD), ("password", PASSWORD)];
-    stack.client.post("/1.0/users/account/rest/createaccount", &form).await.success();
+    stack.create_account(administrator, "bob").await;
     stack.signin("bob").await
 }
 

@@ -147,7 +147,9 @@ async fn turn_away(tx: &mut Transaction, subject: &Subject) -> Result<(), Storag
 async fn account_of(tx: &mut Transaction, guessed: Guessed<'_>) -> Result<Option<AccountId>, StorageError> {
     let login = match guessed {
         Guessed::Login(Some(login)) => login,
-        Guessed::Password(session) | Guessed::Code(session) | Guessed::RecoveryCode(session) => return Ok(Some(session.account)),
+        Guessed::Password(session) | Guessed::Code(session) | Guessed::RecoveryCode(session) => {
+            return Ok(Some(session.account));
+        }
         Guessed::Login(None) | Guessed::Credential => return Ok(None),
     };
     let found =

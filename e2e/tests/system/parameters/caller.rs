@@ -153,6 +153,5 @@ pub(super) fn escaped(text: &str) -> String {
 /// Another account, made by the administrator.
 pub(super) async fn another_account(stack: &Stack, login: &str) {
     let administrator = stack.session().await;
-    let form = [("session", administrator.as_str()), ("login", login), ("accountPassword", PASSWORD)];
-    stack.client.post("/1.0/users/account/rest/createaccount", &form).await.success();
+    stack.create_account(&administrator, login).await;
 }
