@@ -16,6 +16,17 @@ pub(crate) struct CredentialUse {
     pub(crate) count: i64,
 }
 
+impl CredentialUse {
+    /// The same credential was used again, or before.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let count = self.count.saturating_add(other.count);
+        if other.last_used_at >= self.last_used_at {
+            self.clone_from(other);
+        }
+        self.count = count;
+    }
+}
+
 /// The number of a moment's day since 1970, UTC.
 pub(crate) fn day(moment: Timestamp) -> i64 {
     moment.as_second().div_euclid(DAY_SECONDS)

@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use access::{AccountId, GrantedKind};
 use jiff::{SignedDuration, Timestamp};
-use sqlx::Row;
-use storage::{StorageError, Transaction};
+use sqlx::{AssertSqlSafe, Row};
+use storage::StorageError;
 
 use super::Store;
 use crate::domain::{CredentialUse, DAYS_KEPT, day};
@@ -50,14 +52,49 @@ impl Store {
         if first.rows_affected() == 0 {
             return Ok(());
         }
-        // All reports take their rows in one order, so that none waits for another that waits for it.
-        let mut ordered: Vec<&CredentialUse> = uses.iter().collect();
-        ordered.sort_by_key(|used| used.credential);
-        for used in ordered {
-            match used.credential.kind {
-                GrantedKind::Session => session(&mut tx, used).await?,
-                GrantedKind::Token => token(&mut tx, used).await?,
+        // One report after the other: each takes many rows at once, in whatever order.
+        tx.next_value("use_report").await?;
+        let Summed { sessions, tokens, days } = Summed::of(uses);
+        for rows in chunks(&sessions) {
+            let mut statement = sqlx::query(AssertSqlSafe(format!(
+                "update session set last_access_at = used.column2 from (values {}) as used \
+                 where session.id = used.column1 and session.last_access_at < used.column2",
+                values(&["bigint", "bigint"], rows.len())
+            )));
+            for (id, last) in rows {
+                statement = statement.bind(*id).bind(last.as_microsecond());
             }
+            statement.execute(&mut *tx).await?;
+        }
+        for rows in chunks(&tokens) {
+            let newer = "last_used_at is null or last_used_at <= used.column3";
+            let mut statement = sqlx::query(AssertSqlSafe(format!(
+                "update token set use_count = use_count + used.column2, \
+                 last_used_at = case when {newer} then used.column3 else last_used_at end, \
+                 last_used_address = case when {newer} then used.column4 else last_used_address end, \
+                 last_used_method = case when {newer} then used.column5 else last_used_method end \
+                 from (values {}) as used where token.id = used.column1",
+                values(&["bigint", "bigint", "bigint", "text", "text"], rows.len())
+            )));
+            for (id, used) in rows {
+                statement = statement.bind(*id).bind(used.count).bind(used.last_used_at.as_microsecond());
+                statement = statement.bind(&used.address).bind(&used.method);
+            }
+            statement.execute(&mut *tx).await?;
+        }
+        // The rows of the tokens are held by now: none of those that are there goes away before the commit.
+        for rows in chunks(&days) {
+            let mut statement = sqlx::query(AssertSqlSafe(format!(
+                "insert into token_use (token_id, day, uses) \
+                 select used.column1, used.column2, used.column3 from (values {}) as used \
+                 where exists (select 1 from token where token.id = used.column1) \
+                 on conflict (token_id, day) do update set uses = token_use.uses + excluded.uses",
+                values(&["bigint", "bigint", "bigint"], rows.len())
+            )));
+            for ((token, day), count) in rows {
+                statement = statement.bind(*token).bind(*day).bind(*count);
+            }
+            statement.execute(&mut *tx).await?;
         }
         tx.commit().await
     }
@@ -102,42 +139,86 @@ impl Store {
     }
 }
 
-async fn session(tx: &mut Transaction, used: &CredentialUse) -> Result<(), StorageError> {
-    sqlx::query("update session set last_access_at = $1 where id = $2 and last_access_at < $1")
-        .bind(used.last_used_at.as_microsecond())
-        .bind(used.credential.number)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+/// A report, so that each row of each table is named once.
+#[derive(Default)]
+struct Summed {
+    /// When each session was used last.
+    sessions: Vec<(i64, Timestamp)>,
+    /// How often each token was used, and its last use.
+    tokens: Vec<(i64, CredentialUse)>,
+    /// How often each token was used on each day.
+    days: Vec<((i64, i64), i64)>,
 }
 
-async fn token(tx: &mut Transaction, used: &CredentialUse) -> Result<(), StorageError> {
-    let counted = sqlx::query("update token set use_count = use_count + $1 where id = $2")
-        .bind(used.count)
-        .bind(used.credential.number)
-        .execute(&mut **tx)
-        .await?;
-    if counted.rows_affected() == 0 {
-        return Ok(());
+impl Summed {
+    fn of(uses: &[CredentialUse]) -> Self {
+        let (mut sessions, mut tokens, mut days) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for used in uses {
+            let number = used.credential.number;
+            match used.credential.kind {
+                GrantedKind::Session => {
+                    let last = sessions.entry(number).or_insert(used.last_used_at);
+                    *last = used.last_used_at.max(*last);
+                }
+                GrantedKind::Token => {
+                    let counted = days.entry((number, day(used.last_used_at))).or_insert(0_i64);
+                    *counted = counted.saturating_add(used.count);
+                    tokens
+                        .entry(number)
+                        .and_modify(|known: &mut CredentialUse| known.add(used))
+                        .or_insert(used.clone());
+                }
+            }
+        }
+        Self {
+            sessions: sessions.into_iter().collect(),
+            tokens: tokens.into_iter().collect(),
+            days: days.into_iter().collect(),
+        }
     }
-    sqlx::query(
-        "update token set last_used_at = $1, last_used_address = $2, last_used_method = $3 \
-         where id = $4 and (last_used_at is null or last_used_at <= $1)",
-    )
-    .bind(used.last_used_at.as_microsecond())
-    .bind(&used.address)
-    .bind(&used.method)
-    .bind(used.credential.number)
-    .execute(&mut **tx)
-    .await?;
-    sqlx::query(
-        "insert into token_use (token_id, day, uses) values ($1, $2, $3) \
-         on conflict (token_id, day) do update set uses = token_use.uses + excluded.uses",
-    )
-    .bind(used.credential.number)
-    .bind(day(used.last_used_at))
-    .bind(used.count)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+}
+
+/// How many rows a statement has. Few sizes, since each is a statement of its own that is prepared and kept.
+const ROWS: [usize; 3] = [128, 16, 1];
+
+/// All of the rows, by as many as a statement has.
+fn chunks<T>(mut rows: &[T]) -> Vec<&[T]> {
+    let mut chunks = Vec::new();
+    for size in ROWS {
+        while rows.len() >= size {
+            let (chunk, rest) = rows.split_at(size);
+            chunks.push(chunk);
+            rows = rest;
+        }
+    }
+    chunks
+}
+
+/// The parameters of so many rows: `(cast($1 as bigint), cast($2 as text)), (…)`.
+fn values(types: &[&str], rows: usize) -> String {
+    let row = |row: usize| {
+        let first = row * types.len() + 1;
+        let cells = types.iter().enumerate().map(|(place, of)| format!("cast(${} as {of})", first + place));
+        format!("({})", cells.collect::<Vec<_>>().join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_taken_in_few_sizes_and_none_is_left_out() {
+        for count in [0, 1, 15, 16, 17, 127, 128, 500] {
+            let rows: Vec<usize> = (0..count).collect();
+            let chunks = chunks(&rows);
+            assert!(chunks.iter().all(|chunk| ROWS.contains(&chunk.len())), "{count}");
+            assert_eq!(chunks.concat(), rows);
+        }
+        assert_eq!(
+            values(&["bigint", "text"], 2),
+            "(cast($1 as bigint), cast($2 as text)), (cast($3 as bigint), cast($4 as text))"
+        );
+    }
 }

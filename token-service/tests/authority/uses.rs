@@ -99,3 +99,38 @@ async fn a_report_without_sense_is_refused_whole() {
         assert_eq!(failure(answer).kind(), ErrorKind::NotAuthenticated);
     }
 }
+
+#[tokio::test]
+async fn a_long_report_is_counted_whole() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let mut tokens = Vec::new();
+        for _ in 0..20 {
+            tokens.push(stage.stop_token(&session).await.id);
+        }
+        let today: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let yesterday = today - SignedDuration::from_hours(24);
+        // Each token on two days, ten times a day, and one that is gone; the newest use is in the middle.
+        let uses = (0..10).flat_map(|place| {
+            let at = |day: Timestamp| day + SignedDuration::from_secs(if place == 5 { 60 } else { place });
+            let ids = tokens.iter().copied().chain([999]);
+            ids.flat_map(move |id| [used(id, at(yesterday), 1, "old"), used(id, at(today), id, "new")])
+        });
+        let report_of_all: Vec<CredentialUse> = uses.collect();
+        assert_eq!(report_of_all.len(), 420);
+        report(&stage, &Uuid::new_v4().to_string(), 1, report_of_all).await;
+
+        let request = stage.granted(&session, GetTokensRequest::default()).await;
+        let listed = stage.authority.clone().get_tokens(request).await.unwrap().into_inner().api_tokens;
+        assert_eq!(listed.len(), 20);
+        for token in listed {
+            assert_eq!(token.use_count, 10 + 10 * token.id, "{}", stage.engine);
+            assert_eq!(token.last_used, Some(proto::time::to_wire(today + SignedDuration::from_secs(60))));
+            assert_eq!(token.last_used_method, "new");
+            let counted = days(&stage, &session, Some(token.id)).await;
+            let expected =
+                [(token.id, "2026-11-23".to_owned(), 10), (token.id, "2026-11-24".to_owned(), 10 * token.id)];
+            assert_eq!(counted, expected, "{}", stage.engine);
+        }
+    }
+}

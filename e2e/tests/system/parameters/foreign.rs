@@ -96,8 +96,7 @@ async fn try_place(caller: &Caller<'_>, credential: &str, owner: &Caller<'_>, pl
         Some(Meaning::NewName) => {
             let taken = if place.names_environment() { owner.environment.clone() } else { owner.login.clone() };
             let answer = name(caller, credential, place, &place.with(&taken.into())).await;
-            let allowed = place.method.access() != Some(&Access::Administrator);
-            assert_eq!(answer.result(), if allowed { 9108 } else { 8 }, "{case}: {answer:?}");
+            assert_eq!(answer.result(), if is_administration(place) { 8 } else { 9108 }, "{case}: {answer:?}");
         }
         Some(Meaning::Between(..) | Meaning::Text) | None => unreachable!("{case}"),
     }
@@ -105,7 +104,11 @@ async fn try_place(caller: &Caller<'_>, credential: &str, owner: &Caller<'_>, pl
 
 /// Whether the owner's things are for the caller: an administrator names every account.
 fn is_open(caller: &Caller<'_>, place: &Place) -> bool {
-    caller.login == LOGIN && place.method.access() == Some(&Access::Administrator)
+    caller.login == LOGIN && is_administration(place)
+}
+
+fn is_administration(place: &Place) -> bool {
+    matches!(place.method.access(), Some(Access::Administrator | Access::AdministratorWithPassword))
 }
 
 /// Whether the value names something that is somebody's.
