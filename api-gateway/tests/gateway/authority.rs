@@ -142,6 +142,7 @@ impl Authority {
             expires_at: now + SignedDuration::from_secs(60),
             as_of: Revision(0),
             credential_expires_at: None,
+            superseded: false,
         };
         let grant = self.0.signing_key.sign(&claims).into();
         IntrospectResponse { active: true, claims: Some((&claims).into()), grant, grant_left_micros: 60_000_000 }

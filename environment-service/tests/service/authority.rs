@@ -88,6 +88,7 @@ impl Authority {
             expires_at: now + SignedDuration::from_secs(60),
             as_of: Revision(0),
             credential_expires_at: None,
+            superseded: false,
         }
     }
 
