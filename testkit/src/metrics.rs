@@ -1,0 +1,109 @@
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
+
+/// The metrics of one service of a test: no other's are among them, whatever runs beside it.
+pub struct Metrics {
+    provider: SdkMeterProvider,
+    exporter: InMemoryMetricExporter,
+}
+
+/// A value of a metric under its attributes.
+struct Point {
+    attributes: Vec<(String, String)>,
+    value: f64,
+    /// How many values a histogram has taken.
+    taken: u64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let exporter = InMemoryMetricExporter::default();
+        let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
+        Self { provider, exporter }
+    }
+}
+
+impl Metrics {
+    /// What the service is to make its instruments by.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        self.provider.meter("test")
+    }
+
+    /// The value that a metric has under an attribute, or without one. `None`: it has none.
+    ///
+    /// # Panics
+    /// Where metrics cannot be read.
+    #[must_use]
+    pub fn value(&self, name: &str, attribute: Option<(&str, &str)>) -> Option<f64> {
+        self.point(name, attribute).map(|point| point.value)
+    }
+
+    /// How many values a histogram has taken, and their sum.
+    ///
+    /// # Panics
+    /// Where metrics cannot be read.
+    #[must_use]
+    pub fn histogram(&self, name: &str) -> (u64, f64) {
+        self.point(name, None).map_or((0, 0.0), |point| (point.taken, point.value))
+    }
+
+    /// Each metric's name, unit and attributes' texts, as it is at this moment.
+    ///
+    /// # Panics
+    /// Where metrics cannot be read.
+    #[must_use]
+    pub fn all(&self) -> Vec<(String, String, Vec<(String, String)>)> {
+        self.read().into_iter().map(|(name, unit, point)| (name, unit, point.attributes)).collect()
+    }
+
+    fn point(&self, name: &str, attribute: Option<(&str, &str)>) -> Option<Point> {
+        let wanted: Vec<_> = attribute.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().collect();
+        let mut points = self.read().into_iter();
+        points.find(|(found, _, point)| found == name && point.attributes == wanted).map(|(_, _, point)| point)
+    }
+
+    fn read(&self) -> Vec<(String, String, Point)> {
+        self.exporter.reset();
+        self.provider.force_flush().expect("metrics are read");
+        let read = self.exporter.get_finished_metrics().expect("they are in memory");
+        let mut points = Vec::new();
+        for metric in read.iter().flat_map(|read| read.scope_metrics()).flat_map(|scope| scope.metrics()) {
+            let found = match metric.data() {
+                AggregatedMetrics::F64(data) => all_points(data, |value| value),
+                #[expect(clippy::cast_precision_loss, reason = "tests count no further")]
+                AggregatedMetrics::U64(data) => all_points(data, |value| value as f64),
+                #[expect(clippy::cast_precision_loss, reason = "tests count no further")]
+                AggregatedMetrics::I64(data) => all_points(data, |value| value as f64),
+            };
+            points.extend(found.into_iter().map(|point| (metric.name().to_owned(), metric.unit().to_owned(), point)));
+        }
+        points
+    }
+}
+
+fn all_points<T: Copy>(data: &MetricData<T>, number: impl Fn(T) -> f64) -> Vec<Point> {
+    match data {
+        MetricData::Gauge(gauge) => {
+            gauge.data_points().map(|at| Point::new(at.attributes(), number(at.value()), 1)).collect()
+        }
+        MetricData::Sum(sum) => {
+            sum.data_points().map(|at| Point::new(at.attributes(), number(at.value()), 1)).collect()
+        }
+        MetricData::Histogram(histogram) => {
+            histogram.data_points().map(|at| Point::new(at.attributes(), number(at.sum()), at.count())).collect()
+        }
+        MetricData::ExponentialHistogram(_) => Vec::new(),
+    }
+}
+
+impl Point {
+    fn new<'a>(attributes: impl Iterator<Item = &'a KeyValue>, value: f64, taken: u64) -> Self {
+        let text = |pair: &KeyValue| (pair.key.to_string(), pair.value.to_string());
+        let mut attributes: Vec<_> = attributes.map(text).collect();
+        attributes.sort();
+        Self { attributes, value, taken }
+    }
+}
