@@ -1,7 +1,12 @@
+use std::collections::BTreeSet;
+
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
+
+/// What explains every metric.
+const PAGE: &str = include_str!("../../docs/metrics.md");
 
 /// The metrics of one service of a test: no other's are among them, whatever runs beside it.
 pub struct Metrics {
@@ -50,13 +55,28 @@ impl Metrics {
         self.point(name, None).map_or((0, 0.0), |point| (point.taken, point.value))
     }
 
-    /// Each metric's name, unit and attributes' texts, as it is at this moment.
+    /// Looks whether each metric that the service has by now is a row of `docs/metrics.md`, with its unit, and has no other
+    /// attributes than are named there. Answers how many there are.
     ///
     /// # Panics
-    /// Where metrics cannot be read.
-    #[must_use]
-    pub fn all(&self) -> Vec<(String, String, Vec<(String, String)>)> {
-        self.read().into_iter().map(|(name, unit, point)| (name, unit, point.attributes)).collect()
+    /// Where one is not.
+    pub fn assert_explained(&self) -> usize {
+        let mut names = BTreeSet::new();
+        for (name, unit, point) in self.read() {
+            let row = PAGE.lines().find(|row| row.starts_with(&format!("| `{name}` |")));
+            let row = row.unwrap_or_else(|| panic!("docs/metrics.md does not explain {name}"));
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            assert_eq!(cells[3].trim_matches('`'), unit, "the unit of {name}");
+            for (key, value) in point.attributes {
+                let values = cells[4].strip_prefix(&format!("`{key}`")).unwrap_or_else(|| panic!("{name} has {key}"));
+                assert!(
+                    values.contains("service key") || values.contains(&format!("`{value}`")),
+                    "{name} has {key} {value}"
+                );
+            }
+            names.insert(name);
+        }
+        names.len()
     }
 
     fn point(&self, name: &str, attribute: Option<(&str, &str)>) -> Option<Point> {
