@@ -1,12 +1,12 @@
 //! The metrics of a process. One test, since they are the process's.
 
 use opentelemetry_sdk::metrics::InMemoryMetricExporter;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics, SumDataPoint};
 
 fn names(read: &ResourceMetrics) -> Vec<(String, u64)> {
-    let metrics = read.scope_metrics().flat_map(|scope| scope.metrics());
+    let metrics = read.scope_metrics().flat_map(ScopeMetrics::metrics);
     let count = |data: &AggregatedMetrics| match data {
-        AggregatedMetrics::U64(MetricData::Sum(sum)) => sum.data_points().map(|point| point.value()).sum(),
+        AggregatedMetrics::U64(MetricData::Sum(sum)) => sum.data_points().map(SumDataPoint::value).sum(),
         other => panic!("{other:?} is no count"),
     };
     metrics.map(|metric| (metric.name().to_owned(), count(metric.data()))).collect()

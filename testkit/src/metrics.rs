@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 
 /// What explains every metric.
@@ -90,12 +90,10 @@ impl Metrics {
         self.provider.force_flush().expect("metrics are read");
         let read = self.exporter.get_finished_metrics().expect("they are in memory");
         let mut points = Vec::new();
-        for metric in read.iter().flat_map(|read| read.scope_metrics()).flat_map(|scope| scope.metrics()) {
+        for metric in read.last().into_iter().flat_map(ResourceMetrics::scope_metrics).flat_map(ScopeMetrics::metrics) {
             let found = match metric.data() {
                 AggregatedMetrics::F64(data) => all_points(data, |value| value),
-                #[expect(clippy::cast_precision_loss, reason = "tests count no further")]
                 AggregatedMetrics::U64(data) => all_points(data, |value| value as f64),
-                #[expect(clippy::cast_precision_loss, reason = "tests count no further")]
                 AggregatedMetrics::I64(data) => all_points(data, |value| value as f64),
             };
             points.extend(found.into_iter().map(|point| (metric.name().to_owned(), metric.unit().to_owned(), point)));
