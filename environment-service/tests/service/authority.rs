@@ -13,7 +13,7 @@ use proto::catalog::PermissionId;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use storage::DatabaseUrl;
-use token_service::{Config, Service, ServiceKeyConfig};
+use token_service::{Config, NewAccount, Role, Service, ServiceKeyConfig};
 use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::metadata::MetadataValue;
@@ -67,6 +67,20 @@ impl Authority {
         let (lifecycle, served) = self.running.take().unwrap();
         lifecycle.begin_drain();
         served.await.unwrap();
+    }
+
+    /// Changes what every credential of [`ALICE`] is worth; answers when that is confirmed. It can be called once.
+    pub(crate) async fn change_alice(&self) {
+        let login = "alice@example.org";
+        let account = NewAccount {
+            login: login.parse().unwrap(),
+            name: "Alice".to_owned(),
+            password: "correct horse battery".to_owned().into(),
+            role: Role::Member,
+        };
+        assert_eq!(token_service::create_account(&self.config, account).await.unwrap(), ALICE);
+        let password = "another horse battery".to_owned().into();
+        token_service::set_password(&self.config, &login.parse().unwrap(), password).await.unwrap();
     }
 
     /// Gives it another key to sign with from its next start on.

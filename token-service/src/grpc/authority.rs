@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) passwords: Passwords,
     pub(crate) leases: Leases,
-    pub(crate) introspections: Introspections,
+    pub(crate) introspections: Arc<Introspections>,
     pub(crate) signing_key: SigningKey,
     /// What seals the secrets of second factors, where the operator has given it.
     pub(crate) second_factor_key: Option<SecondFactorKey>,
