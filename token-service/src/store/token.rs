@@ -141,7 +141,8 @@ impl Store {
         }
         let after = read_token(&mut tx, session.account, id).await?;
         let action = if changed.value.is_some() { "token.regenerate" } else { "token.edit" };
-        audit::record(&mut tx, &AuditEntry::by_session(session, action, format!("token {id}"), now)).await?;
+        let entry = AuditEntry::by_session(session, action, format!("token {id}"), now);
+        audit::record(&mut tx, &entry.with_changes(after.changes_since(&before))).await?;
         tx.commit().await?;
         Ok((after, change))
     }
