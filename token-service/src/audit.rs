@@ -142,12 +142,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// An entry as a JSON object.
+/// An entry as a JSON object, by the names of `GetAuditLog`.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Line {
     id: i64,
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC, with the microseconds that are hashed.
     at: String,
+    /// The number of the account that it concerns; 0 where none is known.
     account: i64,
     actor: String,
     action: String,

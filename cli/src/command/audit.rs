@@ -15,7 +15,7 @@ pub(super) async fn list(caller: &Caller, before: Option<i64>, limit: u32) -> an
 }
 
 fn table(answer: &Map<String, Value>) -> String {
-    let columns = ["id", "at", "actor", "action", "object", "outcome", "address"];
+    let columns = ["id", "at", "actor", "action", "object", "changes", "outcome", "address"];
     let rows = objects(answer, "entries").into_iter().map(|entry| columns.map(|column| cell(entry, column)));
     output::table(columns, rows)
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use access::Origin;
 use proto::token::v1::{
     AuditEntry, DeleteTokensRequest, EditTokenRequest, GetAuditLogRequest, GetAuditLogResponse, RegenerateTokenRequest,
@@ -238,5 +240,27 @@ async fn what_is_tried_at_once_stands_in_one_chain() {
         assert!(done.iter().all(Result::is_ok), "{}", stage.engine);
         let head = verify_audit(&stage.config.database_url, None).await.unwrap();
         assert_eq!(head.entries(), 14, "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn the_export_has_the_names_that_the_owner_reads() {
+    for stage in stages().await {
+        let (session, _) = affairs(&stage).await;
+        let mut exported = Vec::new();
+        export_audit(&stage.config.database_url, &mut exported).await.unwrap();
+        let line = std::str::from_utf8(&exported).unwrap().lines().last().unwrap();
+        let last: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        let names: BTreeSet<&str> = last.keys().map(String::as_str).collect();
+        let entry = proto::catalog().by_name("users.account.GetAuditLog").unwrap().output();
+        let entry = entry.get_field_by_name("entries").unwrap().kind().as_message().unwrap().clone();
+        let read: Vec<String> = entry.fields().map(|field| field.json_name().to_owned()).collect();
+        let expected = read.iter().map(String::as_str).chain(["account", "hash"]).collect();
+        assert_eq!(names, expected, "{}", stage.engine);
+
+        let shown = log(&stage, &session, GetAuditLogRequest::default()).await.entries.remove(0);
+        assert_eq!((last["id"].as_i64(), last["account"].as_i64()), (Some(shown.id), Some(1)));
+        let at: jiff::Timestamp = last["at"].as_str().unwrap().parse().unwrap();
+        assert_eq!(proto::time::to_wire(at), shown.at.unwrap(), "{}", stage.engine);
     }
 }

@@ -29,7 +29,7 @@ async fn count(stage: &Stage) -> usize {
 /// Whose account it was, who did what to what, from where and under which request; what came of it.
 fn told(entry: &Value) -> String {
     let text = |member: &str| entry[member].as_str().unwrap().to_owned();
-    let (account, address, request) = (&entry["account"], text("address"), text("request_id"));
+    let (account, address, request) = (&entry["account"], text("address"), text("requestId"));
     format!(
         "{account}: {} {} [{}] {} {address} {request}",
         text("actor"),
