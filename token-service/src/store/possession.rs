@@ -130,23 +130,25 @@ impl Store {
         Ok(Some(change))
     }
 
-    /// Deletes the token that a call is made with, as it was read at a revision: the value of one that was regenerated since
-    /// is not in the caller's possession.
+    /// Ends what a call is made with, as it was read at a revision: the token, or its value of before alone. The value of one that
+    /// was regenerated since is not in the caller's possession.
     pub(crate) async fn revoke_current_token(
         &self,
         id: i64,
         account: AccountId,
+        superseded: bool,
         as_of: Revision,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Change, SessionError> {
-        self.database.again(|| self.try_revoke_current_token(id, account, as_of, origin, now)).await
+        self.database.again(|| self.try_revoke_current_token(id, account, superseded, as_of, origin, now)).await
     }
 
     async fn try_revoke_current_token(
         &self,
         id: i64,
         account: AccountId,
+        superseded: bool,
         as_of: Revision,
         origin: &Origin,
         now: Timestamp,
@@ -156,15 +158,18 @@ impl Store {
         if changed_between(&mut tx, id, as_of, change.revision).await? {
             return Err(SessionError::Ended);
         }
-        let deleted = sqlx::query("delete from token where id = $1 and account_id = $2 and leaked_at is null")
-            .bind(id)
-            .bind(account.0)
-            .execute(&mut *tx)
-            .await?;
-        if deleted.rows_affected() != 1 {
+        let (action, statement) = if superseded {
+            let statement = "update token set previous_hash = null, previous_expires_at = null \
+                             where id = $1 and account_id = $2 and previous_hash is not null";
+            ("token.end_overlap", statement)
+        } else {
+            ("token.delete", "delete from token where id = $1 and account_id = $2 and leaked_at is null")
+        };
+        let ended = sqlx::query(statement).bind(id).bind(account.0).execute(&mut *tx).await?;
+        if ended.rows_affected() != 1 {
             return Err(SessionError::Ended);
         }
-        audit::record(&mut tx, &AuditEntry::by_token(id, account, "token.delete", origin, now)).await?;
+        audit::record(&mut tx, &AuditEntry::by_token(id, account, action, origin, now)).await?;
         tx.commit().await?;
         Ok(change)
     }

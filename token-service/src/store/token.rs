@@ -18,6 +18,8 @@ pub(crate) enum TokenError {
     NotFound(i64),
     #[error("the token has expired and was given no new expiry")]
     Expired,
+    #[error("the token has expired, and its value of before with it")]
+    ExpiredOverlap,
     #[error("the database did not carry out the change")]
     Storage(#[from] StorageError),
 }
@@ -114,6 +116,11 @@ impl Store {
         let expires_at = changed.expires_at.map_or(before.expires_at, NewExpiry::moment);
         if changed.value.is_some() && expires_at.is_some_and(|end| end <= now) {
             return Err(TokenError::Expired);
+        }
+        // What has expired must not come back beside the new value.
+        let overlaps = changed.value.as_ref().is_some_and(|value| value.overlap_ends_at.is_some());
+        if overlaps && before.expires_at.is_some_and(|end| end <= now) {
+            return Err(TokenError::ExpiredOverlap);
         }
         let (template, api_list) = row::api_set_columns(changed.api_set.as_ref().unwrap_or(&before.api_set));
         let updated = sqlx::query(

@@ -323,6 +323,23 @@ async fn a_token_ends_itself_and_a_session_does_not() {
 }
 
 #[tokio::test]
+async fn a_superseded_value_that_ends_itself_leaves_the_token() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let (id, old, new) = overlapping(&stage, &session).await;
+        let end = async || {
+            let request = with_grant(&stage.introspect(&old).await.grant, RevokeCurrentTokenRequest {});
+            stage.authority.clone().revoke_current_token(request).await
+        };
+        end().await.unwrap();
+        assert!(!stage.introspect(&old).await.active, "{}", stage.engine);
+        assert!(stage.introspect(&new).await.active, "{}", stage.engine);
+        let log = audit(&stage, &session).await;
+        assert_eq!((log[0].action.as_str(), &log[0].object), ("token.end_overlap", &format!("token {id}")));
+    }
+}
+
+#[tokio::test]
 async fn a_value_that_was_replaced_ends_no_token_even_under_a_grant_of_before() {
     for stage in stages().await {
         let session = stage.session().await;
