@@ -40,7 +40,7 @@ impl From<SessionError> for TokenError {
 }
 
 const COLUMNS: &str = "id, description, template, api_list, environments, networks, created_at, expires_at, \
-     previous_expires_at, leaked_at, last_used_at, last_used_address, last_used_method, use_count";
+     previous_expires_at, previous_leaked_at, leaked_at, last_used_at, last_used_address, last_used_method, use_count";
 
 impl Store {
     pub(crate) async fn create_token(
@@ -148,7 +148,8 @@ impl Store {
         }
         let after = read_token(&mut tx, session.account, id).await?;
         let action = if changed.value.is_some() { "token.regenerate" } else { "token.edit" };
-        audit::record(&mut tx, &AuditEntry::by_session(session, action, format!("token {id}"), now)).await?;
+        let entry = AuditEntry::by_session(session, action, format!("token {id}"), now);
+        audit::record(&mut tx, &entry.with_changes(after.changes_since(&before))).await?;
         tx.commit().await?;
         Ok((after, change))
     }
@@ -234,10 +235,12 @@ async fn read_token(tx: &mut Transaction, account: AccountId, id: i64) -> Result
 async fn set_value(tx: &mut Transaction, id: i64, value: &NewValue) -> Result<(), TokenError> {
     let statement = match value.overlap_ends_at {
         Some(_) => {
-            "update token set previous_hash = hash, previous_expires_at = $1, hash = $2, leaked_at = null where id = $3"
+            "update token set previous_hash = hash, previous_expires_at = $1, hash = $2, leaked_at = null, \
+             previous_leaked_at = null where id = $3"
         }
         None => {
-            "update token set previous_hash = null, previous_expires_at = $1, hash = $2, leaked_at = null where id = $3"
+            "update token set previous_hash = null, previous_expires_at = $1, hash = $2, leaked_at = null, \
+             previous_leaked_at = null where id = $3"
         }
     };
     sqlx::query(statement)
@@ -274,6 +277,7 @@ fn read(row: &AnyRow) -> Result<Token, sqlx::Error> {
         expires_at: row::optional_moment(row, "expires_at")?,
         overlap_ends_at: row::optional_moment(row, "previous_expires_at")?,
         leaked_at: row::optional_moment(row, "leaked_at")?,
+        previous_leaked_at: row::optional_moment(row, "previous_leaked_at")?,
         last_use: last_use.transpose()?,
         use_count: row.try_get("use_count")?,
     })

@@ -86,7 +86,7 @@ impl Stage {
         self.time.as_ref().expect("a stage of timed_stages").advance(by);
     }
 
-    async fn start_with_clock(
+    pub(crate) async fn start_with_clock(
         database: TestDatabase,
         clock: Clock,
         time: Option<ManualClock>,
