@@ -112,7 +112,7 @@ async fn a_long_report_is_counted_whole() {
         let yesterday = today - SignedDuration::from_hours(24);
         // Each token on two days, ten times a day, and one that is gone; the newest use is in the middle.
         let uses = (0..10).flat_map(|place| {
-            let at = |day: Timestamp| day + SignedDuration::from_secs(if place == 5 { 60 } else { place });
+            let at = move |day: Timestamp| day + SignedDuration::from_secs(if place == 5 { 60 } else { place });
             let ids = tokens.iter().copied().chain([999]);
             ids.flat_map(move |id| [used(id, at(yesterday), 1, "old"), used(id, at(today), id, "new")])
         });
