@@ -1,6 +1,6 @@
 //! The one decision whether a caller may call a method, the same at the gateway and at the executing service.
 
-use proto::catalog::Access;
+use proto::catalog::{Access, ServiceRole};
 use proto::{ErrorKind, Failure, Method};
 
 use crate::{Claims, GrantedKind};
@@ -12,6 +12,8 @@ pub enum Denied {
     NoRule,
     /// The method is for other services.
     ServicesOnly,
+    /// The method is for services of other roles than this one.
+    OtherRole(ServiceRole),
     /// There is no live credential.
     NotAuthenticated,
     /// A token was given where a session is needed.
@@ -31,7 +33,7 @@ pub fn decide(method: &Method, claims: Option<&Claims>) -> Result<(), Denied> {
     let access = method.access().ok_or(Denied::NoRule)?;
     let kind = claims.map(|claims| claims.credential.kind);
     match (access, kind) {
-        (Access::Service, _) => Err(Denied::ServicesOnly),
+        (Access::Service { .. }, _) => Err(Denied::ServicesOnly),
         (Access::Public, _) => Ok(()),
         (_, None) => Err(Denied::NotAuthenticated),
         (Access::Authenticated, Some(_))
@@ -55,6 +57,18 @@ pub fn decide(method: &Method, claims: Option<&Claims>) -> Result<(), Denied> {
     }
 }
 
+/// Whether a service of this role may call the method under its service key alone.
+///
+/// # Errors
+/// Where it may not.
+pub fn decide_service(method: &Method, role: ServiceRole) -> Result<(), Denied> {
+    match method.access() {
+        Some(Access::Service { roles }) if roles.contains(&role) => Ok(()),
+        Some(Access::Service { .. }) => Err(Denied::OtherRole(role)),
+        _ => decide(method, None),
+    }
+}
+
 impl Denied {
     /// What the caller is told.
     #[must_use]
@@ -66,6 +80,9 @@ impl Denied {
                 format!("{name} declares no access rule, so nobody may call it"),
             ),
             Self::ServicesOnly => Failure::new(ErrorKind::PermissionDenied, format!("{name} is for services only")),
+            Self::OtherRole(role) => {
+                Failure::new(ErrorKind::PermissionDenied, format!("{name} is not for services of the role `{role}`"))
+            }
             Self::NotAuthenticated => Failure::new(ErrorKind::NotAuthenticated, "not authenticated"),
             Self::SessionRequired => {
                 Failure::new(ErrorKind::PermissionDenied, format!("{name} needs a session: a token can't call it"))

@@ -11,7 +11,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response};
 use jiff::Timestamp;
 use lifecycle::Clock;
-use proto::catalog::Access;
+use proto::catalog::{Access, ServiceRole};
 use proto::{Catalog, ErrorKind, Failure, Method};
 use tonic::Status;
 use tonic::body::Body;
@@ -21,7 +21,8 @@ use tower::{Layer, Service};
 use crate::lease::{LeaseHandle, Refusal, Statement};
 use crate::permit::{AccountPermit, AdministratorPermit, PublicPermit, ServicePermit, SessionPermit};
 use crate::{
-    Claims, Denied, GATEWAY_KEY_HEADER, GRANT_HEADER, GrantError, KeyRing, ORIGIN_HEADER, Origin, ServiceKeys, decide,
+    Claims, Denied, GATEWAY_KEY_HEADER, GRANT_HEADER, GrantError, KeyRing, ORIGIN_HEADER, Origin, ServiceKey,
+    ServiceKeys, decide, decide_service,
 };
 
 /// Base 64 as gRPC has it in binary metadata: with padding or without.
@@ -72,10 +73,14 @@ impl AccessLayer {
             return Err(Failure::new(ErrorKind::UnknownMethod, format!("no method {path}")));
         };
         match method.access() {
-            Some(Access::Service) => {
+            Some(Access::Service { .. }) => {
                 let service = self.service(method, request.headers())?;
+                decide_service(method, service.role).map_err(|denied| {
+                    tracing::warn!(rpc.method = method.name(), service = service.name, "a service key was refused");
+                    denied.failure(method)
+                })?;
                 let origin = self.vouched(request.headers()).unwrap_or_else(|| peer(request));
-                request.extensions_mut().insert(ServicePermit::new(service, origin));
+                request.extensions_mut().insert(ServicePermit::new(&service.name, origin));
             }
             Some(Access::Public) => {
                 let origin = self.vouched(request.headers()).unwrap_or_else(|| peer(request));
@@ -128,20 +133,20 @@ impl AccessLayer {
         Ok(claims)
     }
 
-    /// Where the call came in, as a known service says. Anybody else is not believed.
+    /// Where the call came in, as a gateway says. Anybody else is not believed, other services neither.
     fn vouched(&self, headers: &HeaderMap) -> Option<Origin> {
         let gateway = headers.get(GATEWAY_KEY_HEADER);
         let key = gateway.map_or_else(|| service_key(headers), |key| key.to_str().ok())?;
-        self.service_keys.service(key).ok()?;
+        self.service_keys.service(key).ok().filter(|service| service.role == ServiceRole::Gateway)?;
         Origin::from_bytes(&BINARY_METADATA.decode(headers.get(ORIGIN_HEADER)?.as_bytes()).ok()?)
     }
 
-    /// The name of the service whose key the call carries.
-    fn service(&self, method: &Method, headers: &HeaderMap) -> Result<&str, Failure> {
+    /// The service whose key the call carries.
+    fn service(&self, method: &Method, headers: &HeaderMap) -> Result<&ServiceKey, Failure> {
         let key = service_key(headers);
         let key = key.ok_or_else(|| Failure::new(ErrorKind::NotAuthenticated, "a service key is needed"))?;
         match self.service_keys.service(key) {
-            Ok(service) => Ok(&service.name),
+            Ok(service) => Ok(service),
             Err(error) => {
                 tracing::warn!(rpc.method = method.name(), "an unknown service key was refused");
                 Err(Failure::new(ErrorKind::NotAuthenticated, "the service key is not known").because(error))

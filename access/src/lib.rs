@@ -17,7 +17,7 @@ mod service_key;
 
 pub use confinement::{Confinement, EnvironmentPattern, EnvironmentPatternError};
 pub use credential::{Credential, CredentialError, CredentialHash, CredentialKind};
-pub use decision::{Denied, decide};
+pub use decision::{Denied, decide, decide_service};
 pub use grant::{
     Claims, GRANT_HEADER, GrantError, KeyError, KeyRing, MalformedClaims, SigningKey, SigningKeyError, VerifyingKey,
 };

@@ -2,16 +2,19 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use proto::catalog::ServiceRole;
 use subtle::ConstantTimeEq;
 use tonic::metadata::AsciiMetadataValue;
 
 use crate::{Credential, CredentialError, CredentialHash, CredentialKind};
 
-/// A service that may ask the authority: its name, and the hash of its key.
+/// A service that may ask the authority: its name, what it is, and the hash of its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceKey {
     /// What the service is called in logs and lists.
     pub name: String,
+    /// What it is, and so what it may ask.
+    pub role: ServiceRole,
     /// SHA-256 of the key.
     pub hash: CredentialHash,
 }
@@ -142,8 +145,8 @@ mod tests {
         let other = Credential::generate(CredentialKind::Service, &mut rng);
         let token = Credential::generate(CredentialKind::Token, &mut rng);
         let keys = ServiceKeys::new(vec![
-            ServiceKey { name: "api-gateway".into(), hash: key.hash() },
-            ServiceKey { name: "mistake".into(), hash: token.hash() },
+            ServiceKey { name: "api-gateway".into(), role: ServiceRole::Gateway, hash: key.hash() },
+            ServiceKey { name: "mistake".into(), role: ServiceRole::Gateway, hash: token.hash() },
         ]);
         assert_eq!(keys.service(key.expose()).unwrap().name, "api-gateway");
         assert!(keys.service(other.expose()).is_err());

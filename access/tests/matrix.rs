@@ -1,8 +1,10 @@
-//! Who may call what: every method of the contract under every kind of credential, held against a golden file.
+//! Who may call what: every method of the contract under every kind of credential and for services of every role, held against a golden file.
 
-use access::{AccountId, Claims, Confinement, CredentialId, Denied, GrantedKind, PermissionSet, Revision, decide};
+use access::{
+    AccountId, Claims, Confinement, CredentialId, Denied, GrantedKind, PermissionSet, Revision, decide, decide_service,
+};
 use jiff::{SignedDuration, Timestamp};
-use proto::catalog::PermissionId;
+use proto::catalog::{PermissionId, ServiceRole};
 use proto::{ErrorKind, Method, catalog};
 
 fn claims(kind: GrantedKind, administrator: bool, permissions: PermissionSet) -> Claims {
@@ -28,8 +30,8 @@ fn all_but(method: &Method) -> PermissionSet {
     others.filter(|id| Some(*id) != method.permission()).collect()
 }
 
-fn outcome(method: &Method, claims: Option<&Claims>) -> String {
-    match decide(method, claims) {
+fn outcome(method: &Method, decided: Result<(), Denied>) -> String {
+    match decided {
         Ok(()) => "allowed".to_owned(),
         Err(denied) => format!("{}", denied.failure(method).kind().result()),
     }
@@ -42,18 +44,24 @@ fn the_access_matrix_is_as_it_was_reviewed() {
         .methods()
         .iter()
         .map(|method| {
+            let holder = |claims: Option<&Claims>| outcome(method, decide(method, claims));
+            let service = |role| outcome(method, decide_service(method, role));
             let columns = [
-                outcome(method, None),
-                outcome(method, Some(&claims(GrantedKind::Session, false, PermissionSet::default()))),
-                outcome(method, Some(&claims(GrantedKind::Session, true, PermissionSet::default()))),
-                outcome(method, Some(&claims(GrantedKind::Token, false, everything.clone()))),
-                outcome(method, Some(&claims(GrantedKind::Token, false, all_but(method)))),
+                holder(None),
+                holder(Some(&claims(GrantedKind::Session, false, PermissionSet::default()))),
+                holder(Some(&claims(GrantedKind::Session, true, PermissionSet::default()))),
+                holder(Some(&claims(GrantedKind::Token, false, everything.clone()))),
+                holder(Some(&claims(GrantedKind::Token, false, all_but(method)))),
             ];
-            let columns: String = columns.iter().map(|outcome| format!("{outcome:>9}")).collect();
+            let columns = columns.into_iter().chain(ServiceRole::ALL.map(service));
+            let columns: String = columns.map(|outcome| format!("{outcome:>9}")).collect();
             format!("{:<52}{columns}", method.name())
         })
         .collect();
-    let head = format!("{:<52}{:>9}{:>9}{:>9}{:>9}{:>9}", "method", "nobody", "session", "admin", "with", "without");
+    let columns = ["nobody", "session", "admin", "with", "without"].into_iter();
+    let columns: String =
+        columns.chain(ServiceRole::ALL.map(ServiceRole::name)).map(|column| format!("{column:>9}")).collect();
+    let head = format!("{:<52}{columns}", "method");
     insta::assert_snapshot!(format!("{head}\n{}", rows.join("\n")));
 }
 
@@ -74,13 +82,14 @@ fn no_token_administers_whatever_its_claims_say() {
     assert_eq!(decide(method, Some(&token)), Err(Denied::SessionRequired));
 }
 
-/// A contract that forgets to say who may call its method.
+/// A contract that forgets to say who may call its methods.
 #[test]
 fn a_method_without_a_rule_is_denied_to_everybody() {
     let folder = tempfile::tempdir().unwrap();
     let text = "syntax = \"proto3\"; package test; import \"portcullis/api/v1/options.proto\"; message Empty {} \
                 service Test { option (portcullis.api.v1.service) = {group: \"test\", audience: \"test\"}; \
-                rpc Open(Empty) returns (Empty); }";
+                rpc Open(Empty) returns (Empty); \
+                rpc Ask(Empty) returns (Empty) { option (portcullis.api.v1.method) = {service: {}}; } }";
     std::fs::write(folder.path().join("test.proto"), text).unwrap();
     let options = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto");
     let mut compiler = protox::Compiler::new([folder.path(), &options]).unwrap();
@@ -88,6 +97,10 @@ fn a_method_without_a_rule_is_denied_to_everybody() {
     let encoded = compiler.encode_file_descriptor_set();
     let pool = prost_reflect::DescriptorPool::decode(encoded.as_slice()).unwrap();
     let catalog = proto::Catalog::read(&pool).unwrap();
+    let ask = catalog.by_grpc_path("/test.Test/Ask").unwrap();
+    for role in ServiceRole::ALL {
+        assert_eq!(decide_service(ask, role), Err(Denied::OtherRole(role)), "for services, and for none of them");
+    }
     let method = catalog.by_grpc_path("/test.Test/Open").unwrap();
 
     let everything: PermissionSet = (0..64).map(PermissionId).collect();
@@ -96,6 +109,9 @@ fn a_method_without_a_rule_is_denied_to_everybody() {
         Some(claims(GrantedKind::Session, true, PermissionSet::default())),
         Some(claims(GrantedKind::Token, false, everything)),
     ];
+    for role in ServiceRole::ALL {
+        assert_eq!(decide_service(method, role), Err(Denied::NoRule));
+    }
     for caller in callers {
         assert_eq!(decide(method, caller.as_ref()), Err(Denied::NoRule));
     }

@@ -20,6 +20,9 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How many uses a report holds at most, as the authority takes them.
 const LONGEST: usize = 500;
 
+/// How many uses of a credential a report tells at most, as the authority takes them.
+const MOST: i64 = 1_000_000;
+
 /// Of how many credentials uses are kept while the authority is out of reach.
 const CREDENTIALS: usize = 100_000;
 
@@ -119,7 +122,7 @@ impl Use {
             last_used_at: Some(proto::time::to_wire(self.last_at)),
             address: self.address.map(|address| address.to_string()).unwrap_or_default(),
             method: self.method.to_owned(),
-            count: self.count,
+            count: self.count.min(MOST),
         }
     }
 }

@@ -203,7 +203,7 @@ fn write_configuration(folder: &Path, database_url: &str, port: u16, service_key
     std::fs::write(&signing_key, pem.as_bytes()).expect("the temporary folder can be written");
     let config = format!(
         "listen = \"127.0.0.1:{port}\"\ndatabase_url = \"{database_url}\"\nsigning_key_file = {signing_key:?}\n\
-         [[service_keys]]\nname = \"test\"\nsha256 = \"{}\"\n",
+         [[service_keys]]\nname = \"test\"\nrole = \"gateway\"\nsha256 = \"{}\"\n",
         service_key.hash(),
     );
     std::fs::write(folder.join("token-service.toml"), config).expect("the temporary folder can be written");

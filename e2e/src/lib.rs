@@ -7,4 +7,4 @@ mod stack;
 
 pub use authority::{Authority, AuthorityClient, with_grant};
 pub use client::{Answer, Client};
-pub use stack::{LOGIN, PASSWORD, Stack, gone, run, stacks};
+pub use stack::{CLIENT_NAME, LOGIN, PASSWORD, Stack, gone, run, stacks};

@@ -33,6 +33,9 @@ name = "short"
 command = ["/bin/sh", "-c", "echo gone; exit 3"]
 "#;
 
+/// A service beside the three that may ask about credentials: its key is [`Stack::service_key`]'s.
+pub const CLIENT_NAME: &str = "deploy-bot";
+
 /// A running system of three processes.
 pub struct Stack {
     /// The database engine, for the text of an assertion.
@@ -247,21 +250,24 @@ fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u1
         path
     };
     let key = || Credential::generate(CredentialKind::Service, &mut rand::rng());
-    let (gateway_key, environment_key) = (key(), key());
+    let (gateway_key, environment_key, client_key) = (key(), key(), key());
     let signing_key = write("signing-key.pem", &SigningKey::generate(&mut rand::rng()).to_pem());
     let factor_key = write("second-factor.key", &STANDARD.encode(rand::random::<[u8; 32]>()));
     let gateway_key_file = write("api-gateway.key", gateway_key.expose());
+    write(&format!("{CLIENT_NAME}.key"), client_key.expose());
     let environment_key_file = write("environment-service.key", environment_key.expose());
 
     let token = format!(
         "listen = \"127.0.0.1:{token_port}\"\ndatabase_url = \"{}\"\nsigning_key_file = {signing_key:?}\n\
          second_factor_key_file = {factor_key:?}\n\
          [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n\
-         [[service_keys]]\nname = \"api-gateway\"\nsha256 = \"{}\"\n\
-         [[service_keys]]\nname = \"environment-service\"\nsha256 = \"{}\"\n",
+         [[service_keys]]\nname = \"api-gateway\"\nrole = \"gateway\"\nsha256 = \"{}\"\n\
+         [[service_keys]]\nname = \"environment-service\"\nrole = \"executor\"\nsha256 = \"{}\"\n\
+         [[service_keys]]\nname = \"{CLIENT_NAME}\"\nsha256 = \"{}\"\n",
         databases[0].url,
         gateway_key.hash(),
         environment_key.hash(),
+        client_key.hash(),
     );
     write("token-service.toml", &token);
     let environment = format!(

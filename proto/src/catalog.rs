@@ -5,6 +5,7 @@ mod environment_fields;
 mod lookup;
 mod method;
 mod parameter;
+mod role;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
@@ -14,6 +15,7 @@ use prost_reflect::{DescriptorPool, FileDescriptor, ReflectMessage, Value};
 pub use crate::api::v1::TokenTemplate;
 pub use method::{Access, Method, PermissionId};
 pub use parameter::Parameter;
+pub use role::{ServiceRole, ServiceRoleError};
 
 use crate::DESCRIPTOR_SET;
 use crate::api::v1::{MethodRule, ServiceRule, TemplateRule};

@@ -13,6 +13,10 @@ fn access(method: &Method) -> String {
             let sets: Vec<&str> = templates.iter().map(|template| catalog().template_name(*template)).collect();
             format!("permission {id} [{}]", sets.join(", "))
         }
+        Some(Access::Service { roles }) => {
+            let roles: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+            format!("service [{}]", roles.join(", "))
+        }
         Some(access) => access.name().to_owned(),
     }
 }
@@ -50,6 +54,15 @@ fn the_catalog_is_as_it_was_reviewed() {
 fn every_method_declares_who_may_call_it() {
     let open: Vec<&str> = catalog().without_access_rule().iter().map(|method| method.name()).collect();
     assert!(open.is_empty(), "no access rule: {open:?}");
+}
+
+#[test]
+fn every_method_for_services_says_for_which() {
+    for method in catalog().methods() {
+        if let Some(Access::Service { roles }) = method.access() {
+            assert!(!roles.is_empty(), "{} is open to no service", method.name());
+        }
+    }
 }
 
 #[test]
@@ -103,7 +116,7 @@ fn methods_are_found_in_every_way_that_clients_write_them() {
 #[test]
 fn what_is_for_services_has_no_rest_path() {
     assert!(catalog().by_rest_path("/1.0/portcullis/token/v1/introspection/rest/introspect").is_none());
-    for method in catalog().with_access(|access| *access == Access::Service) {
+    for method in catalog().with_access(|access| matches!(access, Access::Service { .. })) {
         assert_eq!(method.rest_path(), None, "{}", method.name());
     }
 }
@@ -164,6 +177,10 @@ fn contradictory_declarations_are_refused() {
             "is claimed twice",
         ),
         (format!("rpc A(Empty) returns (Empty) {}", rule("permission: {}")), "has no number"),
+        (
+            format!("rpc A(Empty) returns (Empty) {}", rule("service: {roles: [SERVICE_ROLE_UNSPECIFIED]}")),
+            "a role that no service has",
+        ),
         (format!("rpc A(Empty) returns (Empty) {}", rule("session_with_password: {}")), "has no parameter `password`"),
     ] {
         let error = contract(&service(&rpcs)).unwrap_err().to_string();

@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 
 use access::{CredentialHash, ServiceKey, ServiceKeyError, ServiceKeys, SigningKey, SigningKeyError};
 use jiff::SignedDuration;
-use serde::Deserialize;
+use proto::catalog::ServiceRole;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use settings::LoadError;
 use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
@@ -135,8 +137,20 @@ impl From<ThrottleConfig> for Throttle {
 pub struct ServiceKeyConfig {
     /// What it is called in logs.
     pub name: String,
+    /// What it is, and so what it may ask: `gateway`, `executor` (it executes methods) or `client` (it asks about credentials
+    /// that it is shown, and ends them). Default: `client`, which may do the least.
+    #[serde(default = "default_role", deserialize_with = "role")]
+    pub role: ServiceRole,
     /// SHA-256 of its key in hexadecimal, as `portcullis service-key` prints it.
     pub sha256: String,
+}
+
+fn default_role() -> ServiceRole {
+    ServiceRole::Client
+}
+
+fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ServiceRole, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(|error| D::Error::custom(format!("role {error}")))
 }
 
 fn default_listen() -> SocketAddr {
@@ -204,6 +218,14 @@ pub enum ConfigError {
         name: String,
         /// What is wrong.
         source: ServiceKeyError,
+    },
+    /// Two services have one key: as which of them would it count?
+    #[error("service_keys: {first:?} and {second:?} have the same sha256")]
+    SameServiceKey {
+        /// One service's name.
+        first: String,
+        /// The other's.
+        second: String,
     },
     /// The signing key cannot be read.
     #[error("signing_key_file: {} cannot be read", file.display())]
@@ -341,12 +363,16 @@ impl Config {
     }
 
     pub(crate) fn service_keys(&self) -> Result<ServiceKeys, ConfigError> {
-        let keys = self.service_keys.iter().map(|key| {
+        let mut keys: Vec<ServiceKey> = Vec::new();
+        for ServiceKeyConfig { name, role, sha256 } in &self.service_keys {
             let hash: CredentialHash =
-                key.sha256.parse().map_err(|source| ConfigError::ServiceKey { name: key.name.clone(), source })?;
-            Ok(ServiceKey { name: key.name.clone(), hash })
-        });
-        Ok(ServiceKeys::new(keys.collect::<Result<_, ConfigError>>()?))
+                sha256.parse().map_err(|source| ConfigError::ServiceKey { name: name.clone(), source })?;
+            if let Some(known) = keys.iter().find(|known| known.hash == hash) {
+                return Err(ConfigError::SameServiceKey { first: known.name.clone(), second: name.clone() });
+            }
+            keys.push(ServiceKey { name: name.clone(), role: *role, hash });
+        }
+        Ok(ServiceKeys::new(keys))
     }
 
     /// The webhook, where there is one.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use access::{AccessLayer, AccountId, KeyRing};
 use lifecycle::{Clock, Lifecycle};
 use opentelemetry::metrics::Meter;
+use proto::catalog::ServiceRole;
 use storage::{Database, DatabaseOptions, MigrateError, OpenError, SchemaError};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
@@ -92,6 +93,9 @@ impl Service {
         config.validate()?;
         let signing_key = config.signing_key()?;
         let service_keys = config.service_keys()?;
+        if !config.service_keys.iter().any(|key| key.role == ServiceRole::Gateway) {
+            tracing::warn!("no entry of service_keys has the role `gateway`: every gateway is refused");
+        }
         let second_factor_key = config.second_factor_key()?;
         let webhook = config.webhook()?;
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;

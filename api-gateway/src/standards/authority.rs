@@ -76,7 +76,7 @@ fn value(credential: Option<&Credential>) -> String {
     credential.map(|credential| credential.expose().to_owned()).unwrap_or_default()
 }
 
-/// Only the client's own key can be refused here: all else is no fault of the client's.
+/// Only the client's own key can be refused here, as unknown or for its role: all else is no fault of the client's.
 fn trouble(status: Status) -> Failure {
     if is_outage(&status) {
         return Failure::unavailable("the token authority", status);
@@ -84,6 +84,9 @@ fn trouble(status: Status) -> Failure {
     let failure = Failure::from(status);
     match failure.kind() {
         ErrorKind::NotAuthenticated => failure,
+        ErrorKind::PermissionDenied => {
+            Failure::new(ErrorKind::NotAuthenticated, "the service key is not a client's").because(failure)
+        }
         ErrorKind::Unavailable | ErrorKind::Throttled => Failure::unavailable("the token authority", failure),
         _ => Failure::internal(failure),
     }

@@ -9,7 +9,7 @@ use access::{
 };
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::Clock;
-use proto::catalog::PermissionId;
+use proto::catalog::{PermissionId, ServiceRole};
 use proto::token::v1::introspection_server::IntrospectionServer;
 use proto::token::v1::leases_server::LeasesServer;
 use proto::token::v1::rpc::{GetPublicKeys, Introspect, IntrospectBatch, RevokeCredential};
@@ -146,8 +146,9 @@ impl Authority {
 
     /// Its gRPC server.
     pub(crate) fn server(&self) -> Router {
-        let key = ServiceKey { name: "api-gateway".to_owned(), hash: self.0.service_key.hash() };
-        let client = ServiceKey { name: CLIENT.to_owned(), hash: self.0.client_key.hash() };
+        let key =
+            ServiceKey { name: "api-gateway".to_owned(), role: ServiceRole::Gateway, hash: self.0.service_key.hash() };
+        let client = ServiceKey { name: CLIENT.to_owned(), role: ServiceRole::Client, hash: self.0.client_key.hash() };
         let layer = AccessLayer::new("token-service", self.key_ring(), Clock::system())
             .with_service_keys(ServiceKeys::new(vec![key, client]));
         let service = IntrospectionServer::new(Guarded::new(self.clone()));

@@ -35,15 +35,19 @@ pub(super) fn write(folder: &Path, databases: [&str; 2], ports: &Ports, links: &
         path
     };
     let mut service_keys = String::new();
-    let mut key = |name: &str| {
+    let mut key = |name: &str, role: &str| {
         let key = Credential::generate(CredentialKind::Service, &mut rand::rng());
-        let _ = writeln!(service_keys, "[[service_keys]]\nname = \"{name}\"\nsha256 = \"{}\"", key.hash());
+        let _ = writeln!(
+            service_keys,
+            "[[service_keys]]\nname = \"{name}\"\nrole = \"{role}\"\nsha256 = \"{}\"",
+            key.hash()
+        );
         key
     };
-    let own = key("chaos");
+    let own = key("chaos", "client");
     for number in 0..GATEWAYS {
         let service = Service::Gateway(number);
-        let key = file(&format!("{service}.key"), key(&service.to_string()).expose());
+        let key = file(&format!("{service}.key"), key(&service.to_string(), "gateway").expose());
         let config = format!(
             "listen = \"127.0.0.1:{}\"\nservice_key_file = {key:?}\n[telemetry]\nfilter = \"warn\"\n\
              [upstreams]\n\"token-service\" = {}\n\"environment-service\" = \"{}\"\n",
@@ -53,7 +57,7 @@ pub(super) fn write(folder: &Path, databases: [&str; 2], ports: &Ports, links: &
         );
         file(&format!("{service}.toml"), &config);
     }
-    let key_file = file("environment-service.key", key("environment-service").expose());
+    let key_file = file("environment-service.key", key("environment-service", "executor").expose());
     let filter = if shape.log_admissions { "warn,access=debug" } else { "warn" };
     let config = format!(
         "listen = \"127.0.0.1:{}\"\ndatabase_url = \"{}\"\nauthority_url = {}\nservice_key_file = {key_file:?}\n\

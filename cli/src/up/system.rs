@@ -2,9 +2,10 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use access::AccountId;
+use access::{AccountId, CredentialHash};
 use anyhow::Context;
 use lifecycle::Lifecycle;
+use proto::catalog::ServiceRole;
 use token_service::{Login, NewAccount, NewPassword, ServiceKeyConfig};
 use tokio::task::JoinHandle;
 
@@ -40,9 +41,15 @@ impl System {
         let mut token_config = token_service::Config::new(data.database("token.db"), data.signing_key()?);
         token_config.listen = anywhere();
         token_config.second_factor_key_file = Some(data.second_factor_key()?);
-        token_config.service_keys = [("api-gateway", gateway_hash), ("environment-service", environment_hash)]
-            .map(|(name, hash)| ServiceKeyConfig { name: name.to_owned(), sha256: hash.to_string() })
-            .to_vec();
+        let entry = |name: &str, role, hash: CredentialHash| ServiceKeyConfig {
+            name: name.to_owned(),
+            role,
+            sha256: hash.to_string(),
+        };
+        token_config.service_keys = vec![
+            entry("api-gateway", ServiceRole::Gateway, gateway_hash),
+            entry("environment-service", ServiceRole::Executor, environment_hash),
+        ];
         token_service::migrate(&token_config).await.context("token-service")?;
         let stages = [Lifecycle::new(), Lifecycle::new(), Lifecycle::new()];
         let [token_stage, environment_stage, gateway_stage] = stages;

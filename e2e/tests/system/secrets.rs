@@ -1,6 +1,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use e2e::{PASSWORD, stacks};
+use e2e::{CLIENT_NAME, PASSWORD, stacks};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 
@@ -72,9 +72,9 @@ async fn no_secret_is_in_any_log() {
         let new = answer["token"]["key"].as_str().unwrap().to_owned();
         let dead = stack.client.get(&format!("{stop}?envName=my-project&session={token}")).await;
         assert!(!dead.body.contains(&token), "its value is not echoed");
-        let key = stack.service_key("environment-service");
+        let key = stack.service_key(CLIENT_NAME);
         let introspect = stack.client.request(Method::POST, "/oauth2/introspect").form(&[("token", &new)]);
-        let introspect = introspect.basic_auth("environment-service", Some(&key));
+        let introspect = introspect.basic_auth(CLIENT_NAME, Some(&key));
         assert_eq!(stack.client.send(introspect).await.json()["active"], true);
         let report = "/1.0/users/authentication/rest/reportleakedtoken";
         stack.client.post(report, &[("tokenValue", &new)]).await.success();

@@ -1,6 +1,6 @@
 //! Other services as clients, with an OAuth library that knows nothing of this platform.
 
-use e2e::{Client, PASSWORD, Stack, stacks};
+use e2e::{CLIENT_NAME as NAME, Client, PASSWORD, Stack, stacks};
 use oauth2::basic::{BasicClient, BasicErrorResponseType};
 use oauth2::{
     AccessToken, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IntrospectionUrl,
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 type OauthClient = BasicClient<EndpointNotSet, EndpointNotSet, EndpointSet, EndpointSet, EndpointNotSet>;
 
-const NAME: &str = "environment-service";
 const STOP: &str = "/1.0/environment/control/rest/stopenv";
 
 /// What the metadata leads a client to.
@@ -68,10 +67,7 @@ async fn a_client_of_another_make_introspects_and_revokes() {
 
         let audit = stack.client.post("/1.0/users/account/rest/getauditlog", &[("session", &session)]).await.success();
         let entry = &audit["entries"][0];
-        assert_eq!(
-            (&entry["actor"], &entry["action"]),
-            (&json!("service environment-service"), &json!("token.delete"))
-        );
+        assert_eq!((&entry["actor"], &entry["action"]), (&json!("service deploy-bot"), &json!("token.delete")));
         assert_eq!(entry["address"], "127.0.0.1", "where the client called from, not where the gateway did");
         assert_eq!(entry["requestId"].as_str().map(str::len), Some(36), "{entry}");
     }
@@ -87,7 +83,14 @@ async fn a_stranger_and_an_outage_are_told_apart_from_an_inactive_token() {
         let client = discovered(&stack, NAME, &key).await;
         let gateway = stack.client.clone();
         let http = |request| send(gateway.clone(), request);
-        for (name, key) in [("api-gateway", key.as_str()), (NAME, &token), (NAME, &stack.service_key("api-gateway"))] {
+        let executor = "environment-service";
+        for (name, key) in [
+            ("api-gateway", key.as_str()),
+            (NAME, &token),
+            (NAME, &stack.service_key("api-gateway")),
+            // Known, under its own name, and no client.
+            (executor, &stack.service_key(executor)),
+        ] {
             let stranger = discovered(&stack, name, key).await;
             let refused = stranger.introspect(&value).request_async(&http).await.unwrap_err();
             let RequestTokenError::ServerResponse(refused) = refused else { panic!("{refused:?}") };

@@ -9,7 +9,7 @@ use access::{
 };
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::Lifecycle;
-use proto::catalog::PermissionId;
+use proto::catalog::{PermissionId, ServiceRole};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use storage::DatabaseUrl;
@@ -38,8 +38,11 @@ impl Authority {
         let database = DatabaseUrl::sqlite(&folder.join("token.db"));
         let mut config = Config::new(database, folder.join("signing-key.pem"));
         config.listen = listen;
-        config.service_keys =
-            vec![ServiceKeyConfig { name: "environment-service".into(), sha256: service_key.hash().to_string() }];
+        config.service_keys = vec![ServiceKeyConfig {
+            name: "environment-service".into(),
+            role: ServiceRole::Executor,
+            sha256: service_key.hash().to_string(),
+        }];
         token_service::migrate(&config).await.unwrap();
         let signing_key = write_signing_key(&config.signing_key_file, 1);
         Self { config, signing_key, service_key_file, running: None }

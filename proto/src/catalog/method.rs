@@ -4,7 +4,7 @@ use http::uri::PathAndQuery;
 use prost_reflect::{DynamicMessage, ExtensionDescriptor, MethodDescriptor};
 
 use super::environment_fields::EnvironmentFields;
-use super::{CatalogError, Parameter, TokenTemplate, documentation};
+use super::{CatalogError, Parameter, ServiceRole, TokenTemplate, documentation};
 use crate::api::v1::{MethodRule, ServiceRule, method_rule};
 
 /// A permission's number: unique within the installation, and never given again.
@@ -40,7 +40,10 @@ pub enum Access {
     /// A session of an administrator, and the administrator's password in the request.
     AdministratorWithPassword,
     /// Another service of the installation.
-    Service,
+    Service {
+        /// What it has to be. None: nobody may call the method.
+        roles: Vec<ServiceRole>,
+    },
 }
 
 impl Access {
@@ -55,7 +58,7 @@ impl Access {
             Self::Permission { .. } => "permission",
             Self::Administrator => "administrator",
             Self::AdministratorWithPassword => "administrator with password",
-            Self::Service => "service",
+            Self::Service { .. } => "service",
         }
     }
 }
@@ -92,7 +95,7 @@ impl Method {
         let name = format!("{group}.{}", descriptor.name());
         let error = |problem: &str| CatalogError::Declaration { method: name.clone(), problem: problem.to_owned() };
         let grpc_path = format!("/{}/{}", parent.full_name(), descriptor.name());
-        let access = declared.access.map(read_access);
+        let access = declared.access.map(read_access).transpose().map_err(error)?;
         let method = Self {
             group: service.group.clone(),
             audience: service.audience.clone(),
@@ -164,7 +167,7 @@ impl Method {
     /// The REST path that is documented, `/1.0/environment/control/rest/stopenv`; none for what only services call.
     #[must_use]
     pub fn rest_path(&self) -> Option<String> {
-        if self.group.is_empty() || matches!(self.access, None | Some(Access::Service)) {
+        if self.group.is_empty() || matches!(self.access, None | Some(Access::Service { .. })) {
             return None;
         }
         let group = self.group.replace('.', "/");
@@ -258,8 +261,9 @@ impl Method {
     }
 }
 
-fn read_access(declared: method_rule::Access) -> Access {
-    match declared {
+/// The rule, or what is wrong with it.
+fn read_access(declared: method_rule::Access) -> Result<Access, &'static str> {
+    Ok(match declared {
         method_rule::Access::Public(_) => Access::Public,
         method_rule::Access::Authenticated(_) => Access::Authenticated,
         method_rule::Access::Session(_) => Access::Session,
@@ -269,6 +273,9 @@ fn read_access(declared: method_rule::Access) -> Access {
         }
         method_rule::Access::Administrator(_) => Access::Administrator,
         method_rule::Access::AdministratorWithPassword(_) => Access::AdministratorWithPassword,
-        method_rule::Access::Service(_) => Access::Service,
-    }
+        method_rule::Access::Service(service) => {
+            let roles = service.roles.iter().map(|role| ServiceRole::from_wire(*role));
+            Access::Service { roles: roles.collect::<Option<_>>().ok_or("it is for a role that no service has")? }
+        }
+    })
 }

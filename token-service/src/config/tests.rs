@@ -23,6 +23,19 @@ fn what_is_not_given_has_a_default() {
     assert_eq!((config.tokens_per_account, config.passwords_at_once), (100, 2));
 }
 
+fn entry(role: &str) -> String {
+    format!("[[service_keys]]\nname = \"x\"\nsha256 = \"{}\"\n{role}\n", "00".repeat(32))
+}
+
+#[test]
+fn a_service_without_a_role_is_a_client() {
+    let role = |text: &str| load(&format!("{COMPLETE}{}", entry(text))).unwrap().service_keys[0].role;
+    assert_eq!(role(""), ServiceRole::Client);
+    for known in ServiceRole::ALL {
+        assert_eq!(role(&format!("role = \"{known}\"")), known);
+    }
+}
+
 #[test]
 fn durations_can_be_days() {
     let config = load(&format!("expiry_notice = \"14d\"\n{COMPLETE}[throttle]\naccount_longest = \"1min\"")).unwrap();
@@ -54,6 +67,10 @@ fn each_flaw_names_its_key() {
         (with("second_factor_issuer = \"a:b\""), "second_factor_issuer"),
         (load(&format!("{COMPLETE}[throttle]\nfree = 1")).unwrap_err(), "free"),
         (load(&format!("{COMPLETE}[[service_keys]]\nname = \"x\"\nsha256 = \"00\"")).unwrap_err(), "sha256"),
+        (load(&format!("{COMPLETE}{}", entry("role = \"root\""))).unwrap_err(), "`gateway`, `executor` or `client`"),
+        (load(&format!("{COMPLETE}{}", entry("role = \"root\""))).unwrap_err(), "service_keys.0.role"),
+        (load(&format!("{COMPLETE}{}", entry("role = 1"))).unwrap_err(), "service_keys.0.role"),
+        (load(&format!("{COMPLETE}{0}{0}", entry("role = \"gateway\""))).unwrap_err(), "same sha256"),
     ] {
         assert!(error.contains(key), "{key}: {error}");
     }

@@ -13,6 +13,7 @@ mod notices;
 mod password_race;
 mod possession;
 mod replicas;
+mod roles;
 mod second_factor;
 mod sessions;
 mod stage;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use access::{Credential, CredentialKind, GATEWAY_KEY_HEADER, ORIGIN_HEADER, Origin};
+use proto::catalog::ServiceRole;
 use proto::token::v1::{
     ApiToken, AuditEntry, CheckSignRequest, CreateTokenRequest, CredentialKind as WireKind, GetAuditLogRequest,
     GetTokensRequest, IntrospectBatchRequest, IntrospectBatchResponse, IntrospectedCredential, RegenerateTokenRequest,
@@ -28,7 +29,11 @@ async fn stage_with_client(database: testkit::TestDatabase) -> (Stage, Client) {
     let client = Client { name: "deploy-bot", key: service_key(7) };
     let sha256 = client.key.hash().to_string();
     let stage = Stage::start(database, |config| {
-        config.service_keys.push(token_service::ServiceKeyConfig { name: client.name.into(), sha256 });
+        config.service_keys.push(token_service::ServiceKeyConfig {
+            name: client.name.into(),
+            role: ServiceRole::Client,
+            sha256,
+        });
     })
     .await;
     (stage, client)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::{Clock, Lifecycle, ManualClock};
+use proto::catalog::ServiceRole;
 use proto::token::v1::account_administration_client::AccountAdministrationClient;
 use proto::token::v1::account_client::AccountClient;
 use proto::token::v1::introspection_client::IntrospectionClient;
@@ -103,7 +104,11 @@ impl Stage {
         let mut config = Config::new(database.url.parse().unwrap(), key_file);
         config.listen = ([127, 0, 0, 1], 0).into();
         config.second_factor_key_file = Some(factor_key_file);
-        config.service_keys = vec![ServiceKeyConfig { name: "test".into(), sha256: service_key.hash().to_string() }];
+        config.service_keys = vec![ServiceKeyConfig {
+            name: "test".into(),
+            role: ServiceRole::Gateway,
+            sha256: service_key.hash().to_string(),
+        }];
         adjust(&mut config);
         token_service::migrate(&config).await.unwrap();
         let account = NewAccount {

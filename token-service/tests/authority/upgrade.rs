@@ -3,6 +3,7 @@
 use access::{Credential, CredentialKind, SigningKey};
 use argon2::{Argon2, PasswordHasher};
 use lifecycle::Lifecycle;
+use proto::catalog::ServiceRole;
 use proto::token::v1::GetTokensRequest;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -57,7 +58,8 @@ async fn the_first_releases_data_is_served_after_the_upgrade() {
         std::fs::write(&key_file, SigningKey::generate(&mut rand::rng()).to_pem().as_bytes()).unwrap();
         let mut config = Config::new(url, key_file);
         config.listen = ([127, 0, 0, 1], 0).into();
-        config.service_keys = vec![ServiceKeyConfig { name: "test".into(), sha256: key.hash().to_string() }];
+        config.service_keys =
+            vec![ServiceKeyConfig { name: "test".into(), role: ServiceRole::Gateway, sha256: key.hash().to_string() }];
         let refused = Service::bind(config.clone(), Lifecycle::new()).await.map(|_| ()).unwrap_err();
         assert!(
             format!("{refused:?}").contains("Older"),

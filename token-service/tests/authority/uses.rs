@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use proto::ErrorKind;
 use proto::token::v1::{
@@ -5,7 +7,7 @@ use proto::token::v1::{
 };
 use uuid::Uuid;
 
-use crate::stage::{Stage, assert_invalid, failure, stages};
+use crate::stage::{Stage, assert_invalid, failure, stages, timed_stages};
 
 fn used(id: i64, at: Timestamp, count: i64, method: &str) -> CredentialUse {
     CredentialUse {
@@ -77,6 +79,47 @@ async fn uses_are_told_by_day_for_ninety_days_and_to_their_owner_only() {
 }
 
 #[tokio::test]
+async fn a_use_that_is_still_to_come_was_now_and_hides_no_later_one() {
+    for stage in timed_stages(|_| {}).await {
+        let session = stage.session().await;
+        let token = stage.stop_token(&session).await;
+        let (gateway, ahead) = (Uuid::new_v4().to_string(), "2100-01-01T00:00:00Z".parse().unwrap());
+        let now = stage.now();
+        report(&stage, &gateway, 1, vec![used(token.id, ahead, 2, "made.up")]).await;
+        let day = |moment: Timestamp| moment.strftime("%F").to_string();
+        assert_eq!(days(&stage, &session, None).await, [(token.id, day(now), 2)], "{}", stage.engine);
+
+        let listed = async || {
+            let request = stage.granted(&session, GetTokensRequest::default()).await;
+            stage.authority.clone().get_tokens(request).await.unwrap().into_inner().api_tokens.remove(0)
+        };
+        assert_eq!(listed().await.last_used, Some(proto::time::to_wire(now)), "{}", stage.engine);
+        stage.advance(Duration::from_secs(1));
+        report(&stage, &gateway, 2, vec![used(token.id, stage.now(), 1, "real.one")]).await;
+        let listed = listed().await;
+        assert_eq!((listed.use_count, listed.last_used_method.as_str()), (3, "real.one"), "{}", stage.engine);
+        assert_eq!(listed.last_used, Some(proto::time::to_wire(stage.now())), "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn no_report_keeps_a_session_alive_that_nobody_uses() {
+    for stage in timed_stages(|config| config.session_idle_lifetime = SignedDuration::from_mins(10)).await {
+        let session = stage.session().await;
+        let credential_id = stage.introspect(&session).await.claims.unwrap().credential_id;
+        let ahead = CredentialUse {
+            kind: CredentialKind::Session.into(),
+            ..used(credential_id, stage.now() + SignedDuration::from_hours(20), 1, "m")
+        };
+        report(&stage, &Uuid::new_v4().to_string(), 1, vec![ahead]).await;
+        stage.advance(Duration::from_secs(10 * 60) - Duration::from_micros(1));
+        assert!(stage.introspect(&session).await.active, "{}", stage.engine);
+        stage.advance(Duration::from_micros(1));
+        assert!(!stage.introspect(&session).await.active, "{}: ten minutes without a call", stage.engine);
+    }
+}
+
+#[tokio::test]
 async fn a_report_without_sense_is_refused_whole() {
     for stage in stages().await {
         let session = stage.session().await;
@@ -89,6 +132,9 @@ async fn a_report_without_sense_is_refused_whole() {
         let gateway = Uuid::new_v4().to_string();
         assert_invalid(report("me", vec![good()]).await, "reporter");
         assert_invalid(report(&gateway, vec![good(), CredentialUse { count: 0, ..good() }]).await, "uses");
+        for count in [-1, 1_000_001, i64::MAX] {
+            assert_invalid(report(&gateway, vec![good(), CredentialUse { count, ..good() }]).await, "uses");
+        }
         assert_invalid(report(&gateway, vec![good(), CredentialUse { kind: 0, ..good() }]).await, "uses");
         assert_invalid(report(&gateway, vec![CredentialUse { last_used_at: None, ..good() }]).await, "uses");
         assert_invalid(report(&gateway, vec![CredentialUse { method: "x".repeat(256), ..good() }]).await, "uses");
