@@ -252,7 +252,7 @@ async fn the_export_has_the_names_that_the_owner_reads() {
         let line = std::str::from_utf8(&exported).unwrap().lines().last().unwrap();
         let last: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
         let names: BTreeSet<&str> = last.keys().map(String::as_str).collect();
-        let entry = proto::catalog().by_name("users.account.GetAuditLog").unwrap().output();
+        let entry = proto::catalog().by_name("users.account.GetAuditLog").unwrap().descriptor().output();
         let entry = entry.get_field_by_name("entries").unwrap().kind().as_message().unwrap().clone();
         let read: Vec<String> = entry.fields().map(|field| field.json_name().to_owned()).collect();
         let expected = read.iter().map(String::as_str).chain(["account", "hash"]).collect();
