@@ -55,6 +55,7 @@ mod tests {
             expires_at: at(1_060),
             as_of: Revision(42),
             credential_expires_at: Some(at(2_000)),
+            superseded: false,
         }
     }
 

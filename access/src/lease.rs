@@ -13,10 +13,11 @@ mod holder;
 mod keeper;
 mod line;
 mod memory;
+mod metrics;
 pub mod wire;
 
 pub use confirmation::{Confirmation, Live};
-pub use handle::{LeaseHandle, LeaseStatus};
+pub use handle::{LeaseHandle, LeaseStatus, Refusals};
 pub use holder::{Disorder, Holder, Refusal, Resume};
 pub use keeper::LeaseKeeper;
 pub use line::{Line, Log};

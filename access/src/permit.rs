@@ -77,6 +77,12 @@ impl AccountPermit {
         self.claims.credential
     }
 
+    /// Whether a token was shown by its value of before its last regeneration.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.claims.superseded
+    }
+
     /// The revision that the credential was read at.
     #[must_use]
     pub fn as_of(&self) -> Revision {

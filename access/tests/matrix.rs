@@ -20,6 +20,7 @@ fn claims(kind: GrantedKind, administrator: bool, permissions: PermissionSet) ->
         expires_at: now + SignedDuration::from_secs(60),
         as_of: Revision(0),
         credential_expires_at: None,
+        superseded: false,
     }
 }
 

@@ -57,10 +57,12 @@ impl Answer {
             ("source".to_owned(), json!("JEL")),
         ]);
         members.extend(failure.details().map(|(name, value)| (name.to_owned(), json!(value))));
-        if let Some(method) = method.filter(|method| method.permission().is_some())
+        if let Some(method) = method
             && (kind == ErrorKind::MissingPermission || form == Form::Problem)
         {
-            members.insert("permissions".to_owned(), json!([method.name()]));
+            // None opens a method that no token may call.
+            let accepted: Vec<&str> = method.permission().iter().map(|_| method.name()).collect();
+            members.insert("permissions".to_owned(), json!(accepted));
         }
         if form == Form::Platform {
             return Self::json(StatusCode::OK, kind.result(), ordered(&members, &["result", "error"]));

@@ -33,10 +33,10 @@ pub struct Config {
     pub max_parameter_bytes: usize,
     /// How long a client may take to send the head of a request, or be silent between requests: 100 ms to 10 min.
     /// Default: 15 s.
-    #[serde(default = "default_head_timeout")]
+    #[serde(default = "default_head_timeout", deserialize_with = "settings::duration")]
     pub head_timeout: SignedDuration,
     /// How long a client may take to send a body: 100 ms to 10 min. Default: 30 s.
-    #[serde(default = "default_body_timeout")]
+    #[serde(default = "default_body_timeout", deserialize_with = "settings::duration")]
     pub body_timeout: SignedDuration,
     /// How many calls are worked on at once; further ones are told to try again: 1 to 1,000,000. Default: 4096.
     #[serde(default = "default_max_calls")]
@@ -53,7 +53,7 @@ pub struct Config {
     #[serde(default)]
     pub public_url: Option<String>,
     /// How long the token-service may take to say what a credential is worth: 100 ms to 1 min. Default: 5 s.
-    #[serde(default = "default_introspection_timeout")]
+    #[serde(default = "default_introspection_timeout", deserialize_with = "settings::duration")]
     pub introspection_timeout: SignedDuration,
     /// Of how many credentials answers are remembered: 1 to 10,000,000. Default: 200,000.
     #[serde(default = "default_remembered_credentials")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use access::lease::{Bounds, LeaseHandle, Memorable, Memory, Recalled, Statement};
 use access::{Claims, Credential, CredentialHash};
 use lifecycle::Lifecycle;
+use opentelemetry::metrics::Meter;
 use proto::{Failure, Method};
 use tonic::metadata::BinaryMetadataValue;
 
@@ -72,6 +73,11 @@ impl Introspections {
     ) -> Self {
         let bounds = Bounds { entries, bytes, refusal: REFUSAL };
         Self { authority, memory: Arc::new(Memory::new(lease.clone(), bounds)), lease, lifecycle }
+    }
+
+    /// Shows how much is remembered, and how often that was of use.
+    pub(crate) fn show(&self, meter: &Meter) {
+        self.memory.show(meter);
     }
 
     /// What a credential may do at the service that executes a method; nothing where it is not alive.

@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use lifecycle::{Clock, Lifecycle};
+use opentelemetry::metrics::Meter;
 use proto::catalog;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -93,6 +94,14 @@ impl Gateway {
     /// # Errors
     /// Where the configuration cannot be used, or the address not be listened on.
     pub async fn bind(config: Config, lifecycle: Lifecycle) -> Result<Self, RunError> {
+        Self::bind_with(config, &telemetry::meter("api-gateway"), lifecycle).await
+    }
+
+    /// The same, with another meter than the process's.
+    ///
+    /// # Errors
+    /// Where the configuration cannot be used, or the address not be listened on.
+    pub async fn bind_with(config: Config, meter: &Meter, lifecycle: Lifecycle) -> Result<Self, RunError> {
         config.validate()?;
         let service_key = config.service_key()?;
         let endpoints = config.endpoints()?;
@@ -102,6 +111,7 @@ impl Gateway {
         let authority = Authority::new(replicas.clone(), &service_key, config.introspection_timeout.unsigned_abs());
         let lease = LeaseHandle::new(Clock::system());
         let remembered = (config.remembered_credentials, config.remembered_bytes);
+        lease.show(meter);
         let calls = Calls {
             catalog: catalog(),
             introspections: Introspections::new(authority.clone(), lease.clone(), remembered, lifecycle.clone()),
@@ -118,6 +128,7 @@ impl Gateway {
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        calls.introspections.show(meter);
         let uses = calls.uses.clone();
         let timeout = config.introspection_timeout.unsigned_abs();
         let standards = Standards {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use storage::DatabaseUrl;
+use token_service::AuditHead;
 
 pub(crate) use second_factor::{Code, TwoFactor};
 
@@ -359,9 +360,16 @@ pub(crate) enum Audit {
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
-    /// Looks whether the whole log is what was written. For the operator, on the authority's database.
-    Verify(AuditDatabase),
-    /// Writes the whole log as JSON lines, oldest first. For the operator, on the authority's database.
+    /// Looks whether the log is a whole chain, and tells its head: NUMBER:HASH. For the operator, on the authority's database.
+    Verify {
+        /// A head of the log that was kept elsewhere: the log has to hold it still.
+        #[arg(long, value_name = "NUMBER:HASH")]
+        expect: Option<AuditHead>,
+        #[command(flatten)]
+        database: AuditDatabase,
+    },
+    /// Writes the whole log as JSON lines, oldest first, and tells its head on standard error. For the operator, on the
+    /// authority's database.
     Export(AuditDatabase),
 }
 

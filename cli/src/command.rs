@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Env(command) => env::run(&caller()?, command).await,
         Command::Api(command) => api::run(output, &command),
         Command::Audit(Audit::List { before, limit }) => audit::list(&caller()?, before, limit).await,
-        Command::Audit(Audit::Verify(database)) => audit::verify(output, &database).await,
+        Command::Audit(Audit::Verify { expect, database }) => audit::verify(output, expect, &database).await,
         Command::Audit(Audit::Export(database)) => audit::export(&database).await,
         Command::Holders => holders::list(&caller()?).await,
         Command::ServiceKey => key::service_key(output),

@@ -30,11 +30,11 @@ pub struct Config {
     /// The folder for the nodes' own folders and logs. One service at a time uses it.
     pub data_dir: PathBuf,
     /// How long a node may take to end before it is killed: 0 s to 10 min. Default: 10 s.
-    #[serde(default = "default_stop_grace")]
+    #[serde(default = "default_stop_grace", deserialize_with = "settings::duration")]
     pub stop_grace: SignedDuration,
     /// How long a node that was launched has to run before it counts as started: 0 s to 1 min. Default: 200 ms. It makes
     /// every start as much longer, and one that fails within it is told to the caller.
-    #[serde(default = "default_start_settle")]
+    #[serde(default = "default_start_settle", deserialize_with = "settings::duration")]
     pub start_settle: SignedDuration,
     /// What becomes of running environments when the service stops: `keep` or `stop`. Default: `keep`.
     #[serde(default)]

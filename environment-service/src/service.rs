@@ -5,6 +5,7 @@ use std::time::Duration;
 use access::lease::{LeaseHandle, LeaseKeeper};
 use access::{AccessLayer, KeyRing, Replicas};
 use lifecycle::{Clock, Lifecycle, Undrained};
+use opentelemetry::metrics::Meter;
 use storage::{Database, DatabaseOptions, MigrateError, SchemaError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -87,6 +88,14 @@ impl Service {
     /// # Errors
     /// Where any of it is not possible. Nothing is changed then.
     pub async fn bind(config: Config, lifecycle: Lifecycle) -> Result<Self, RunError> {
+        Self::bind_with(config, &telemetry::meter("environment-service"), lifecycle).await
+    }
+
+    /// The same, with another meter than the process's.
+    ///
+    /// # Errors
+    /// Where any of it is not possible. Nothing is changed then.
+    pub async fn bind_with(config: Config, meter: &Meter, lifecycle: Lifecycle) -> Result<Self, RunError> {
         config.validate()?;
         let service_key = config.service_key()?;
         let authority = Replicas::new(config.authority()?);
@@ -112,6 +121,8 @@ impl Service {
 
         let ring = KeyRing::default();
         let lease = LeaseHandle::new(clock.clone());
+        lease.show(meter);
+        lease.show_refusals(meter);
         let layer = AccessLayer::new(grpc::AUDIENCE, ring.clone(), clock.clone()).with_lease(lease.clone());
         let keys = AuthorityKeys::new(authority.clone(), &service_key, ring, clock);
 

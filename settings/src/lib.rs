@@ -1,13 +1,15 @@
 //! How a service reads its configuration: a TOML file, the environment over it, secrets from files of their own. It must not
 //! know what any service is configured with.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+use serde::de::{DeserializeOwned, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 /// Why a configuration was not read.
@@ -41,6 +43,32 @@ pub fn load<T: DeserializeOwned>(file: &Path, prefix: &str) -> Result<T, LoadErr
 pub fn read_secret(file: &Path) -> io::Result<Zeroizing<String>> {
     let text = Zeroizing::new(std::fs::read_to_string(file)?);
     Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// Reads a duration: numbers with units, `500ms`, `90s`, `15min`, `24h`, `7d` or `1h 30min`. A day is 24 hours, a week 7 of them.
+///
+/// # Errors
+/// Where it is something else, months or a number without a unit for two; the error says what it has to be.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
+    deserializer.deserialize_any(DurationText)
+}
+
+struct DurationText;
+
+impl Visitor<'_> for DurationText {
+    type Value = SignedDuration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration with its unit, such as \"500ms\", \"90s\", \"15min\", \"24h\" or \"7d\"")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SignedDuration, E> {
+        let parsed = text.parse().or_else(|_| {
+            let span: Span = text.parse()?;
+            span.to_duration(SpanRelativeTo::days_are_24_hours())
+        });
+        parsed.map_err(|_: jiff::Error| E::invalid_value(Unexpected::Str(text), &self))
+    }
 }
 
 /// The addresses of a service's replicas: one text, or a list.
@@ -127,5 +155,42 @@ mod tests {
             }
         }
         assert!(matches!(load::<Settings>(Path::new("/no/such/file"), "X"), Err(LoadError::Missing(_))));
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Patience {
+        #[serde(deserialize_with = "duration")]
+        patience: SignedDuration,
+    }
+
+    fn patience(value: &str) -> Result<SignedDuration, String> {
+        let read = Figment::from(Toml::string(&format!("patience = {value}"))).extract::<Patience>();
+        read.map(|read| read.patience).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_duration_has_units_up_to_weeks() {
+        let hours = SignedDuration::from_hours;
+        for (text, read) in [
+            ("500ms", SignedDuration::from_millis(500)),
+            ("90s", SignedDuration::from_secs(90)),
+            ("15min", SignedDuration::from_mins(15)),
+            ("1h 30m", SignedDuration::from_mins(90)),
+            ("PT60S", SignedDuration::from_secs(60)),
+            ("168h", hours(168)),
+            ("7d", hours(168)),
+            ("1w 1d", hours(192)),
+            ("7 days", hours(168)),
+            ("0s", SignedDuration::ZERO),
+        ] {
+            assert_eq!(patience(&format!("{text:?}")), Ok(read), "{text}");
+        }
+        for wrong in ["\"1mo\"", "\"1y\"", "\"soon\"", "\"7\"", "\"\"", "7", "true"] {
+            let error = patience(wrong).unwrap_err();
+            assert!(
+                error.contains("such as") && error.contains("\"7d\"") && error.contains("patience"),
+                "{wrong}: {error}"
+            );
+        }
     }
 }

@@ -87,6 +87,14 @@ impl Engine {
         self == Self::Sqlite
     }
 
+    /// What the name of a migration ends in that is this engine's alone: `0007_audit.sqlite.sql`.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::Sqlite => ".sqlite",
+            Self::Postgres => ".postgres",
+        }
+    }
+
     /// The time of the database's own clock, in microseconds since 1970. It goes on within a transaction.
     pub(crate) fn clock(self) -> &'static str {
         match self {

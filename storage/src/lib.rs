@@ -2,7 +2,7 @@
 //! knows no table but `counter`, and no service.
 //!
 //! What works on both engines: `$1` placeholders; columns of `bigint`, `text` and `bytea` (no `boolean`: SQLite's cannot be
-//! read back); upserts and `returning`.
+//! read back); upserts and `returning`. What does not, triggers for one, stands in a migration for each engine.
 
 mod again;
 mod database;

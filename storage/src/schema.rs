@@ -4,7 +4,7 @@ use sqlx::migrate::{AppliedMigration, Migrate, Migration, Migrator};
 use sqlx::{AnyConnection, Connection};
 
 use crate::engine::Use;
-use crate::{Database, StorageError};
+use crate::{Database, Engine, StorageError};
 
 const TABLE: &str = "_sqlx_migrations";
 
@@ -58,9 +58,13 @@ pub enum SchemaError {
 impl Database {
     /// Brings the database to this build's schema. Others that do the same at the same time are waited for.
     ///
+    /// A migration is for both engines, or for the one that its name ends in: `0007_audit.sqlite.sql` and, under the same
+    /// number, `0007_audit.postgres.sql`.
+    ///
     /// # Errors
     /// Where the database is of a later build, or a migration fails.
     pub async fn migrate(&self, migrator: &Migrator) -> Result<(), MigrateError> {
+        let migrator = &for_engine(migrator, self.engine());
         // Not from the pool: it has other time limits, and an advisory lock goes with it when it fails.
         let mut connection = self.connect(Use::Migrating).await?;
         let migrated = if self.engine().migrates_in_one_transaction() {
@@ -101,8 +105,16 @@ impl Database {
             }
             connection.list_applied_migrations(TABLE).await.map_err(read_error)?
         };
-        compare(migrator, &applied)
+        compare(&for_engine(migrator, self.engine()), &applied)
     }
+}
+
+/// The migrations of an engine.
+fn for_engine(migrator: &Migrator, engine: Engine) -> Migrator {
+    let others = [Engine::Sqlite, Engine::Postgres].into_iter().filter(|other| *other != engine);
+    let suffixes: Vec<&str> = others.map(Engine::suffix).collect();
+    let is_of_another = |migration: &Migration| suffixes.iter().any(|suffix| migration.description.ends_with(suffix));
+    Migrator::with_migrations(migrator.iter().filter(|migration| !is_of_another(migration)).cloned().collect())
 }
 
 fn compare(migrator: &Migrator, applied: &[AppliedMigration]) -> Result<(), SchemaError> {

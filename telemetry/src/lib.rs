@@ -1,4 +1,8 @@
-//! Logs and traces of a process. It knows no service; what may be logged is decided where it is logged.
+//! Logs and metrics of a process. It knows no service; what may be logged or counted is decided where it is.
+
+mod metrics;
+
+pub use metrics::{Metrics, meter, read_metrics};
 
 use std::io::{IsTerminal, Write};
 

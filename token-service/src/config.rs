@@ -32,17 +32,17 @@ pub struct Config {
     #[serde(default)]
     pub service_keys: Vec<ServiceKeyConfig>,
     /// How long a grant can be used: 1 s to 10 min. Default: 60 s.
-    #[serde(default = "default_grant_lifetime")]
+    #[serde(default = "default_grant_lifetime", deserialize_with = "settings::duration")]
     pub grant_lifetime: SignedDuration,
     /// How long a lease lasts: 500 ms to 60 s. So long a revocation waits at most for a gateway or service that does not
     /// answer; and so long those serve at most without the authority. The same for every replica. Default: 3 s.
-    #[serde(default = "default_lease_duration")]
+    #[serde(default = "default_lease_duration", deserialize_with = "settings::duration")]
     pub lease_duration: SignedDuration,
     /// How long a session lives: 1 min to 365 days. Default: 24 h.
-    #[serde(default = "default_session_lifetime")]
+    #[serde(default = "default_session_lifetime", deserialize_with = "settings::duration")]
     pub session_lifetime: SignedDuration,
     /// How long a session lives without a call: from `grant_lifetime`, at least 1 min, to 365 days. Default: 1 h.
-    #[serde(default = "default_session_idle_lifetime")]
+    #[serde(default = "default_session_idle_lifetime", deserialize_with = "settings::duration")]
     pub session_idle_lifetime: SignedDuration,
     /// How many sessions an account may have: 1 to 1,000. One more ends the one that was used longest ago. Default: 100.
     #[serde(default = "default_sessions_per_account")]
@@ -51,7 +51,7 @@ pub struct Config {
     #[serde(default = "default_tokens_per_account")]
     pub tokens_per_account: u32,
     /// How long before its expiry a token is said to expire soon: 0 s to 365 days. Default: 7 days (`168h`).
-    #[serde(default = "default_expiry_notice")]
+    #[serde(default = "default_expiry_notice", deserialize_with = "settings::duration")]
     pub expiry_notice: SignedDuration,
     /// How many characters a new password has at least: 8 to 64. Default: 12.
     #[serde(default = "default_password_shortest")]
@@ -95,13 +95,16 @@ pub struct ThrottleConfig {
     /// right password. Default: 10.
     pub account_free: u32,
     /// How long the wait gets at most: 1 s to 1 h. Default: 60 s.
+    #[serde(deserialize_with = "settings::duration")]
     pub account_longest: SignedDuration,
     /// How long the wait gets at most for the codes of a second factor: 1 s to 24 h. Default: 15 min.
+    #[serde(deserialize_with = "settings::duration")]
     pub code_longest: SignedDuration,
     /// How many wrong tries from an address (of IPv6: from its /64) cost no wait: 0 to 100,000. One is forgotten each five
     /// minutes. Default: 100.
     pub address_free: u32,
     /// How long the wait gets at most: 1 s to 24 h. Default: 15 min.
+    #[serde(deserialize_with = "settings::duration")]
     pub address_longest: SignedDuration,
 }
 

@@ -9,6 +9,7 @@ mod second_factor;
 mod session;
 mod throttle;
 mod token;
+mod token_changes;
 
 pub(crate) use account::{Account, AccountChange, AccountInfo, AccountState};
 pub use account::{Login, LoginError, NewAccount, Role};

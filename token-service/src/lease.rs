@@ -4,6 +4,7 @@
 mod acknowledgements;
 mod confirm;
 mod feed;
+mod metrics;
 mod own;
 mod stream;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 use access::lease::LeaseHandle;
 use jiff::SignedDuration;
 use lifecycle::{Clock, Lifecycle};
+use opentelemetry::metrics::{Histogram, Meter};
 use tokio::sync::watch as watched;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +49,8 @@ pub(crate) struct Shared {
     own: OwnLease,
     /// How many changes wait to be confirmed.
     waiting: watched::Sender<usize>,
+    /// How long confirmations took.
+    confirmations: Histogram<f64>,
     lifecycle: Lifecycle,
     /// Cancelled when the service has answered everything.
     ended: CancellationToken,
@@ -59,6 +63,7 @@ impl Leases {
         replica: String,
         duration: SignedDuration,
         grant_lifetime: SignedDuration,
+        meter: &Meter,
         lifecycle: Lifecycle,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -71,6 +76,7 @@ impl Leases {
             grant_lifetime: grant_lifetime.unsigned_abs(),
             acknowledgements: Acknowledgements::default(),
             waiting: watched::Sender::new(0),
+            confirmations: metrics::confirmations(meter),
             lifecycle,
             ended: CancellationToken::new(),
         }))

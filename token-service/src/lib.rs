@@ -13,7 +13,7 @@ mod service;
 mod store;
 mod webhook;
 
-pub use audit::{AuditHead, AuditLogError, export_audit, verify_audit};
+pub use audit::{AuditHead, AuditHeadError, AuditLogError, export_audit, verify_audit};
 pub use config::{Config, ConfigError, ServiceKeyConfig, ThrottleConfig, WebhookConfig};
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
 pub use second_factor::{SecondFactorKey, SecondFactorKeyError};

@@ -36,7 +36,8 @@ type Job = Box<dyn FnOnce(&mut Hasher) + Send>;
 #[derive(Clone)]
 pub(crate) struct Passwords {
     queue: mpsc::Sender<Job>,
-    turns: Arc<Semaphore>,
+    sign_ins: Arc<Semaphore>,
+    confirmations: Arc<Semaphore>,
     /// The hash of a password that nobody has: what an unknown login is verified against, to take the same time.
     decoy: Arc<str>,
 }
@@ -84,15 +85,20 @@ impl Passwords {
             thread::Builder::new().name("password".to_owned()).spawn(move || work_off(&jobs))?;
         }
         // As many again, who read while the others are hashed, so that no thread waits.
-        let turns = Arc::new(Semaphore::new(2 * at_once));
-        Ok(Self { queue, turns, decoy: decoy.into() })
+        let turns = || Arc::new(Semaphore::new(2 * at_once));
+        Ok(Self { queue, sign_ins: turns(), confirmations: turns(), decoy: decoy.into() })
     }
 
     /// The turn of a call that verifies a password: before it, the call reads nothing. Otherwise a flood of them would all
     /// read at once, and every introspection would wait behind them for a connection.
     pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, HashError> {
-        let turn = tokio::time::timeout(PATIENCE, self.turns.acquire()).await;
-        turn.ok().and_then(Result::ok).ok_or(HashError::Busy)
+        in_time(&self.sign_ins).await
+    }
+
+    /// The turn of a call that is made under a session. It does not stand in line with sign-ins, which anybody may try: a flood of
+    /// them keeps no owner from changing a token.
+    pub(crate) async fn confirming_turn(&self) -> Result<SemaphorePermit<'_>, HashError> {
+        in_time(&self.confirmations).await
     }
 
     /// The PHC string to store for a new password.
@@ -126,6 +132,11 @@ impl Passwords {
         });
         answered.await.map_err(|_| HashError::Busy)?
     }
+}
+
+async fn in_time(turns: &Semaphore) -> Result<SemaphorePermit<'_>, HashError> {
+    let turn = tokio::time::timeout(PATIENCE, turns.acquire()).await;
+    turn.ok().and_then(Result::ok).ok_or(HashError::Busy)
 }
 
 /// The life of a hashing thread: as long as there is somebody to ask it.
@@ -232,6 +243,7 @@ mod tests {
         let passwords = Passwords::new(1).unwrap();
         let turns = (passwords.turn().await.unwrap(), passwords.turn().await.unwrap());
         assert!(futures::poll!(std::pin::pin!(passwords.turn())).is_pending());
+        assert!(passwords.confirming_turn().await.is_ok(), "confirmations have turns of their own");
         drop(turns);
         assert!(passwords.turn().await.is_ok());
     }

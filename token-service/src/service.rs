@@ -1,8 +1,10 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::{AccessLayer, AccountId, KeyRing};
 use lifecycle::{Clock, Lifecycle};
+use opentelemetry::metrics::Meter;
 use proto::catalog::ServiceRole;
 use storage::{Database, DatabaseOptions, MigrateError, OpenError, SchemaError};
 use tokio::net::TcpListener;
@@ -75,14 +77,19 @@ impl Service {
     /// # Errors
     /// Where any of it is not possible. Nothing is changed then.
     pub async fn bind(config: Config, lifecycle: Lifecycle) -> Result<Self, RunError> {
-        Self::bind_with_clock(config, Clock::system(), lifecycle).await
+        Self::bind_with(config, Clock::system(), &telemetry::meter("token-service"), lifecycle).await
     }
 
-    /// The same, by another clock than the machine's.
+    /// The same, by another clock than the machine's, and with another meter than the process's.
     ///
     /// # Errors
     /// Where any of it is not possible. Nothing is changed then.
-    pub async fn bind_with_clock(config: Config, clock: Clock, lifecycle: Lifecycle) -> Result<Self, RunError> {
+    pub async fn bind_with(
+        config: Config,
+        clock: Clock,
+        meter: &Meter,
+        lifecycle: Lifecycle,
+    ) -> Result<Self, RunError> {
         config.validate()?;
         let signing_key = config.signing_key()?;
         let service_keys = config.service_keys()?;
@@ -109,12 +116,16 @@ impl Service {
             address.to_string(),
             config.lease_duration,
             config.grant_lifetime,
+            meter,
             lifecycle.clone(),
         );
+        leases.show(meter);
+        let introspections = Arc::new(grpc::Introspections::new(leases.own().clone(), grpc::BOUNDS));
+        introspections.show(meter);
         let authority = Authority::new(grpc::Shared {
             store: store.clone(),
             passwords,
-            introspections: grpc::Introspections::new(leases.own().clone(), grpc::BOUNDS),
+            introspections,
             leases,
             signing_key,
             second_factor_key,
@@ -331,8 +342,16 @@ async fn administer(
 ) -> Result<(), AdministerError> {
     let clock = Clock::system();
     let changed = store.administer(account, change, None, clock.now()).await?;
-    let (replica, lifecycle) = ("operator".to_owned(), Lifecycle::new());
-    let leases = Leases::new(store.clone(), clock, replica, config.lease_duration, config.grant_lifetime, lifecycle);
+    let (replica, meter) = ("operator".to_owned(), telemetry::meter("token-service"));
+    let leases = Leases::new(
+        store.clone(),
+        clock,
+        replica,
+        config.lease_duration,
+        config.grant_lifetime,
+        &meter,
+        Lifecycle::new(),
+    );
     leases.confirm(&[changed]).await;
     Ok(())
 }

@@ -21,7 +21,7 @@ mod token;
 
 pub(crate) use account::CreateAccountError;
 pub(crate) use administration::AdministrationError;
-pub(crate) use audit::{AuditError, AuditRow};
+pub(crate) use audit::{AuditError, AuditRow, ChainHead};
 pub(crate) use credential::Introspected;
 pub(crate) use lease::{HolderRow, NewLease};
 pub(crate) use second_factor::{SecondFactorError, Verified};

@@ -1,5 +1,5 @@
 //! Tells the operator's webhook of tokens that expire soon, and of values that were reported to be known to others: signed
-//! as Standard Webhooks says, at least once each, and again with growing pauses until it is taken.
+//! as Standard Webhooks says, at least once each, and again with growing pauses until it is taken or not true any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +76,7 @@ impl Webhook {
     async fn round(&self, store: &Store, clock: &Clock) -> Result<(), StorageError> {
         let now = clock.now();
         while store.notice_expiries(now, now + self.notice).await? {}
+        store.drop_overtaken_notices(now).await?;
         for notice in store.notices_due(now).await? {
             self.tell(store, clock, &notice).await?;
         }
@@ -84,14 +85,14 @@ impl Webhook {
 
     /// One attempt. The notice is due again before the attempt is made, so that nothing that happens meanwhile loses it.
     async fn tell(&self, store: &Store, clock: &Clock, notice: &Notice) -> Result<(), StorageError> {
-        let again_at = notice.again_at(clock.now());
-        if !store.claim_notice(notice, again_at).await? {
+        let now = clock.now();
+        if !store.claim_notice(notice, now, notice.again_at(now)).await? {
             return Ok(());
         }
         match self.send(notice, clock).await {
             Ok(()) => {
                 store.notice_delivered(notice, clock.now()).await?;
-                tracing::info!(notice.id, token.id = notice.token, "the webhook was told");
+                tracing::info!(notice.id, notice.credential, "the webhook was told");
             }
             Err(error) => {
                 tracing::warn!(notice.id, notice.attempts, %error, "the webhook was not told, and will be again");

@@ -29,6 +29,8 @@ pub struct Claims {
     pub as_of: Revision,
     /// When the credential itself ends.
     pub credential_expires_at: Option<Timestamp>,
+    /// Whether a token was shown by its value of before its last regeneration.
+    pub superseded: bool,
 }
 
 impl Claims {
@@ -64,6 +66,7 @@ impl From<&Claims> for GrantClaims {
             expires_at: Some(proto::time::to_wire(claims.expires_at)),
             as_of: claims.as_of.0,
             credential_expires_at: claims.credential_expires_at.map(proto::time::to_wire),
+            superseded: claims.superseded,
         }
     }
 }
@@ -89,6 +92,7 @@ impl TryFrom<GrantClaims> for Claims {
             expires_at: time(wire.expires_at.ok_or(MalformedClaims)?)?,
             as_of: Revision(wire.as_of),
             credential_expires_at: wire.credential_expires_at.map(time).transpose()?,
+            superseded: wire.superseded,
         })
     }
 }

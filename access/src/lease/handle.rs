@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,6 +22,38 @@ struct Shared {
     clock: Clock,
     /// Whether there has been a lease since the last stream began.
     leased: watch::Sender<bool>,
+    /// When the present lease began, in microseconds of the holder's time. It is written under the holder's lock.
+    since: AtomicU64,
+    refusals: Refusals,
+}
+
+/// How many calls were not executed, since the start.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    stale: AtomicU64,
+    unleased: AtomicU64,
+}
+
+impl Refusals {
+    fn count(&self, refusal: Refusal) {
+        let count = match refusal {
+            Refusal::NoLease => &self.unleased,
+            Refusal::Stale => &self.stale,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls under a statement that a change has made untrue, or may have.
+    #[must_use]
+    pub fn stale(&self) -> u64 {
+        self.stale.load(Ordering::Relaxed)
+    }
+
+    /// Calls that came when there was no lease.
+    #[must_use]
+    pub fn unleased(&self) -> u64 {
+        self.unleased.load(Ordering::Relaxed)
+    }
 }
 
 /// A lease as it is at a moment.
@@ -28,6 +61,8 @@ struct Shared {
 pub struct LeaseStatus {
     /// How long it lasts.
     pub left: Duration,
+    /// For how long there has been a lease without a gap. `None`: there is none.
+    pub held: Option<Duration>,
     /// The newest change that is applied.
     pub applied: Option<Revision>,
 }
@@ -38,7 +73,8 @@ impl LeaseHandle {
     pub fn new(clock: Clock) -> Self {
         let id = HolderId(uuid::Uuid::new_v4());
         let (holder, leased) = (RwLock::new(Holder::new(CAPACITY)), watch::Sender::new(false));
-        Self(Arc::new(Shared { id, holder, clock, leased }))
+        let (since, refusals) = (AtomicU64::default(), Refusals::default());
+        Self(Arc::new(Shared { id, holder, clock, leased, since, refusals }))
     }
 
     /// Who holds it.
@@ -64,7 +100,11 @@ impl LeaseHandle {
     #[must_use]
     pub fn status(&self) -> LeaseStatus {
         let now = self.now();
-        self.read(|holder| LeaseStatus { left: holder.lease_left(now), applied: holder.applied() })
+        self.read(|holder| {
+            let since = Duration::from_micros(self.0.since.load(Ordering::Relaxed));
+            let held = holder.is_leased(now).then(|| now.saturating_sub(since));
+            LeaseStatus { left: holder.lease_left(now), held, applied: holder.applied() }
+        })
     }
 
     /// Whether a call that arrives at this moment may be executed under a statement.
@@ -73,7 +113,13 @@ impl LeaseHandle {
     /// Where it may not.
     pub fn allow(&self, statement: &Statement) -> Result<(), Refusal> {
         let now = self.now();
-        self.read(|holder| holder.allow(statement, now))
+        self.read(|holder| holder.allow(statement, now)).inspect_err(|refusal| self.0.refusals.count(*refusal))
+    }
+
+    /// How many calls [`Self::allow`] has refused.
+    #[must_use]
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     /// Resolves when there is a lease.
@@ -91,8 +137,13 @@ impl LeaseHandle {
         let now = self.now();
         let (changed, leased) = {
             let mut holder = self.0.holder.write().unwrap_or_else(PoisonError::into_inner);
+            let before = holder.is_leased(now);
             let changed = change(&mut holder, now);
-            (changed, holder.is_leased(now))
+            let leased = holder.is_leased(now);
+            if leased && !before {
+                self.0.since.store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            }
+            (changed, leased)
         };
         self.0.leased.send_if_modified(|known| std::mem::replace(known, leased) != leased);
         changed

@@ -52,6 +52,7 @@ pub struct Memory<K, V> {
 #[derive(Debug, Default)]
 pub struct Counts {
     hits: std::sync::atomic::AtomicU64,
+    refused: std::sync::atomic::AtomicU64,
     misses: std::sync::atomic::AtomicU64,
     unleased: std::sync::atomic::AtomicU64,
 }
@@ -139,7 +140,11 @@ where
         let now = self.lease.now();
         let counts = now < refused.until
             && self.lease.read(|holder| holder.is_leased(now) && holder.applied() == refused.applied);
-        if counts { Recalled::Refused } else { Recalled::Nothing }
+        if !counts {
+            return Recalled::Nothing;
+        }
+        self.counts.refused.fetch_add(1, Ordering::Relaxed);
+        Recalled::Refused
     }
 
     /// Asks, and remembers the answer if it may be. Of calls that want to know the same at the same time, one asks and the
@@ -262,6 +267,12 @@ impl Counts {
     #[must_use]
     pub fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Calls whose credential was known not to be alive.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Calls that had to ask.

@@ -105,9 +105,25 @@ impl Head {
             && let Some((byte, rest)) = bytes.split_first()
         {
             self.step(*byte);
-            bytes = rest;
+            bytes = self.skip(rest);
         }
         bytes
+    }
+
+    /// Passes over bytes of which only the number counts: most of a value, and of a field that is not `Accept`.
+    fn skip<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%+".contains(byte);
+        let (counted, end) = match self.part {
+            Part::Value => (&mut self.parameter.bytes, bytes.iter().position(|byte| !plain(byte))),
+            Part::Field if self.field.is_none() => {
+                (&mut self.fields_bytes, bytes.iter().position(|byte| *byte == b'\n'))
+            }
+            _ => return bytes,
+        };
+        let (skipped, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        *counted += skipped.len();
+        self.bytes += skipped.len();
+        rest
     }
 
     pub(super) fn is_complete(&self) -> bool {

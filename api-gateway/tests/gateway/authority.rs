@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use lifecycle::Clock;
 use proto::catalog::{PermissionId, ServiceRole};
 use proto::token::v1::introspection_server::IntrospectionServer;
+use proto::token::v1::leases_server::LeasesServer;
 use proto::token::v1::rpc::{GetPublicKeys, Introspect, IntrospectBatch, RevokeCredential};
 use proto::token::v1::{
     CredentialKind as WireKind, GetPublicKeysRequest, GetPublicKeysResponse, IntrospectBatchRequest,
@@ -20,6 +21,7 @@ use proto::token::v1::{
 use proto::{ErrorKind, Failure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tokio::sync::watch;
 use tonic::service::LayerExt;
 use tonic::transport::server::Router;
 
@@ -51,25 +53,43 @@ pub(crate) struct Revoked {
 pub(crate) const CLIENT: &str = "deploy-bot";
 
 #[derive(Clone)]
-pub(crate) struct Authority(Arc<Inside>);
+pub(crate) struct Authority(pub(crate) Arc<Inside>);
 
-struct Inside {
+pub(crate) struct Inside {
     signing_key: SigningKey,
     service_key: Credential,
     client_key: Credential,
     known: Mutex<HashMap<String, Says>>,
+    /// Whether it gives leases.
+    pub(crate) leasing: bool,
+    /// The newest change, and what the holder has acknowledged.
+    pub(crate) newest: watch::Sender<Revision>,
+    pub(crate) acknowledged: watch::Sender<Revision>,
     asked: Mutex<Vec<(String, String)>>,
     revoked: Mutex<Vec<Revoked>>,
 }
 
 impl Authority {
+    /// One that gives no leases: whoever asks has to ask about each call.
     pub(crate) fn new() -> Self {
+        Self::make(false)
+    }
+
+    /// One that gives leases.
+    pub(crate) fn leasing() -> Self {
+        Self::make(true)
+    }
+
+    fn make(leasing: bool) -> Self {
         let mut rng = StdRng::seed_from_u64(1);
         Self(Arc::new(Inside {
             signing_key: SigningKey::generate(&mut rng),
             service_key: Credential::generate(CredentialKind::Service, &mut rng),
             client_key: Credential::generate(CredentialKind::Service, &mut rng),
             known: Mutex::default(),
+            leasing,
+            newest: watch::Sender::new(Revision(0)),
+            acknowledged: watch::Sender::new(Revision(0)),
             asked: Mutex::default(),
             revoked: Mutex::default(),
         }))
@@ -114,6 +134,11 @@ impl Authority {
         self.credential(Says::Token(methods.iter().map(permission).collect()))
     }
 
+    /// A credential is none any more.
+    pub(crate) fn forget(&self, credential: &str) {
+        self.0.known.lock().unwrap().remove(credential);
+    }
+
     /// The credentials that it was asked about, with the audiences.
     pub(crate) fn asked(&self) -> Vec<(String, String)> {
         self.0.asked.lock().unwrap().clone()
@@ -127,7 +152,8 @@ impl Authority {
         let layer = AccessLayer::new("token-service", self.key_ring(), Clock::system())
             .with_service_keys(ServiceKeys::new(vec![key, client]));
         let service = IntrospectionServer::new(Guarded::new(self.clone()));
-        tonic::transport::Server::builder().add_service(layer.named_layer(service))
+        let leases = self.0.leasing.then(|| layer.named_layer(LeasesServer::new(Guarded::new(self.clone()))));
+        tonic::transport::Server::builder().add_service(layer.named_layer(service)).add_optional_service(leases)
     }
 
     fn claims(&self, kind: GrantedKind, permissions: PermissionSet, audience: &str) -> IntrospectResponse {
@@ -141,8 +167,9 @@ impl Authority {
             audience: audience.to_owned(),
             issued_at: now,
             expires_at: now + SignedDuration::from_secs(60),
-            as_of: Revision(0),
+            as_of: *self.0.newest.borrow(),
             credential_expires_at: None,
+            superseded: false,
         };
         let grant = self.0.signing_key.sign(&claims).into();
         IntrospectResponse { active: true, claims: Some((&claims).into()), grant, grant_left_micros: 60_000_000 }
@@ -204,7 +231,7 @@ impl Handle<RevokeCredential> for Authority {
         request: RevokeCredentialRequest,
     ) -> Result<RevokeCredentialResponse, Failure> {
         named(permit, &request.client_id)?;
-        self.0.known.lock().unwrap().remove(&request.credential);
+        self.forget(&request.credential);
         self.0.revoked.lock().unwrap().push(Revoked {
             value: request.credential,
             service: permit.name().to_owned(),

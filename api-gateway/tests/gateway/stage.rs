@@ -8,6 +8,7 @@ use access::Credential;
 use api_gateway::{Config, Gateway};
 use lifecycle::Lifecycle;
 use tempfile::TempDir;
+use testkit::Metrics;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tonic::transport::server::{Router, TcpIncoming};
@@ -32,6 +33,8 @@ pub(crate) struct Stage {
     pub(crate) authority: Authority,
     pub(crate) upstream: Upstream,
     pub(crate) gateway: Lifecycle,
+    /// What the operator sees of the gateway.
+    pub(crate) metrics: Metrics,
     token_service: Server,
     environment_service: Server,
     _folder: TempDir,
@@ -44,7 +47,19 @@ impl Stage {
 
     /// With another configuration than the default.
     pub(crate) async fn configured(configure: impl FnOnce(&mut Config)) -> Self {
-        let (authority, upstream) = (Authority::new(), Upstream::new());
+        Self::with(Authority::new(), configure).await
+    }
+
+    /// Under a lease.
+    pub(crate) async fn leased() -> Self {
+        let stage = Self::with(Authority::leasing(), |_| {}).await;
+        let leased = || async { stage.metrics.value("portcullis.lease.age", None).filter(|age| *age > 0.0) };
+        testkit::eventually("the gateway's lease", LONG, leased).await;
+        stage
+    }
+
+    async fn with(authority: Authority, configure: impl FnOnce(&mut Config)) -> Self {
+        let upstream = Upstream::new();
         let token_service = Server::start(authority.server());
         let environment_service = Server::start(upstream.server(authority.key_ring()));
         let folder = tempfile::tempdir().unwrap();
@@ -59,7 +74,8 @@ impl Stage {
         configure(&mut config);
 
         let lifecycle = Lifecycle::new();
-        let gateway = Gateway::bind(config, lifecycle.clone()).await.unwrap();
+        let metrics = Metrics::default();
+        let gateway = Gateway::bind_with(config, &metrics.meter(), lifecycle.clone()).await.unwrap();
         let address = gateway.local_addr();
         drop(lifecycle.spawn("api-gateway", async move { gateway.serve().await.unwrap() }));
         Self {
@@ -68,6 +84,7 @@ impl Stage {
             authority,
             upstream,
             gateway: lifecycle,
+            metrics,
             token_service,
             environment_service,
             _folder: folder,

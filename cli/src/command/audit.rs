@@ -1,6 +1,7 @@
 use anyhow::{Context, bail};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use storage::DatabaseUrl;
+use token_service::AuditHead;
 
 use super::Caller;
 use crate::arguments::{AuditDatabase, Output};
@@ -14,25 +15,32 @@ pub(super) async fn list(caller: &Caller, before: Option<i64>, limit: u32) -> an
 }
 
 fn table(answer: &Map<String, Value>) -> String {
-    let columns = ["id", "at", "actor", "action", "object", "outcome", "address"];
+    let columns = ["id", "at", "actor", "action", "object", "changes", "outcome", "address"];
     let rows = objects(answer, "entries").into_iter().map(|entry| columns.map(|column| cell(entry, column)));
     output::table(columns, rows)
 }
 
-pub(super) async fn verify(output: Output, database: &AuditDatabase) -> anyhow::Result<()> {
-    let head = token_service::verify_audit(&url(database)?).await?;
-    let text = match output {
-        Output::Json => serde_json::to_string(&head)?,
-        Output::Text => format!("{} entries, as they were written; the last one's hash is {}", head.entries, head.hash),
+pub(super) async fn verify(output: Output, kept: Option<AuditHead>, database: &AuditDatabase) -> anyhow::Result<()> {
+    let head = token_service::verify_audit(&url(database)?, kept).await?;
+    let entries = head.entries();
+    let text = match (output, kept) {
+        (Output::Json, _) => json!({ "entries": entries, "hash": head.hash(), "head": head.to_string() }).to_string(),
+        (Output::Text, Some(kept)) => {
+            format!("{entries} entries in one chain, with entry {} as it was kept; the head is {head}", kept.entries())
+        }
+        (Output::Text, None) => {
+            eprintln!("keep the head elsewhere, and give it to --expect the next time: a chain can be made anew");
+            format!("{entries} entries in one chain; the head is {head}")
+        }
     };
     Ok(output::line(&text)?)
 }
 
 pub(super) async fn export(database: &AuditDatabase) -> anyhow::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout());
-    let written = token_service::export_audit(&url(database)?, &mut out).await?;
+    let head = token_service::export_audit(&url(database)?, &mut out).await?;
     std::io::Write::flush(&mut out).context("standard output")?;
-    eprintln!("{written} entries");
+    eprintln!("{} entries; the head is {head}", head.entries());
     Ok(())
 }
 

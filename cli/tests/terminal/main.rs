@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod accounts;
+mod audit;
 mod first_start;
 mod holders;
 mod home;
 mod proxies;
+mod tokens;
 mod two_factor;
 mod up;

@@ -71,6 +71,7 @@ async fn the_executing_service_holds_a_confinement_too() {
         expires_at: now + SignedDuration::from_secs(60),
         as_of: Revision(0),
         credential_expires_at: None,
+        superseded: false,
     };
     let grant = stack.signing_key().sign(&claims);
     let mut client = ControlClient::connect(stack.environment_url.clone()).await.unwrap();

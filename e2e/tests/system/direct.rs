@@ -25,6 +25,7 @@ fn claims() -> Claims {
         expires_at: now + SignedDuration::from_secs(60),
         as_of: Revision(0),
         credential_expires_at: None,
+        superseded: false,
     }
 }
 

@@ -25,6 +25,7 @@ fn claims(kind: GrantedKind, administrator: bool, permissions: PermissionSet) ->
         expires_at: jiff::Timestamp::UNIX_EPOCH,
         as_of: Revision(0),
         credential_expires_at: None,
+        superseded: false,
     }
 }
 

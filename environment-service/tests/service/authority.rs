@@ -13,7 +13,7 @@ use proto::catalog::{PermissionId, ServiceRole};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use storage::DatabaseUrl;
-use token_service::{Config, Service, ServiceKeyConfig};
+use token_service::{Config, NewAccount, Role, Service, ServiceKeyConfig};
 use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::metadata::MetadataValue;
@@ -72,6 +72,20 @@ impl Authority {
         served.await.unwrap();
     }
 
+    /// Changes what every credential of [`ALICE`] is worth; answers when that is confirmed. It can be called once.
+    pub(crate) async fn change_alice(&self) {
+        let login = "alice@example.org";
+        let account = NewAccount {
+            login: login.parse().unwrap(),
+            name: "Alice".to_owned(),
+            password: "correct horse battery".to_owned().into(),
+            role: Role::Member,
+        };
+        assert_eq!(token_service::create_account(&self.config, account).await.unwrap(), ALICE);
+        let password = "another horse battery".to_owned().into();
+        token_service::set_password(&self.config, &login.parse().unwrap(), password).await.unwrap();
+    }
+
     /// Gives it another key to sign with from its next start on.
     pub(crate) fn replace_signing_key(&mut self) {
         self.signing_key = write_signing_key(&self.config.signing_key_file, 2);
@@ -91,6 +105,7 @@ impl Authority {
             expires_at: now + SignedDuration::from_secs(60),
             as_of: Revision(0),
             credential_expires_at: None,
+            superseded: false,
         }
     }
 

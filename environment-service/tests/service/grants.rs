@@ -1,6 +1,6 @@
 //! The service trusts nothing but a grant.
 
-use access::{AccountId, Claims, SigningKey};
+use access::{AccountId, Claims, Revision, SigningKey};
 use jiff::{SignedDuration, Timestamp};
 use proto::environment::v1::{
     CreateEnvironmentRequest, DeleteEnvRequest, EnvironmentSpec, GetEnvInfoRequest, GetEnvsRequest, NodeSpec,
@@ -20,6 +20,10 @@ use crate::stage::{LONG, Stage};
 
 /// The permission for `StopEnv`.
 const STOP: u32 = 3;
+
+const REFUSALS: &str = "portcullis.grant.refusals";
+const STALE: Option<(&str, &str)> = Some(("reason", "stale"));
+const UNLEASED: Option<(&str, &str)> = Some(("reason", "unleased"));
 
 /// Calls every method with these grants, and answers how each call ended.
 async fn call_all(stage: &Stage, grants: &[&[u8]]) -> Vec<(&'static str, Option<ErrorKind>)> {
@@ -174,12 +178,36 @@ async fn without_a_lease_nothing_is_executed() {
         answer.is_err_and(|status| Failure::from(status).kind() == ErrorKind::Unavailable).then_some(())
     })
     .await;
+    assert_eq!(stage.metrics.value("portcullis.lease.remaining", None), Some(0.0));
+    let before = stage.metrics.value(REFUSALS, UNLEASED).unwrap();
     assert_all(call_all(&stage, &[&grant]).await, ErrorKind::Unavailable, "no lease: an outage is no refusal");
+    assert_eq!(stage.metrics.value(REFUSALS, UNLEASED), Some(before + 6.0));
     stage.authority.start().await;
     eventually("another lease", LONG, async || {
         stage.client().get_envs(with_grant(&grant, GetEnvsRequest::default())).await.ok().map(drop)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_grant_that_is_older_than_a_change_is_refused_and_counted() {
+    let stage = Stage::sqlite().await;
+    let sign = |claims: &Claims| stage.authority.signing_key.sign(claims);
+    let old = stage.authority.session(ALICE);
+    assert_eq!(stage.alice().list().await, []);
+    assert_eq!(stage.metrics.value(REFUSALS, STALE), Some(0.0));
+    stage.authority.change_alice().await;
+    assert_all(call_all(&stage, &[&sign(&old)]).await, ErrorKind::StaleGrant, "an old grant");
+    assert_eq!(stage.metrics.value(REFUSALS, STALE), Some(6.0));
+
+    let applied = stage.metrics.value("portcullis.revision.applied", None).unwrap();
+    assert_eq!(applied, 1.0);
+    let new = Claims { as_of: Revision(1), ..old };
+    stage.client().get_envs(with_grant(&sign(&new), GetEnvsRequest::default())).await.unwrap();
+    let other = stage.authority.session(AccountId(2));
+    stage.client().get_envs(with_grant(&sign(&other), GetEnvsRequest::default())).await.unwrap();
+    assert_eq!(stage.metrics.value(REFUSALS, STALE), Some(6.0), "neither a new grant nor another's is stale");
+    assert_eq!(stage.metrics.assert_explained(), 4);
 }
 
 #[tokio::test]

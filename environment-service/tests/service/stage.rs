@@ -19,7 +19,7 @@ use proto::{ErrorKind, Failure};
 use rustix::process::{Pid, Signal, kill_process};
 use storage::{Database, DatabaseOptions};
 use tempfile::TempDir;
-use testkit::{TestDatabase, databases, eventually};
+use testkit::{Metrics, TestDatabase, databases, eventually};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -50,6 +50,8 @@ pub(crate) struct Stage {
     pub(crate) engine: &'static str,
     pub(crate) config: Config,
     pub(crate) authority: Authority,
+    /// What the operator sees of the service that runs.
+    pub(crate) metrics: Metrics,
     running: Option<Running>,
     folder: TempDir,
     _database: TestDatabase,
@@ -87,7 +89,8 @@ impl Stage {
         };
         config.templates = TEMPLATES.iter().map(template).collect();
         environment_service::migrate(&config).await.unwrap();
-        Self { engine: database.engine, config, authority, running: None, folder, _database: database }
+        let (engine, metrics) = (database.engine, Metrics::default());
+        Self { engine, config, authority, metrics, running: None, folder, _database: database }
     }
 
     /// Both run.
@@ -119,7 +122,9 @@ impl Stage {
 
     pub(crate) async fn start_service(&mut self) {
         let lifecycle = Lifecycle::new();
-        let service = Service::bind(self.config.clone(), lifecycle.clone()).await.unwrap();
+        self.metrics = Metrics::default();
+        let meter = self.metrics.meter();
+        let service = Service::bind_with(self.config.clone(), &meter, lifecycle.clone()).await.unwrap();
         let address = format!("http://{}", service.local_addr());
         let served = tokio::spawn(async move { service.serve().await.unwrap() });
         let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();

@@ -100,3 +100,26 @@ async fn several_processes_may_migrate_at_once() {
         assert_eq!(accounts, 1, "{}", at.engine);
     }
 }
+
+#[tokio::test]
+async fn a_migration_can_be_one_engines_alone() {
+    let migration = |version, description: &'static str, sql: &'static str| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let all = Migrator::with_migrations(vec![
+        migration(1, "account", ACCOUNT),
+        migration(2, "engine.sqlite", "create table engine (name text); insert into engine values ('SQLite')"),
+        migration(2, "engine.postgres", "create table engine (name text); insert into engine values ('PostgreSQL')"),
+        migration(3, "session", SESSION),
+    ]);
+    for at in databases() {
+        let database = open(&at).await;
+        database.migrate(&all).await.unwrap();
+        database.migrate(&all).await.unwrap();
+        database.check_schema(&all).await.unwrap();
+        let names: Vec<String> =
+            sqlx::query_scalar("select name from engine").fetch_all(database.reader()).await.unwrap();
+        assert_eq!(names, [at.engine]);
+        assert_eq!(tables(&database).await, ["account", "session"]);
+    }
+}

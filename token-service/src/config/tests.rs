@@ -37,6 +37,14 @@ fn a_service_without_a_role_is_a_client() {
 }
 
 #[test]
+fn durations_can_be_days() {
+    let config = load(&format!("expiry_notice = \"14d\"\n{COMPLETE}[throttle]\naccount_longest = \"1min\"")).unwrap();
+    assert_eq!(config.expiry_notice, SignedDuration::from_hours(14 * 24));
+    let error = load(&format!("expiry_notice = 7\n{COMPLETE}")).unwrap_err();
+    assert!(error.contains("\"7d\"") && error.contains("expiry_notice"), "{error}");
+}
+
+#[test]
 fn each_flaw_names_its_key() {
     let with = |text: &str| load(&format!("{text}\n{COMPLETE}")).unwrap_err();
     for (error, key) in [

@@ -19,6 +19,8 @@ pub(crate) struct AuditEntry {
     /// `SUCCESS`, or the reason of the failure.
     pub(crate) outcome: &'static str,
     pub(crate) origin: Origin,
+    /// What was changed, by the names of parameters; empty where the action says it all.
+    pub(crate) changes: String,
 }
 
 /// The outcome of what was done.
@@ -38,6 +40,7 @@ impl AuditEntry {
             object,
             outcome: SUCCESS,
             origin: session.origin.clone(),
+            changes: String::new(),
         }
     }
 
@@ -51,6 +54,7 @@ impl AuditEntry {
             object: String::new(),
             outcome: SUCCESS,
             origin: origin.clone(),
+            changes: String::new(),
         }
     }
 
@@ -82,6 +86,7 @@ impl AuditEntry {
             object,
             outcome: SUCCESS,
             origin: Origin::default(),
+            changes: String::new(),
         }
     }
 
@@ -126,6 +131,12 @@ impl AuditEntry {
     /// The same, done to this.
     pub(crate) fn about(mut self, object: String) -> Self {
         self.object = object;
+        self
+    }
+
+    /// The same, with these changes.
+    pub(crate) fn with_changes(mut self, changes: String) -> Self {
+        self.changes = changes;
         self
     }
 

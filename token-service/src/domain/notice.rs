@@ -12,6 +12,10 @@ pub(crate) enum NoticeKind {
     Expiring,
     /// A token's value was reported to be known to others.
     Leaked,
+    /// The value that a token had before its regeneration, and that lived on beside the present one, was reported.
+    PreviousLeaked,
+    /// A session's value was reported.
+    SessionLeaked,
 }
 
 /// A message to the webhook.
@@ -23,7 +27,9 @@ pub(crate) struct Notice {
     pub(crate) about: Timestamp,
     pub(crate) attempts: i64,
     pub(crate) next_attempt_at: Timestamp,
-    pub(crate) token: i64,
+    /// The token's number, or the session's.
+    pub(crate) credential: i64,
+    /// What the token is called; empty where it is deleted.
     pub(crate) description: String,
     pub(crate) account: i64,
     pub(crate) login: String,
@@ -33,15 +39,21 @@ pub(crate) struct Notice {
 impl Notice {
     /// The message's body, in the form of Standard Webhooks.
     pub(crate) fn body(&self, now: Timestamp) -> Value {
-        let (kind, moment) = match self.kind {
-            NoticeKind::Expiring => ("token.expiring", "expiresAt"),
-            NoticeKind::Leaked => ("token.leaked", "leakedAt"),
+        let (kind, of, moment) = match self.kind {
+            NoticeKind::Expiring => ("token.expiring", "token", "expiresAt"),
+            NoticeKind::Leaked => ("token.leaked", "token", "leakedAt"),
+            NoticeKind::PreviousLeaked => ("token.leaked", "token", "previousLeakedAt"),
+            NoticeKind::SessionLeaked => ("session.leaked", "session", "leakedAt"),
         };
+        let mut credential = json!({ "id": self.credential, moment: self.about.to_string() });
+        if of == "token" {
+            credential["description"] = json!(self.description);
+        }
         json!({
             "type": kind,
             "timestamp": now.to_string(),
             "data": {
-                "token": { "id": self.token, "description": self.description, moment: self.about.to_string() },
+                of: credential,
                 "account": { "uid": self.account, "login": self.login, "email": self.email },
             },
         })
@@ -67,7 +79,7 @@ mod tests {
             about,
             attempts,
             next_attempt_at: about,
-            token: 7,
+            credential: 7,
             description: "ci".into(),
             account: 1,
             login: "alice".into(),

@@ -15,7 +15,11 @@ const FIRST_DELAY: SignedDuration = SignedDuration::from_secs(1);
 const SITE: u32 = 64;
 
 const ADDRESS: &str = "address:";
+const CONFIRMATION: &str = "confirmation:";
 const REPORT: &str = "report:";
+
+/// What is counted for an address.
+const SHARED: [&str; 3] = [ADDRESS, CONFIRMATION, REPORT];
 
 /// What a guess counts for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +123,7 @@ impl Subject {
 
     /// The address, or its network, that it stands for.
     pub(crate) fn site(&self) -> Option<&str> {
-        self.name.strip_prefix(ADDRESS).or_else(|| self.name.strip_prefix(REPORT))
+        SHARED.iter().find_map(|prefix| self.name.strip_prefix(prefix))
     }
 }
 
@@ -128,9 +132,10 @@ impl Throttle {
     pub(crate) fn subjects(&self, guessed: Guessed<'_>, address: Option<IpAddr>) -> Vec<Subject> {
         let from = address.map(site).map(|site| match guessed {
             Guessed::Credential => format!("{REPORT}{site}"),
-            Guessed::Login(_) | Guessed::Password(_) | Guessed::Code(_) | Guessed::RecoveryCode(_) => {
-                format!("{ADDRESS}{site}")
-            }
+            Guessed::Login(_) => format!("{ADDRESS}{site}"),
+            // Apart from sign-ins, which anybody may try: who does so from the same address must not keep owners from changing their
+            // tokens.
+            Guessed::Password(_) | Guessed::Code(_) | Guessed::RecoveryCode(_) => format!("{CONFIRMATION}{site}"),
         });
         let at = match guessed {
             Guessed::Login(login) => login.map(|login| format!("login:{}", digest(login))),
@@ -218,13 +223,13 @@ mod tests {
         };
         let session = Session { id: 3, account: AccountId(7), origin: Origin::default() };
         let password = Guessed::Password(&session);
-        assert_eq!(names(password, "192.0.2.1"), ["address:192.0.2.1", "password:7"]);
-        assert_eq!(names(password, "::ffff:192.0.2.1"), ["address:192.0.2.1", "password:7"]);
-        assert_eq!(names(password, "2001:db8:1:2:3::4"), ["address:2001:db8:1:2::", "password:7"]);
+        assert_eq!(names(password, "192.0.2.1"), ["confirmation:192.0.2.1", "password:7"]);
+        assert_eq!(names(password, "::ffff:192.0.2.1"), ["confirmation:192.0.2.1", "password:7"]);
+        assert_eq!(names(password, "2001:db8:1:2:3::4"), ["confirmation:2001:db8:1:2::", "password:7"]);
         assert_eq!(names(password, ""), ["password:7"]);
-        assert_eq!(names(Guessed::Code(&session), "192.0.2.1"), ["address:192.0.2.1", "code:7"]);
+        assert_eq!(names(Guessed::Code(&session), "192.0.2.1"), ["confirmation:192.0.2.1", "code:7"]);
         assert_eq!(names(Guessed::Credential, "192.0.2.1"), ["report:192.0.2.1"]);
-        assert_eq!(names(Guessed::RecoveryCode(&session), "192.0.2.1"), ["address:192.0.2.1"]);
+        assert_eq!(names(Guessed::RecoveryCode(&session), "192.0.2.1"), ["confirmation:192.0.2.1"]);
         assert_eq!(names(Guessed::Login(None), "192.0.2.1"), ["address:192.0.2.1"]);
         let login = "Alice".parse().unwrap();
         let names = names(Guessed::Login(Some(&login)), "");

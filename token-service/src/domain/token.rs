@@ -158,6 +158,8 @@ pub(crate) struct Token {
     /// Until when the value of before the last regeneration lives on.
     pub(crate) overlap_ends_at: Option<Timestamp>,
     pub(crate) leaked_at: Option<Timestamp>,
+    /// When the value of before the last regeneration was reported to be known to others.
+    pub(crate) previous_leaked_at: Option<Timestamp>,
     pub(crate) last_use: Option<LastUse>,
     pub(crate) use_count: i64,
 }

@@ -79,6 +79,7 @@ fn shown(
         is_expired,
         overlap_ends_at: token.overlap_ends_at.filter(|end| *end > now).map(proto::time::to_wire),
         leaked_at: token.leaked_at.map(proto::time::to_wire),
+        previous_leaked_at: token.previous_leaked_at.map(proto::time::to_wire),
         is_system: false,
         api_list_items: items.clone(),
         token_template: Some(TokenTemplate {

@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) passwords: Passwords,
     pub(crate) leases: Leases,
-    pub(crate) introspections: Introspections,
+    pub(crate) introspections: Arc<Introspections>,
     pub(crate) signing_key: SigningKey,
     /// What seals the secrets of second factors, where the operator has given it.
     pub(crate) second_factor_key: Option<SecondFactorKey>,
@@ -83,7 +83,7 @@ impl Authority {
     /// The session of a call whose password confirms it.
     pub(crate) async fn confirmed(&self, permit: &SessionPermit, password: String) -> Result<Session, Failure> {
         let password = Zeroizing::new(password);
-        let _turn = self.passwords.turn().await?;
+        let _turn = self.passwords.confirming_turn().await?;
         let session = self.session(permit).await?;
         let guess = self.guess(Guessed::Password(&session), &session.origin).await?;
         let stored = self.store.password_hash(session.account).await.map_err(storage_failure)?;
@@ -190,6 +190,10 @@ impl From<TokenError> for Failure {
                 Self::new(ErrorKind::TokenLimit, format!("{error}: delete one that is no longer needed"))
             }
             TokenError::NotFound(_) => Self::new(ErrorKind::ObjectNotFound, error.to_string()),
+            TokenError::ExpiredOverlap => Self::invalid(
+                "overlapSeconds",
+                "must be 0: the token has expired, and its value of before does not come back",
+            ),
             TokenError::Expired => {
                 Self::invalid("expiresAt", "must be given, in the future, since the token has expired")
             }

@@ -123,6 +123,7 @@ impl Authority {
             expires_at: found.expires_at.map_or(expires_at, |end| end.min(expires_at)),
             as_of: found.as_of,
             credential_expires_at: found.expires_at,
+            superseded: found.superseded,
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,11 +26,15 @@ pub(super) struct Acknowledgements {
 struct Known {
     by_holder: HashMap<HolderId, Acknowledged>,
     streams: u64,
+    /// Whose holders were here. There are no more than service keys.
+    services: BTreeSet<String>,
 }
 
-#[derive(Clone, Copy)]
 struct Acknowledged {
     stream: u64,
+    service: String,
+    /// Whether it was given a lease on its stream.
+    leased: bool,
     revision: Revision,
     /// What of it is in the database, for other replicas.
     noted: Revision,
@@ -48,14 +52,16 @@ impl Default for Acknowledgements {
 }
 
 impl Acknowledgements {
-    /// A stream begins: its holder has applied what it says, and no more, whatever an earlier stream of it said. Answers the
+    /// A stream begins: its holder, which has this service's key, has applied what it says, and no more, whatever an earlier stream of it said. Answers the
     /// stream's number.
-    pub(super) fn begin(&self, holder: HolderId, revision: Revision) -> u64 {
+    pub(super) fn begin(&self, holder: HolderId, service: &str, revision: Revision) -> u64 {
         let stream = {
             let mut known = self.known();
             known.streams += 1;
             let (stream, noted) = (known.streams, Revision(0));
-            known.by_holder.insert(holder, Acknowledged { stream, revision, noted });
+            known.services.insert(service.to_owned());
+            let (service, leased) = (service.to_owned(), false);
+            known.by_holder.insert(holder, Acknowledged { stream, service, leased, revision, noted });
             stream
         };
         self.count.send_modify(|count| *count += 1);
@@ -77,7 +83,15 @@ impl Acknowledgements {
     }
 
     /// A holder's lease has been written down with what it had acknowledged.
-    pub(super) fn noted(&self, holder: HolderId, revision: Revision) {
+    pub(super) fn leased(&self, holder: HolderId, revision: Revision) {
+        if let Some(acknowledged) = self.known().by_holder.get_mut(&holder) {
+            acknowledged.leased = true;
+        }
+        self.noted(holder, revision);
+    }
+
+    /// What a holder had acknowledged has been written down.
+    fn noted(&self, holder: HolderId, revision: Revision) {
         if let Some(acknowledged) = self.known().by_holder.get_mut(&holder) {
             acknowledged.noted = acknowledged.noted.max(revision);
         }
@@ -94,6 +108,16 @@ impl Acknowledgements {
         if known.by_holder.get(&holder).is_some_and(|acknowledged| acknowledged.stream == stream) {
             known.by_holder.remove(&holder);
         }
+    }
+
+    /// What each holder has acknowledged that was given a lease on its stream, by its service: by each whose holders were here.
+    pub(super) fn by_service(&self) -> BTreeMap<String, Vec<Revision>> {
+        let known = self.known();
+        let mut services: BTreeMap<_, _> = known.services.iter().map(|service| (service.clone(), Vec::new())).collect();
+        for holder in known.by_holder.values().filter(|holder| holder.leased) {
+            services.entry(holder.service.clone()).or_default().push(holder.revision);
+        }
+        services
     }
 
     /// Tells a confirmation what is known here.

@@ -42,7 +42,7 @@ impl Leases {
                 Err(error) => self.wait_for_the_longest(begun, &error).await,
             },
         }
-        let after = self.clock.monotonic().saturating_sub(begun);
+        let Confirmed { after } = self.confirmed(begun);
         tracing::debug!(changes = changes.len(), micros = after.as_micros(), "changes were confirmed");
         Confirmed { after }
     }
@@ -53,7 +53,13 @@ impl Leases {
         let begun = self.clock.monotonic();
         let revision = self.store.revision().await?;
         self.wait(revision, begun).await;
-        Ok(Confirmed { after: self.clock.monotonic().saturating_sub(begun) })
+        Ok(self.confirmed(begun))
+    }
+
+    fn confirmed(&self, begun: Duration) -> Confirmed {
+        let after = self.clock.monotonic().saturating_sub(begun);
+        self.confirmations.record(after.as_secs_f64(), &[]);
+        Confirmed { after }
     }
 
     async fn wait(&self, revision: Revision, committed_at: Duration) {

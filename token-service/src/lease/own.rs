@@ -103,7 +103,7 @@ impl Leases {
         let ToAuthority::Ask { number } = question else { return Ok(()) };
         let acknowledged = self.own.handle.status().applied.unwrap_or(Revision(0));
         self.store.renew_lease(&self.own_lease(acknowledged)).await?;
-        self.acknowledgements.noted(self.own.handle.id(), acknowledged);
+        self.acknowledgements.leased(self.own.handle.id(), acknowledged);
         let revision = self.store.revision().await?;
         self.known(revision).await;
         self.own.pass(|line| {
@@ -127,7 +127,7 @@ impl Leases {
         let line = Line::begin(resume.applied, log);
         let begin = ToHolder::Begin { after: line.sent(), remember_for: self.remember_for() };
         self.own.handle.change(|holder, now| holder.take(resume.stream, &begin, now))?;
-        self.acknowledgements.begin(self.own.handle.id(), line.sent());
+        self.acknowledgements.begin(self.own.handle.id(), NAME, line.sent());
         *self.own.line.lock().unwrap_or_else(PoisonError::into_inner) = Some((resume.stream, line));
         Ok(())
     }

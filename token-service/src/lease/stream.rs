@@ -88,7 +88,7 @@ impl Stream {
     async fn run(mut self, requests: Streaming<WatchRequest>) {
         let id = self.holder.id;
         tracing::info!(holder.id = %id, holder.name = self.holder.name, holder.place = self.holder.place, "a holder has come");
-        let number = self.leases.acknowledgements.begin(id, self.applied);
+        let number = self.leases.acknowledgements.begin(id, &self.holder.name, self.applied);
         let ended = self.serve(requests).await.err();
         self.leases.acknowledgements.end(id, number);
         let reason = ended.map_or_else(|| "its lease was given back".to_owned(), |ended| ended.to_string());
@@ -181,7 +181,7 @@ impl Stream {
                 acknowledged,
             };
             leases.store.renew_lease(&lease).await?;
-            leases.acknowledgements.noted(holder.id, acknowledged);
+            leases.acknowledgements.leased(holder.id, acknowledged);
             Ok((number, leases.store.revision().await?))
         }
         .boxed()

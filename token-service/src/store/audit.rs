@@ -16,10 +16,14 @@ const CONTEXT: &[u8] = b"portcullis.audit.v1\0";
 /// What stands before the first row.
 const BEGINNING: [u8; 32] = [0; 32];
 
+/// The head of a log without rows.
+const BEFORE_ALL: ChainHead = ChainHead { rows: 0, hash: BEGINNING };
+
 /// How many rows are read at once.
 const PAGE: i64 = 1000;
 
-const COLUMNS: &str = "number, at, account_id, actor, action, object, outcome, address, user_agent, request_id, hash";
+const COLUMNS: &str =
+    "number, at, account_id, actor, action, object, outcome, address, user_agent, request_id, changes, hash";
 
 /// A row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub(crate) struct AuditRow {
     pub(crate) address: String,
     pub(crate) user_agent: String,
     pub(crate) request_id: String,
+    /// What was changed; empty where the action says it all.
+    pub(crate) changes: String,
     pub(crate) hash: [u8; 32],
 }
 
@@ -54,6 +60,12 @@ pub(crate) enum AuditError {
     Changed(i64),
     #[error("the rows after {0} are missing")]
     Cut(i64),
+    #[error("there are {rows} rows, but only {counted} were counted: rows were added, or the counter was set back")]
+    Uncounted { rows: i64, counted: i64 },
+    #[error("row {number} does not have the hash that was kept elsewhere: it, or a row before it, was replaced")]
+    Replaced { number: i64 },
+    #[error("there are {rows} rows, and the one that was kept elsewhere was row {number}: rows are missing at the end")]
+    Shorter { rows: i64, number: i64 },
     #[error("the database did not answer")]
     Storage(#[from] StorageError),
 }
@@ -82,11 +94,12 @@ pub(super) async fn record(tx: &mut Transaction, entry: &AuditEntry) -> Result<(
         address: entry.origin.address.map(|address| address.to_string()).unwrap_or_default(),
         user_agent: entry.origin.user_agent.clone(),
         request_id: entry.origin.request_id.clone(),
+        changes: entry.changes.clone(),
         hash: BEGINNING,
     };
     row.hash = row.chained(&before);
     sqlx::query(sqlx::AssertSqlSafe(format!(
-        "insert into audit ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        "insert into audit ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
     )))
     .bind(row.number)
     .bind(row.at)
@@ -98,6 +111,7 @@ pub(super) async fn record(tx: &mut Transaction, entry: &AuditEntry) -> Result<(
     .bind(row.address)
     .bind(row.user_agent)
     .bind(row.request_id)
+    .bind(row.changes)
     .bind(row.hash.as_slice())
     .execute(&mut **tx)
     .await?;
@@ -105,7 +119,8 @@ pub(super) async fn record(tx: &mut Transaction, entry: &AuditEntry) -> Result<(
 }
 
 impl AuditRow {
-    /// The hash that the row has after the one before it: each number as 8 bytes, each text after its length.
+    /// The hash that the row has after the one before it: each number as 8 bytes, each text after its length. What was
+    /// changed is among the texts where it is not empty: entries of before there was such a thing have hashes without it.
     fn chained(&self, before: &[u8; 32]) -> [u8; 32] {
         let mut hasher = Sha256::new_with_prefix(CONTEXT);
         hasher.update(before);
@@ -114,7 +129,8 @@ impl AuditRow {
         }
         let texts =
             [&self.actor, &self.action, &self.object, &self.outcome, &self.address, &self.user_agent, &self.request_id];
-        for text in texts {
+        let changes = (!self.changes.is_empty()).then_some(&self.changes);
+        for text in texts.into_iter().chain(changes) {
             hasher.update((text.len() as u64).to_be_bytes());
             hasher.update(text.as_bytes());
         }
@@ -163,12 +179,13 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// Goes through the whole log and looks whether it is what was written.
-    pub(crate) async fn verify_audit(&self) -> Result<ChainHead, AuditError> {
-        let counter =
-            sqlx::query("select value from counter where name = 'audit'").fetch_one(self.database.reader()).await?;
-        let written: i64 = counter.try_get("value").map_err(StorageError::from)?;
-        let mut head = ChainHead { rows: 0, hash: BEGINNING };
+    /// Goes through the whole log and looks whether it is what was written, and goes on from a head that was kept elsewhere.
+    pub(crate) async fn verify_audit(&self, kept: Option<ChainHead>) -> Result<ChainHead, AuditError> {
+        let written = self.audit_counter().await?;
+        let mut head = BEFORE_ALL;
+        if kept.is_some_and(|kept| kept.rows == 0 && kept != head) {
+            return Err(AuditError::Replaced { number: 0 });
+        }
         loop {
             let page = self.audit_after(head.rows).await?;
             if page.is_empty() {
@@ -176,9 +193,29 @@ impl Store {
             }
             for row in page {
                 head = follow(head, &row)?;
+                if kept.is_some_and(|kept| kept.rows == head.rows && kept != head) {
+                    return Err(AuditError::Replaced { number: head.rows });
+                }
             }
         }
-        if head.rows < written { Err(AuditError::Cut(head.rows)) } else { Ok(head) }
+        if head.rows < written {
+            return Err(AuditError::Cut(head.rows));
+        }
+        // Read again: the log grows while it is verified, and the counter is never behind it.
+        let counted = self.audit_counter().await?;
+        if counted < head.rows {
+            return Err(AuditError::Uncounted { rows: head.rows, counted });
+        }
+        match kept {
+            Some(kept) if kept.rows > head.rows => Err(AuditError::Shorter { rows: head.rows, number: kept.rows }),
+            _ => Ok(head),
+        }
+    }
+
+    async fn audit_counter(&self) -> Result<i64, StorageError> {
+        let counter =
+            sqlx::query("select value from counter where name = 'audit'").fetch_one(self.database.reader()).await?;
+        Ok(counter.try_get("value")?)
     }
 }
 
@@ -209,6 +246,7 @@ fn read(row: &AnyRow) -> Result<AuditRow, sqlx::Error> {
         address: row.try_get("address")?,
         user_agent: row.try_get("user_agent")?,
         request_id: row.try_get("request_id")?,
+        changes: row.try_get("changes")?,
         hash: hash(row)?,
     })
 }
@@ -216,6 +254,9 @@ fn read(row: &AnyRow) -> Result<AuditRow, sqlx::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of the first row below, as version 1 of the chain has hashed it from the beginning.
+    const HASH_OF_BEFORE: &str = "8b70da5030a65c5bacaec54269a15d408c08cbb60d7eb94d6d329ea27a45bd50";
 
     fn row(number: i64, before: &[u8; 32]) -> AuditRow {
         let mut row = AuditRow {
@@ -229,6 +270,7 @@ mod tests {
             address: "10.0.0.1".into(),
             user_agent: "test".into(),
             request_id: String::new(),
+            changes: String::new(),
             hash: BEGINNING,
         };
         row.hash = row.chained(before);
@@ -236,8 +278,7 @@ mod tests {
     }
 
     fn verdict(rows: &[AuditRow]) -> Result<i64, String> {
-        let start = ChainHead { rows: 0, hash: BEGINNING };
-        let end = rows.iter().try_fold(start, follow);
+        let end = rows.iter().try_fold(BEFORE_ALL, follow);
         end.map(|head| head.rows).map_err(|error| error.to_string())
     }
 
@@ -261,5 +302,21 @@ mod tests {
         moved.actor = "session 1token.create".into();
         moved.action = String::new();
         assert!(verdict(&[first, moved]).is_err(), "a text ends where it ended");
+    }
+
+    #[test]
+    fn what_was_changed_is_hashed_and_nothing_is_hashed_where_nothing_is_said() {
+        let silent = row(1, &BEGINNING);
+        let hex: String = silent.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, HASH_OF_BEFORE, "entries of before keep their hashes");
+        let mut telling = silent.clone();
+        telling.changes = "description".into();
+        assert!(verdict(std::slice::from_ref(&telling)).is_err(), "it can't be added");
+        telling.hash = telling.chained(&BEGINNING);
+        assert_eq!(verdict(std::slice::from_ref(&telling)), Ok(1));
+        telling.changes = "expiresAt".into();
+        assert!(verdict(std::slice::from_ref(&telling)).is_err(), "nor replaced");
+        telling.changes = String::new();
+        assert!(verdict(&[telling]).is_err(), "nor taken away");
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Introspected {
     pub(crate) expires_at: Option<Timestamp>,
     /// When it ends by itself, at the earliest: an idle session does before it expires.
     pub(crate) alive_until: Option<Timestamp>,
+    /// It is a token's value of before its last regeneration.
+    pub(crate) superseded: bool,
     /// The newest revision that was committed when it was read.
     pub(crate) as_of: Revision,
 }
@@ -144,6 +146,7 @@ fn read(row: &AnyRow, kind: GrantedKind) -> Result<Introspected, sqlx::Error> {
         confinement: Confinement::NONE,
         expires_at,
         alive_until: expires_at,
+        superseded: false,
         as_of: Revision(row.try_get("as_of")?),
     })
 }
@@ -152,8 +155,9 @@ fn read_token(row: &AnyRow, asked: CredentialHash) -> Result<Introspected, sqlx:
     let found = read(row, GrantedKind::Token)?;
     let present: &[u8] = row.try_get("hash")?;
     // The value of before ends before the token does, or with it.
-    let overlap = if present == asked.as_bytes() { None } else { row::optional_moment(row, "previous_expires_at")? };
+    let superseded = present != asked.as_bytes();
+    let overlap = if superseded { row::optional_moment(row, "previous_expires_at")? } else { None };
     let expires_at = [found.expires_at, overlap].into_iter().flatten().min();
     let (api_set, confinement) = (Some(row::api_set(row)?), row::confinement(row)?);
-    Ok(Introspected { api_set, confinement, expires_at, alive_until: expires_at, ..found })
+    Ok(Introspected { api_set, confinement, expires_at, alive_until: expires_at, superseded, ..found })
 }

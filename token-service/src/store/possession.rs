@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use storage::{StorageError, Transaction};
 
-use super::{SessionError, Store, audit, change};
+use super::{SessionError, Store, audit, change, notice};
 use crate::domain::AuditEntry;
 
 /// What a value belongs to, alive or not.
@@ -15,7 +15,7 @@ pub(crate) struct Held {
     pub(crate) credential: CredentialId,
     pub(crate) account: AccountId,
     /// It is a token's value of before its last regeneration.
-    superseded: bool,
+    pub(super) superseded: bool,
 }
 
 impl Store {
@@ -112,18 +112,17 @@ impl Store {
         let (mut tx, change) = self.begin_change("credential.leak", held, now).await?;
         let changed = match (held.credential.kind, held.superseded) {
             (GrantedKind::Session, _) => end_session(&mut tx, held, hash).await?,
-            (GrantedKind::Token, true) => end_superseded(&mut tx, held, hash).await?,
+            (GrantedKind::Token, true) => disown_superseded(&mut tx, held, hash, now).await?,
             (GrantedKind::Token, false) => disown(&mut tx, held, hash, unknown, now).await?,
         };
         if !changed {
             return Ok(None);
         }
-        let action = match held.credential.kind {
-            GrantedKind::Session => "session.leak",
-            GrantedKind::Token => {
-                notify(&mut tx, held, now).await?;
-                "token.leak"
-            }
+        notice::leaked(&mut tx, held, now).await?;
+        let action = match (held.credential.kind, held.superseded) {
+            (GrantedKind::Session, _) => "session.leak",
+            (GrantedKind::Token, true) => "token.leak_previous",
+            (GrantedKind::Token, false) => "token.leak",
         };
         let entry = AuditEntry::by_anybody(Some(held.account), action, origin, now).about(held.credential.to_string());
         audit::record(&mut tx, &entry).await?;
@@ -131,23 +130,25 @@ impl Store {
         Ok(Some(change))
     }
 
-    /// Deletes the token that a call is made with, as it was read at a revision: the value of one that was regenerated since
-    /// is not in the caller's possession.
+    /// Ends what a call is made with, as it was read at a revision: the token, or its value of before alone. The value of one that
+    /// was regenerated since is not in the caller's possession.
     pub(crate) async fn revoke_current_token(
         &self,
         id: i64,
         account: AccountId,
+        superseded: bool,
         as_of: Revision,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Change, SessionError> {
-        self.database.again(|| self.try_revoke_current_token(id, account, as_of, origin, now)).await
+        self.database.again(|| self.try_revoke_current_token(id, account, superseded, as_of, origin, now)).await
     }
 
     async fn try_revoke_current_token(
         &self,
         id: i64,
         account: AccountId,
+        superseded: bool,
         as_of: Revision,
         origin: &Origin,
         now: Timestamp,
@@ -157,15 +158,18 @@ impl Store {
         if changed_between(&mut tx, id, as_of, change.revision).await? {
             return Err(SessionError::Ended);
         }
-        let deleted = sqlx::query("delete from token where id = $1 and account_id = $2 and leaked_at is null")
-            .bind(id)
-            .bind(account.0)
-            .execute(&mut *tx)
-            .await?;
-        if deleted.rows_affected() != 1 {
+        let (action, statement) = if superseded {
+            let statement = "update token set previous_hash = null, previous_expires_at = null \
+                             where id = $1 and account_id = $2 and previous_hash is not null";
+            ("token.end_overlap", statement)
+        } else {
+            ("token.delete", "delete from token where id = $1 and account_id = $2 and leaked_at is null")
+        };
+        let ended = sqlx::query(statement).bind(id).bind(account.0).execute(&mut *tx).await?;
+        if ended.rows_affected() != 1 {
             return Err(SessionError::Ended);
         }
-        audit::record(&mut tx, &AuditEntry::by_token(id, account, "token.delete", origin, now)).await?;
+        audit::record(&mut tx, &AuditEntry::by_token(id, account, action, origin, now)).await?;
         tx.commit().await?;
         Ok(change)
     }
@@ -229,6 +233,25 @@ async fn end_superseded(tx: &mut Transaction, held: Held, hash: CredentialHash) 
     Ok(ended.rows_affected() == 1)
 }
 
+/// The value of before the regeneration ends, and the owner sees why.
+async fn disown_superseded(
+    tx: &mut Transaction,
+    held: Held,
+    hash: CredentialHash,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let disowned = sqlx::query(
+        "update token set previous_hash = null, previous_expires_at = null, previous_leaked_at = $1 \
+         where id = $2 and previous_hash = $3",
+    )
+    .bind(now.as_microsecond())
+    .bind(held.credential.number)
+    .bind(hash.as_bytes().as_slice())
+    .execute(&mut **tx)
+    .await?;
+    Ok(disowned.rows_affected() == 1)
+}
+
 /// No value belongs to the token any more, until it is regenerated.
 async fn disown(
     tx: &mut Transaction,
@@ -248,19 +271,4 @@ async fn disown(
     .execute(&mut **tx)
     .await?;
     Ok(disowned.rows_affected() == 1)
-}
-
-/// What the owner is told of, as soon as it can be delivered.
-async fn notify(tx: &mut Transaction, held: Held, now: Timestamp) -> Result<(), StorageError> {
-    sqlx::query(
-        "insert into notice (id, account_id, token_id, kind, about, next_attempt_at) \
-         values ($1, $2, $3, 'token.leaked', $4, $4)",
-    )
-    .bind(uuid::Uuid::now_v7().to_string())
-    .bind(held.account.0)
-    .bind(held.credential.number)
-    .bind(now.as_microsecond())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }

@@ -19,7 +19,7 @@ struct Unreadable {
     value: String,
 }
 
-fn unreadable(column: &'static str, value: &dyn std::fmt::Display) -> sqlx::Error {
+pub(super) fn unreadable(column: &'static str, value: &dyn std::fmt::Display) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(Unreadable { column, value: value.to_string() }))
 }
 

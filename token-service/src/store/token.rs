@@ -18,6 +18,8 @@ pub(crate) enum TokenError {
     NotFound(i64),
     #[error("the token has expired and was given no new expiry")]
     Expired,
+    #[error("the token has expired, and its value of before with it")]
+    ExpiredOverlap,
     #[error("the database did not carry out the change")]
     Storage(#[from] StorageError),
 }
@@ -38,7 +40,7 @@ impl From<SessionError> for TokenError {
 }
 
 const COLUMNS: &str = "id, description, template, api_list, environments, networks, created_at, expires_at, \
-     previous_expires_at, leaked_at, last_used_at, last_used_address, last_used_method, use_count";
+     previous_expires_at, previous_leaked_at, leaked_at, last_used_at, last_used_address, last_used_method, use_count";
 
 impl Store {
     pub(crate) async fn create_token(
@@ -115,6 +117,11 @@ impl Store {
         if changed.value.is_some() && expires_at.is_some_and(|end| end <= now) {
             return Err(TokenError::Expired);
         }
+        // What has expired must not come back beside the new value.
+        let overlaps = changed.value.as_ref().is_some_and(|value| value.overlap_ends_at.is_some());
+        if overlaps && before.expires_at.is_some_and(|end| end <= now) {
+            return Err(TokenError::ExpiredOverlap);
+        }
         let (template, api_list) = row::api_set_columns(changed.api_set.as_ref().unwrap_or(&before.api_set));
         let updated = sqlx::query(
             "update token set description = $1, template = $2, api_list = $3, expires_at = $4, environments = $5, \
@@ -141,7 +148,8 @@ impl Store {
         }
         let after = read_token(&mut tx, session.account, id).await?;
         let action = if changed.value.is_some() { "token.regenerate" } else { "token.edit" };
-        audit::record(&mut tx, &AuditEntry::by_session(session, action, format!("token {id}"), now)).await?;
+        let entry = AuditEntry::by_session(session, action, format!("token {id}"), now);
+        audit::record(&mut tx, &entry.with_changes(after.changes_since(&before))).await?;
         tx.commit().await?;
         Ok((after, change))
     }
@@ -227,10 +235,12 @@ async fn read_token(tx: &mut Transaction, account: AccountId, id: i64) -> Result
 async fn set_value(tx: &mut Transaction, id: i64, value: &NewValue) -> Result<(), TokenError> {
     let statement = match value.overlap_ends_at {
         Some(_) => {
-            "update token set previous_hash = hash, previous_expires_at = $1, hash = $2, leaked_at = null where id = $3"
+            "update token set previous_hash = hash, previous_expires_at = $1, hash = $2, leaked_at = null, \
+             previous_leaked_at = null where id = $3"
         }
         None => {
-            "update token set previous_hash = null, previous_expires_at = $1, hash = $2, leaked_at = null where id = $3"
+            "update token set previous_hash = null, previous_expires_at = $1, hash = $2, leaked_at = null, \
+             previous_leaked_at = null where id = $3"
         }
     };
     sqlx::query(statement)
@@ -267,6 +277,7 @@ fn read(row: &AnyRow) -> Result<Token, sqlx::Error> {
         expires_at: row::optional_moment(row, "expires_at")?,
         overlap_ends_at: row::optional_moment(row, "previous_expires_at")?,
         leaked_at: row::optional_moment(row, "leaked_at")?,
+        previous_leaked_at: row::optional_moment(row, "previous_leaked_at")?,
         last_use: last_use.transpose()?,
         use_count: row.try_get("use_count")?,
     })

@@ -95,8 +95,8 @@ async fn a_deleted_account_is_gone_and_its_audit_log_stays() {
             assert!(!stage.introspect(credential).await.active, "{}", stage.engine);
         }
         assert_eq!(failure(administrator.delete(2).await).kind(), ErrorKind::ObjectNotFound);
-        let logged = token_service::verify_audit(&stage.config.database_url).await.unwrap();
-        assert!(logged.entries > 4, "{}", stage.engine);
+        let logged = token_service::verify_audit(&stage.config.database_url, None).await.unwrap();
+        assert!(logged.entries() > 4, "{}", stage.engine);
 
         another_account(&stage, "bob").await;
         let (accounts, _) = administrator.accounts(GetAccountsRequest::default()).await.unwrap();

@@ -1,12 +1,14 @@
+use std::collections::BTreeSet;
+
 use access::Origin;
 use proto::token::v1::{
     AuditEntry, DeleteTokensRequest, EditTokenRequest, GetAuditLogRequest, GetAuditLogResponse, RegenerateTokenRequest,
     SigninRequest,
 };
-use storage::{Database, DatabaseOptions};
-use token_service::{AuditLogError, export_audit, verify_audit};
+use storage::{Database, DatabaseOptions, Engine};
+use token_service::{AuditHead, AuditLogError, export_audit, verify_audit};
 
-use crate::stage::{LOGIN, PASSWORD, Stage, assert_invalid, failure, stages, stop_request};
+use crate::stage::{LOGIN, PASSWORD, Stage, after, assert_invalid, failure, stages, stop_request};
 
 async fn log(stage: &Stage, session: &str, request: GetAuditLogRequest) -> GetAuditLogResponse {
     let request = stage.granted(session, request).await;
@@ -92,40 +94,140 @@ async fn the_log_is_read_in_pages() {
     }
 }
 
+/// A database whose schema lets everybody change the log, as whoever may change the schema can have it.
+async fn unguarded(stage: &Stage) -> Database {
+    let database = Database::open(&stage.config.database_url, &DatabaseOptions::default()).await.unwrap();
+    let guards = match database.engine() {
+        Engine::Sqlite => "drop trigger audit_is_not_updated; drop trigger audit_is_not_deleted",
+        Engine::Postgres => "drop trigger audit_is_appended on audit",
+    };
+    let mut tx = database.begin("test").await.unwrap();
+    sqlx::raw_sql(guards).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    database
+}
+
+async fn change(database: &Database, statement: &'static str) {
+    let mut tx = database.begin("test").await.unwrap();
+    assert!(sqlx::query(statement).execute(&mut *tx).await.unwrap().rows_affected() > 0);
+    tx.commit().await.unwrap();
+}
+
+async fn verdict(stage: &Stage, kept: Option<AuditHead>) -> String {
+    match verify_audit(&stage.config.database_url, kept).await.unwrap_err() {
+        AuditLogError::Changed(what) => what,
+        other => panic!("{other}"),
+    }
+}
+
 #[tokio::test]
 async fn a_log_that_was_changed_is_found_out_and_no_secret_is_in_it() {
     for stage in stages().await {
         let (_, values) = affairs(&stage).await;
         let url = &stage.config.database_url;
-        let head = verify_audit(url).await.unwrap();
-        assert_eq!(head.entries, 8, "{}", stage.engine);
+        let head = verify_audit(url, None).await.unwrap();
+        assert_eq!(head.entries(), 8, "{}", stage.engine);
         let mut exported = Vec::new();
-        assert_eq!(export_audit(url, &mut exported).await.unwrap(), 8);
+        assert_eq!(export_audit(url, &mut exported).await.unwrap(), head);
         let exported = String::from_utf8(exported).unwrap();
         assert_eq!(exported.lines().count(), 8);
-        assert!(exported.lines().last().unwrap().contains(&head.hash));
+        assert!(exported.lines().last().unwrap().contains(&head.hash()));
         for secret in values.iter().map(String::as_str).chain([PASSWORD, "not the password", "wrong\""]) {
             assert!(!exported.contains(secret), "{}", stage.engine);
         }
 
-        let database = Database::open(url, &DatabaseOptions::default()).await.unwrap();
-        let change = async |statement: &'static str| {
+        let database = unguarded(&stage).await;
+        change(&database, "update audit set outcome = 'SUCCESS' where number = 2").await;
+        assert!(verdict(&stage, None).await.contains("row 2 is not what was written"), "{}", stage.engine);
+        change(&database, "update audit set outcome = 'WRONG_LOGIN' where number = 2").await;
+        verify_audit(url, None).await.unwrap();
+        change(&database, "update audit set changes = 'description' where number = 2").await;
+        assert!(verdict(&stage, None).await.contains("row 2 is not what was written"), "{}", stage.engine);
+        change(&database, "update audit set changes = '' where number = 2").await;
+        change(&database, "delete from audit where number = 8").await;
+        assert!(verdict(&stage, None).await.contains("after 7"), "{}", stage.engine);
+        change(&database, "delete from audit where number = 4").await;
+        assert!(verdict(&stage, None).await.contains("row 4 is missing"), "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn a_log_and_its_counter_are_one_and_a_head_that_was_kept_shows_a_log_that_was_cut_or_made_anew() {
+    for stage in stages().await {
+        affairs(&stage).await;
+        let url = &stage.config.database_url;
+        let head = verify_audit(url, None).await.unwrap();
+        assert_eq!(head.to_string().parse(), Ok(head));
+        assert_eq!(verify_audit(url, Some(head)).await.unwrap(), head, "{}", stage.engine);
+        stage.session().await;
+        assert_eq!(verify_audit(url, Some(head)).await.unwrap().entries(), 9, "{}: it has grown since", stage.engine);
+        let forged: AuditHead = format!("8:{}", "0".repeat(64)).parse().unwrap();
+        assert!(verdict(&stage, Some(forged)).await.contains("row 8 does not have the hash"), "{}", stage.engine);
+
+        let database = unguarded(&stage).await;
+        change(&database, "update counter set value = 10 where name = 'audit'").await;
+        assert!(verdict(&stage, None).await.contains("after 9"), "{}", stage.engine);
+        change(&database, "update counter set value = 8 where name = 'audit'").await;
+        assert!(verdict(&stage, None).await.contains("9 rows, but only 8 were counted"), "{}", stage.engine);
+
+        // Both are made to fit: only what was kept elsewhere tells.
+        change(&database, "update counter set value = 7 where name = 'audit'").await;
+        change(&database, "delete from audit where number > 7").await;
+        assert_eq!(verify_audit(url, None).await.unwrap().entries(), 7, "{}", stage.engine);
+        assert!(verdict(&stage, Some(head)).await.contains("7 rows, and the one that was kept"), "{}", stage.engine);
+        change(&database, "update counter set value = 0 where name = 'audit'").await;
+        change(&database, "delete from audit").await;
+        assert_eq!(verify_audit(url, None).await.unwrap().entries(), 0, "{}", stage.engine);
+        assert!(verdict(&stage, Some(head)).await.contains("0 rows, and the one"), "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn the_schema_refuses_to_change_the_log() {
+    for stage in stages().await {
+        affairs(&stage).await;
+        let database = Database::open(&stage.config.database_url, &DatabaseOptions::default()).await.unwrap();
+        let mut statements =
+            vec!["update audit set outcome = 'SUCCESS' where number = 2", "delete from audit where number = 8"];
+        if database.engine() == Engine::Postgres {
+            statements.push("truncate audit");
+        }
+        for statement in statements {
             let mut tx = database.begin("test").await.unwrap();
-            assert_eq!(sqlx::query(statement).execute(&mut *tx).await.unwrap().rows_affected(), 1);
-            tx.commit().await.unwrap();
+            let refused = sqlx::query(statement).execute(&mut *tx).await.unwrap_err().to_string();
+            assert!(refused.contains("appended to, never changed"), "{}: {statement}: {refused}", stage.engine);
+        }
+        verify_audit(&stage.config.database_url, None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_edit_says_what_was_changed() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let id = stage.stop_token(&session).await.id;
+        let edit = async |request: EditTokenRequest| {
+            let request = EditTokenRequest { id, password: PASSWORD.into(), ..request };
+            stage.authority.clone().edit_token(stage.granted(&session, request).await).await.unwrap();
+            log(&stage, &session, GetAuditLogRequest::default()).await.entries.remove(0).changes
         };
-        let verdict = async || match verify_audit(url).await.unwrap_err() {
-            AuditLogError::Changed(what) => what,
-            other => panic!("{other}"),
-        };
-        change("update audit set outcome = 'SUCCESS' where number = 2").await;
-        assert!(verdict().await.contains("row 2 is not what was written"), "{}", stage.engine);
-        change("update audit set outcome = 'WRONG_LOGIN' where number = 2").await;
-        verify_audit(url).await.unwrap();
-        change("delete from audit where number = 8").await;
-        assert!(verdict().await.contains("after 7"), "{}", stage.engine);
-        change("delete from audit where number = 4").await;
-        assert!(verdict().await.contains("row 4 is missing"), "{}", stage.engine);
+        let changes = edit(EditTokenRequest {
+            description: Some("another".into()),
+            api_list: vec!["environment.control.GetEnvs".into()],
+            source_networks: vec!["10.0.0.0/8".into()],
+            expires_at: after(3600),
+            ..EditTokenRequest::default()
+        });
+        assert_eq!(
+            changes.await,
+            "description, apiList (+environment.control.GetEnvs -environment.control.StopEnv), expiresAt, sourceNetworks",
+            "{}",
+            stage.engine
+        );
+        let never = edit(EditTokenRequest { never_expires: Some(true), ..EditTokenRequest::default() });
+        assert_eq!(never.await, "neverExpires", "{}", stage.engine);
+        assert_eq!(edit(EditTokenRequest::default()).await, "", "{}: nothing was", stage.engine);
+        verify_audit(&stage.config.database_url, None).await.unwrap();
     }
 }
 
@@ -136,7 +238,29 @@ async fn what_is_tried_at_once_stands_in_one_chain() {
         let tried = (0..12).map(|_| stage.create_token(&session, stop_request()));
         let done = futures::future::join_all(tried).await;
         assert!(done.iter().all(Result::is_ok), "{}", stage.engine);
-        let head = verify_audit(&stage.config.database_url).await.unwrap();
-        assert_eq!(head.entries, 14, "{}", stage.engine);
+        let head = verify_audit(&stage.config.database_url, None).await.unwrap();
+        assert_eq!(head.entries(), 14, "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn the_export_has_the_names_that_the_owner_reads() {
+    for stage in stages().await {
+        let (session, _) = affairs(&stage).await;
+        let mut exported = Vec::new();
+        export_audit(&stage.config.database_url, &mut exported).await.unwrap();
+        let line = std::str::from_utf8(&exported).unwrap().lines().last().unwrap();
+        let last: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        let names: BTreeSet<&str> = last.keys().map(String::as_str).collect();
+        let entry = proto::catalog().by_name("users.account.GetAuditLog").unwrap().output();
+        let entry = entry.get_field_by_name("entries").unwrap().kind().as_message().unwrap().clone();
+        let read: Vec<String> = entry.fields().map(|field| field.json_name().to_owned()).collect();
+        let expected = read.iter().map(String::as_str).chain(["account", "hash"]).collect();
+        assert_eq!(names, expected, "{}", stage.engine);
+
+        let shown = log(&stage, &session, GetAuditLogRequest::default()).await.entries.remove(0);
+        assert_eq!((last["id"].as_i64(), last["account"].as_i64()), (Some(shown.id), Some(1)));
+        let at: jiff::Timestamp = last["at"].as_str().unwrap().parse().unwrap();
+        assert_eq!(proto::time::to_wire(at), shown.at.unwrap(), "{}", stage.engine);
     }
 }

@@ -1,5 +1,7 @@
 //! Holders of leases: who has one is waited for, and who has lost it is not.
 
+mod metrics;
+
 use std::time::Duration;
 
 use access::lease::wire::{Introduction, from_authority};

@@ -10,7 +10,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use proto::token::v1::{CreateTokenRequest, DeleteTokensRequest, ReportLeakedTokenRequest};
+use jiff::Timestamp;
+use lifecycle::Clock;
+use proto::token::v1::{CreateTokenRequest, DeleteTokensRequest, RegenerateTokenRequest, ReportLeakedTokenRequest};
 use serde_json::Value;
 use standardwebhooks::Webhook;
 use token_service::WebhookConfig;
@@ -114,6 +116,103 @@ async fn the_webhook_is_told_of_a_leak_although_the_token_is_deleted_meanwhile()
             (body["type"].as_str(), body["data"]["token"]["id"].as_i64()),
             (Some("token.leaked"), Some(token.id))
         );
+    });
+    futures::future::join_all(each).await;
+}
+
+/// A stage whose time the test moves, with a webhook that refuses the first message.
+async fn timed_stage(database: testkit::TestDatabase, folder: &Path) -> (Stage, mpsc::UnboundedReceiver<Message>) {
+    let (config, messages) = webhook(1, folder).await;
+    let (clock, time) = Clock::manual(Timestamp::now());
+    let stage = Stage::start_with_clock(database, clock, Some(time), |known| known.webhook = Some(config)).await;
+    (stage, messages)
+}
+
+fn told(message: &Message) -> (i64, Timestamp) {
+    let body = verified(message);
+    let token = &body["data"]["token"];
+    (token["id"].as_i64().unwrap(), token["expiresAt"].as_str().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn an_expiry_that_was_changed_or_is_over_is_told_no_more() {
+    let each = testkit::databases().into_iter().map(|database| async {
+        let folder = tempfile::tempdir().unwrap();
+        let (stage, mut messages) = timed_stage(database, folder.path()).await;
+        let session = stage.session().await;
+        let create = async |seconds| {
+            let request = CreateTokenRequest { expires_at: after(seconds), ..stop_request() };
+            let token = stage.create_token(&session, request).await.unwrap();
+            (token.id, proto::time::from_wire(&token.expires_at.unwrap()).unwrap())
+        };
+        let first = create(600).await;
+        assert_eq!(told(&next(&mut messages).await), first, "{}: it is refused", stage.engine);
+        let request = RegenerateTokenRequest {
+            id: first.0,
+            password: PASSWORD.into(),
+            expires_at: after(60 * 60),
+            ..RegenerateTokenRequest::default()
+        };
+        let answer = stage.authority.clone().regenerate_token(stage.granted(&session, request).await).await.unwrap();
+        let later = answer.into_inner().token.unwrap().expires_at.unwrap();
+        let changed = (first.0, proto::time::from_wire(&later).unwrap());
+        assert_eq!(told(&next(&mut messages).await), changed, "{}", stage.engine);
+        // The one that was refused is due again before the one that is made here.
+        stage.advance(Duration::from_secs(10));
+        let other = create(1200).await;
+        assert_eq!(told(&next(&mut messages).await), other, "{}: the old expiry is no news", stage.engine);
+    });
+    futures::future::join_all(each).await;
+
+    let each = testkit::databases().into_iter().map(|database| async {
+        let folder = tempfile::tempdir().unwrap();
+        let (stage, mut messages) = timed_stage(database, folder.path()).await;
+        let session = stage.session().await;
+        let create = |seconds| CreateTokenRequest { expires_at: after(seconds), ..stop_request() };
+        let soon = stage.create_token(&session, create(30)).await.unwrap();
+        assert_eq!(told(&next(&mut messages).await).0, soon.id, "{}: it is refused", stage.engine);
+        stage.advance(Duration::from_secs(40));
+        let other = stage.create_token(&session, create(600)).await.unwrap();
+        assert_eq!(told(&next(&mut messages).await).0, other.id, "{}: the expiry is over", stage.engine);
+    });
+    futures::future::join_all(each).await;
+}
+
+#[tokio::test]
+async fn the_webhook_is_told_of_a_leaked_session_and_of_a_value_of_before_a_regeneration() {
+    let each = testkit::databases().into_iter().map(|database| async {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, mut messages) = webhook(0, folder.path()).await;
+        let stage = Stage::start(database, |known| known.webhook = Some(config)).await;
+        let (session, leaked) = (stage.session().await, stage.session().await);
+        let report = async |value: String| {
+            let request = ReportLeakedTokenRequest { token_value: value };
+            stage.authority.clone().report_leaked_token(request).await.unwrap();
+        };
+        report(leaked).await;
+        let body = verified(&next(&mut messages).await);
+        assert_eq!(body["type"], "session.leaked", "{}", stage.engine);
+        assert_eq!(body["data"]["session"]["id"], 2);
+        assert!(body["data"]["session"]["leakedAt"].is_string(), "{body}");
+        assert!(body["data"].get("token").is_none() && body["data"]["session"].get("description").is_none(), "{body}");
+        assert_eq!(body["data"]["account"]["login"], crate::stage::LOGIN);
+
+        let token = stage.stop_token(&session).await;
+        let request = RegenerateTokenRequest {
+            id: token.id,
+            password: PASSWORD.into(),
+            overlap_seconds: Some(3600),
+            ..RegenerateTokenRequest::default()
+        };
+        stage.authority.clone().regenerate_token(stage.granted(&session, request).await).await.unwrap();
+        report(token.key.unwrap()).await;
+        let body = verified(&next(&mut messages).await);
+        assert_eq!(
+            (body["type"].as_str(), body["data"]["token"]["id"].as_i64()),
+            (Some("token.leaked"), Some(token.id))
+        );
+        assert!(body["data"]["token"]["previousLeakedAt"].is_string(), "{body}");
+        assert!(body["data"]["token"].get("leakedAt").is_none(), "{}: the present value is good", stage.engine);
     });
     futures::future::join_all(each).await;
 }

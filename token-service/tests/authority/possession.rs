@@ -89,14 +89,14 @@ async fn audit(stage: &Stage, session: &str) -> Vec<AuditEntry> {
     stage.account.clone().get_audit_log(request).await.unwrap().into_inner().entries
 }
 
-/// The token numbers of the notices that wait.
+/// The numbers of the tokens and sessions of the notices that wait.
 async fn notices(stage: &Stage) -> Vec<(i64, String)> {
     let open = storage::Database::open(&stage.config.database_url, &storage::DatabaseOptions::default()).await;
     let database = open.unwrap();
     let statement =
-        "select token_id, kind from notice where delivered_at is null and next_attempt_at = about order by id";
+        "select credential_id, kind from notice where delivered_at is null and next_attempt_at = about order by id";
     let rows = sqlx::query(statement).fetch_all(database.reader()).await.unwrap();
-    rows.iter().map(|row| (row.get("token_id"), row.get("kind"))).collect()
+    rows.iter().map(|row| (row.get("credential_id"), row.get("kind"))).collect()
 }
 
 /// A token that was regenerated, with both of its values alive.
@@ -106,15 +106,19 @@ async fn overlapping(stage: &Stage, session: &str) -> (i64, String, String) {
 
 async fn overlapping_for(stage: &Stage, session: &str, seconds: u32) -> (i64, String, String) {
     let token = stage.stop_token(session).await;
+    let new = regenerate(stage, session, token.id, seconds).await;
+    (token.id, token.key.unwrap(), new.key.unwrap())
+}
+
+async fn regenerate(stage: &Stage, session: &str, id: i64, overlap: u32) -> ApiToken {
     let request = RegenerateTokenRequest {
-        id: token.id,
+        id,
         password: PASSWORD.into(),
-        overlap_seconds: Some(seconds),
+        overlap_seconds: Some(overlap),
         ..RegenerateTokenRequest::default()
     };
     let request = stage.granted(session, request).await;
-    let new = stage.authority.clone().regenerate_token(request).await.unwrap().into_inner().token.unwrap();
-    (token.id, token.key.unwrap(), new.key.unwrap())
+    stage.authority.clone().regenerate_token(request).await.unwrap().into_inner().token.unwrap()
 }
 
 #[tokio::test]
@@ -266,8 +270,14 @@ async fn a_superseded_value_ends_alone() {
         report(&stage, &old).await.unwrap();
         assert!(!stage.introspect(&old).await.active, "{}", stage.engine);
         assert!(stage.introspect(&new).await.active, "{}: it was not the value that leaked", stage.engine);
-        assert_eq!(audit(&stage, &session).await[0].action, "token.leak");
-        assert_eq!(notices(&stage).await, [(other, "token.leaked".to_owned())]);
+        assert_eq!(audit(&stage, &session).await[0].action, "token.leak_previous");
+        assert_eq!(notices(&stage).await, [(other, "token.previous_leaked".to_owned())]);
+        let listed = list(&stage, &session).await.remove(0);
+        let leaks = (listed.id, listed.leaked_at, listed.previous_leaked_at.is_some(), listed.overlap_ends_at);
+        assert_eq!(leaks, (other, None, true, None), "{}: its owner sees which value leaked", stage.engine);
+        let new = regenerate(&stage, &session, other, 0).await;
+        assert_eq!(new.previous_leaked_at, None, "{}: that is over", stage.engine);
+        let new = new.key.unwrap();
         // The present value takes the one of before with it.
         revoke(&stage, &new).await;
         assert_eq!(list(&stage, &session).await.iter().map(|token| token.id).collect::<Vec<_>>(), [id]);
@@ -314,6 +324,23 @@ async fn a_token_ends_itself_and_a_session_does_not() {
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
         assert!(refused.message().contains("users.authentication.Signout"), "{refused:?}");
         assert!(stage.introspect(&session).await.active);
+    }
+}
+
+#[tokio::test]
+async fn a_superseded_value_that_ends_itself_leaves_the_token() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let (id, old, new) = overlapping(&stage, &session).await;
+        let end = async || {
+            let request = with_grant(&stage.introspect(&old).await.grant, RevokeCurrentTokenRequest {});
+            stage.authority.clone().revoke_current_token(request).await
+        };
+        end().await.unwrap();
+        assert!(!stage.introspect(&old).await.active, "{}", stage.engine);
+        assert!(stage.introspect(&new).await.active, "{}", stage.engine);
+        let log = audit(&stage, &session).await;
+        assert_eq!((log[0].action.as_str(), &log[0].object), ("token.end_overlap", &format!("token {id}")));
     }
 }
 
@@ -383,8 +410,10 @@ async fn a_report_is_answered_alike_whether_there_is_such_a_value() {
         report(&stage, &reported).await.unwrap();
         assert!(began.elapsed() >= Duration::from_millis(250), "{:?}", began.elapsed());
         assert!(!stage.introspect(&reported).await.active, "{}: a session has ended", stage.engine);
-        assert_eq!(audit(&stage, &session).await[0].action, "session.leak");
-        assert_eq!(notices(&stage).await, []);
+        let entry = audit(&stage, &session).await.remove(0);
+        assert_eq!(entry.action, "session.leak");
+        let ended = entry.object.strip_prefix("session ").unwrap().parse().unwrap();
+        assert_eq!(notices(&stage).await, [(ended, "session.leaked".to_owned())], "{}", stage.engine);
 
         for wrong in ["", "nonsense", &stage.service_key, &unknown_token().expose()[1..]] {
             assert_invalid(report(&stage, wrong).await, "tokenValue");

@@ -74,7 +74,7 @@ async fn two_replicas_keep_one_limit_one_order_and_one_log() {
     assert_eq!((token.description.as_str(), token.environments.as_slice()), ("renamed", &["demo".to_owned()][..]));
     assert!(token.expires_at.is_some());
     assert_eq!(token.token_template.unwrap().name, "Marketplace");
-    verify_audit(&one.config.database_url).await.unwrap();
+    verify_audit(&one.config.database_url, None).await.unwrap();
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use proto::{ErrorKind, Failure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
-use testkit::{TestDatabase, databases};
+use testkit::{Metrics, TestDatabase, databases};
 use token_service::{Config, NewAccount, Role, SecondFactorKey, Service, ServiceKeyConfig};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -43,6 +43,8 @@ pub(crate) struct Stage {
     pub(crate) second_factor: SecondFactorClient<Channel>,
     pub(crate) uses: UseReportsClient<Channel>,
     pub(crate) service_key: String,
+    /// What the operator sees of this replica.
+    pub(crate) metrics: Metrics,
     /// What moves its time: it stands still otherwise, where [`timed_stages`] has made it.
     pub(crate) time: Option<ManualClock>,
     clock: Clock,
@@ -85,7 +87,7 @@ impl Stage {
         self.time.as_ref().expect("a stage of timed_stages").advance(by);
     }
 
-    async fn start_with_clock(
+    pub(crate) async fn start_with_clock(
         database: TestDatabase,
         clock: Clock,
         time: Option<ManualClock>,
@@ -140,7 +142,9 @@ impl Stage {
         kept: Option<(TempDir, TestDatabase)>,
     ) -> Self {
         let lifecycle = Lifecycle::new();
-        let service = Service::bind_with_clock(config.clone(), clock.clone(), lifecycle.clone()).await.unwrap();
+        let metrics = Metrics::default();
+        let bound = Service::bind_with(config.clone(), clock.clone(), &metrics.meter(), lifecycle.clone()).await;
+        let service = bound.unwrap();
         let address = format!("http://{}", service.local_addr());
         tokio::spawn(service.serve());
         let channel = Channel::from_shared(address.clone()).unwrap().connect().await.unwrap();
@@ -156,6 +160,7 @@ impl Stage {
             second_factor: SecondFactorClient::new(channel.clone()),
             uses: UseReportsClient::new(channel),
             service_key: service_key.to_owned(),
+            metrics,
             time: None,
             clock,
             lifecycle,

@@ -147,3 +147,35 @@ async fn reports_of_values_that_nobody_has_are_slowed_down() {
         assert_eq!(report("203.0.113.10").await, None, "{}", stage.engine);
     }
 }
+
+#[tokio::test]
+async fn a_report_costs_the_same_whether_there_is_such_a_value() {
+    for stage in timed_stages(|config| config.throttle.address_free = 1).await {
+        let value = stage.stop_token(&stage.session().await).await.key.unwrap();
+        let mut rng = StdRng::seed_from_u64(7);
+        let unknown = Credential::generate(CredentialKind::Token, &mut rng).expose().to_owned();
+        for (address, value) in [("203.0.113.9", &value), ("203.0.113.10", &unknown)] {
+            let mut answers = Vec::new();
+            for _ in 0..3 {
+                let request = Request::new(ReportLeakedTokenRequest { token_value: value.clone() });
+                let answer = stage.authority.clone().report_leaked_token(stage.from(&from(address), request)).await;
+                answers.push(kind(answer.map(drop).map_err(Failure::from)));
+            }
+            assert_eq!(answers, [None, None, Some(ErrorKind::Throttled)], "{}: {address}", stage.engine);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_tries_sign_ins_from_an_address_keeps_no_session_there_from_changing_its_tokens() {
+    for stage in timed_stages(|config| config.throttle.address_free = 1).await {
+        let session = stage.session().await;
+        let mut answer = None;
+        while answer != Some(ErrorKind::Throttled) {
+            answer = kind(signin_from(&stage, "203.0.113.9", "nobody", "wrong").await);
+        }
+        let request = stage.granted(&session, stop_request()).await;
+        let created = stage.authority.clone().create_token(stage.from(&from("203.0.113.9"), request)).await;
+        assert!(created.is_ok(), "{}: {created:?}", stage.engine);
+    }
+}

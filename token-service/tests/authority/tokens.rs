@@ -4,7 +4,7 @@ use proto::token::v1::{
     GetTokenTemplatesRequest, GetTokensRequest, RegenerateTokenRequest,
 };
 
-use crate::stage::{PASSWORD, STOP, Stage, after, assert_invalid, failure, stages, stop_request};
+use crate::stage::{PASSWORD, STOP, Stage, after, assert_invalid, failure, stages, stop_request, timed_stages};
 
 async fn list(stage: &Stage, session: &str) -> Vec<ApiToken> {
     let request = stage.granted(session, GetTokensRequest::default()).await;
@@ -387,5 +387,29 @@ async fn an_expiry_can_be_taken_away() {
         assert_invalid(edit(after(3600)).await, "neverExpires");
         let edited = edit(None).await.unwrap().into_inner().token.unwrap();
         assert_eq!((edited.expires_at, edited.expires_soon), (None, false), "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn the_value_of_an_expired_token_does_not_come_back_beside_a_new_one() {
+    for stage in timed_stages(|_| {}).await {
+        let in_an_hour = |stage: &Stage| Some(proto::time::to_wire(stage.now() + jiff::SignedDuration::from_hours(1)));
+        let session = stage.session().await;
+        let request = CreateTokenRequest { expires_at: in_an_hour(&stage), ..stop_request() };
+        let first = stage.create_token(&session, request).await.unwrap();
+        let old = first.key.unwrap();
+        stage.advance(std::time::Duration::from_secs(3600));
+        assert!(!stage.introspect(&old).await.active, "{}", stage.engine);
+        let session = stage.session().await;
+        let request = |overlap| RegenerateTokenRequest {
+            id: first.id,
+            expires_at: in_an_hour(&stage),
+            overlap_seconds: overlap,
+            ..RegenerateTokenRequest::default()
+        };
+        assert_invalid(renew(&stage, &session, request(Some(60))).await, "overlapSeconds");
+        let new = renew(&stage, &session, request(None)).await.unwrap().key.unwrap();
+        assert!(stage.introspect(&new).await.active, "{}", stage.engine);
+        assert!(!stage.introspect(&old).await.active, "{}", stage.engine);
     }
 }

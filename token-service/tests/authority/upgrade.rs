@@ -77,6 +77,33 @@ async fn the_first_releases_data_is_served_after_the_upgrade() {
         assert_eq!((old.id, old.description.as_str(), old.use_count), (7, "old", 0), "{engine}");
         let made = stage.stop_token(&stage.session().await).await;
         assert_eq!(made.id, 8, "{engine}: numbers go on");
-        verify_audit(&stage.config.database_url).await.unwrap();
+        verify_audit(&stage.config.database_url, None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_the_webhook_waits_on_after_the_upgrade() {
+    for test_database in testkit::databases() {
+        let url = test_database.url.parse().unwrap();
+        let database = Database::open(&url, &DatabaseOptions::default()).await.unwrap();
+        let before: Vec<_> = MIGRATIONS.iter().filter(|migration| migration.version < 6).cloned().collect();
+        database.migrate(&Migrator::with_migrations(before)).await.unwrap();
+        let mut tx = database.begin("test").await.unwrap();
+        let row = "insert into notice (id, account_id, token_id, kind, about, attempts, next_attempt_at, delivered_at) \
+                   values ('a', 1, 7, 'token.leaked', 10, 2, 20, null), ('b', 1, 8, 'token.expiring', 30, 1, 40, 50)";
+        sqlx::query(row).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+
+        database.migrate(&MIGRATIONS).await.unwrap();
+        let rows = "select id, credential_id, kind, about, attempts, next_attempt_at, coalesce(delivered_at, 0) \
+                    from notice order by id";
+        let rows: Vec<(String, i64, String, i64, i64, i64, i64)> =
+            sqlx::query_as(rows).fetch_all(database.reader()).await.unwrap();
+        let expected = [
+            ("a".into(), 7, "token.leaked".into(), 10, 2, 20, 0),
+            ("b".into(), 8, "token.expiring".into(), 30, 1, 40, 50),
+        ];
+        assert_eq!(rows, expected, "{}", test_database.engine);
+        database.close().await;
     }
 }

@@ -42,5 +42,6 @@ fn entry(row: AuditRow) -> Result<AuditEntry, Failure> {
         address: row.address,
         user_agent: row.user_agent,
         request_id: row.request_id,
+        changes: row.changes,
     })
 }

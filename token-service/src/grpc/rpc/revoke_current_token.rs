@@ -18,7 +18,8 @@ impl Handle<RevokeCurrentToken> for Authority {
         }
         let (id, account) = (credential.number, permit.account());
         let now = self.clock.now();
-        let change = self.store.revoke_current_token(id, account, permit.as_of(), permit.origin(), now).await?;
+        let (superseded, as_of, origin) = (permit.is_superseded(), permit.as_of(), permit.origin());
+        let change = self.store.revoke_current_token(id, account, superseded, as_of, origin, now).await?;
         let confirmed = self.leases.confirm(&[change]).await;
         tracing::info!(token.id = id, account.id = account.0, "a token ended itself");
         Ok(RevokeCurrentTokenResponse { confirmed: true, confirmation_micros: confirmed.micros() })

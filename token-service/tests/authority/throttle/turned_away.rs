@@ -16,7 +16,7 @@ use crate::stage::{LOGIN, PASSWORD, Stage, failure, stop_request, timed_stages};
 
 /// Every entry of the installation, oldest first, from after one on.
 async fn entries_after(stage: &Stage, last: usize) -> Vec<Value> {
-    verify_audit(&stage.config.database_url).await.unwrap();
+    verify_audit(&stage.config.database_url, None).await.unwrap();
     let mut out = Vec::new();
     export_audit(&stage.config.database_url, &mut out).await.unwrap();
     String::from_utf8(out).unwrap().lines().skip(last).map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -29,7 +29,7 @@ async fn count(stage: &Stage) -> usize {
 /// Whose account it was, who did what to what, from where and under which request; what came of it.
 fn told(entry: &Value) -> String {
     let text = |member: &str| entry[member].as_str().unwrap().to_owned();
-    let (account, address, request) = (&entry["account"], text("address"), text("request_id"));
+    let (account, address, request) = (&entry["account"], text("address"), text("requestId"));
     format!(
         "{account}: {} {} [{}] {} {address} {request}",
         text("actor"),
