@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use prost_reflect::DescriptorPool;
-use proto::catalog::{Access, Catalog, CatalogError, TokenTemplate};
+use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, Value};
+use proto::catalog::{Access, Catalog, CatalogError, POOL, ServiceRole, TokenTemplate};
 use proto::{Method, catalog};
 
 fn access(method: &Method) -> String {
@@ -61,6 +61,34 @@ fn every_method_for_services_says_for_which() {
     for method in catalog().methods() {
         if let Some(Access::Service { roles }) = method.access() {
             assert!(!roles.is_empty(), "{} is open to no service", method.name());
+        }
+    }
+}
+
+/// The secret fields of a message, and of the messages in it.
+fn secrets(message: &MessageDescriptor) -> Vec<String> {
+    let rule = POOL.get_extension_by_name("portcullis.api.v1.field").unwrap();
+    let is_secret = |field: &FieldDescriptor| {
+        let options = field.options();
+        let Value::Message(rule) = options.get_extension(&rule).into_owned() else { return false };
+        rule.get_field_by_name("secret").is_some_and(|set| set.as_bool() == Some(true))
+    };
+    let within = |field: FieldDescriptor| match field.kind() {
+        _ if is_secret(&field) => vec![field.full_name().to_owned()],
+        Kind::Message(inner) if inner.full_name().starts_with("portcullis.") => secrets(&inner),
+        _ => Vec::new(),
+    };
+    message.fields().flat_map(within).collect()
+}
+
+#[test]
+fn a_client_is_answered_no_grant_and_no_other_secret() {
+    let introspect = catalog().by_grpc_path("/portcullis.token.v1.Introspection/Introspect").unwrap();
+    assert_eq!(secrets(&introspect.descriptor().output()), ["portcullis.token.v1.IntrospectResponse.grant"]);
+    for method in catalog().methods() {
+        if matches!(method.access(), Some(Access::Service { roles }) if roles.contains(&ServiceRole::Client)) {
+            let secrets = secrets(&method.descriptor().output());
+            assert!(secrets.is_empty(), "{} answers a client with {secrets:?}", method.name());
         }
     }
 }
