@@ -157,6 +157,16 @@ impl AuthorityClient {
         Ok(self.introspection.introspect(self.request(request)).await?.into_inner())
     }
 
+    /// What the authority's database says of a credential, whatever the authority remembers of it.
+    ///
+    /// # Errors
+    /// Where the authority does not answer.
+    pub async fn introspect_anew(&mut self, credential: &str) -> Result<IntrospectResponse, Status> {
+        let (credential, audience) = (credential.into(), AUDIENCE.into());
+        let request = IntrospectRequest { credential, audience, fresh: true };
+        Ok(self.introspection.introspect(self.request(request)).await?.into_inner())
+    }
+
     /// Ends a credential; everyone who has to know of it knows when this returns.
     ///
     /// # Errors

@@ -56,7 +56,8 @@ pub struct Config {
     /// How many characters a new password has at least: 8 to 64. Default: 12.
     #[serde(default = "default_password_shortest")]
     pub password_shortest: usize,
-    /// How many passwords are verified at once, 19 MiB each: 1 to 64. Default: 2.
+    /// How many passwords are verified at once, 19 MiB each: 1 to 64. Default: half as many as there
+    /// are cores, 1 to 4, so that others find one that is free.
     #[serde(default = "default_passwords_at_once")]
     pub passwords_at_once: usize,
     /// The key under which the secrets of second factors are sealed: 32 bytes in base64, as `portcullis second-factor-key`
@@ -190,7 +191,7 @@ fn default_password_shortest() -> usize {
 }
 
 fn default_passwords_at_once() -> usize {
-    2
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, 4))
 }
 
 fn default_second_factor_issuer() -> String {
