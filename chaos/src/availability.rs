@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::api::{Api, Reply};
@@ -82,6 +83,8 @@ struct Shared {
     environments: Vec<String>,
     wanted: usize,
     begun: AtomicUsize,
+    /// Half of the calls that are wanted have begun.
+    half: Notify,
     /// Whether the replicas have been renewed, or are not to be: until then there are never enough calls.
     renewed: AtomicBool,
 }
@@ -111,6 +114,7 @@ pub async fn steady(run: &Steady) -> anyhow::Result<Availability> {
         environments: accounts[..ACCOUNTS].iter().map(|account| account.environment.clone()).collect(),
         wanted: run.calls,
         begun: AtomicUsize::new(0),
+        half: Notify::new(),
         renewed: AtomicBool::new(!run.shape.several_authorities),
     });
     let mut callers = JoinSet::new();
@@ -143,7 +147,9 @@ pub async fn steady(run: &Steady) -> anyhow::Result<Availability> {
 async fn call(gateway: usize, shared: Arc<Shared>, mut rng: StdRng) -> Vec<String> {
     let mut failures = Vec::new();
     while !shared.is_enough() {
-        shared.begun.fetch_add(1, Ordering::Relaxed);
+        if shared.begun.fetch_add(1, Ordering::Relaxed) == shared.wanted / 2 {
+            shared.half.notify_one();
+        }
         let target = &shared.targets[rng.random_range(0..shared.targets.len())];
         let method = if rng.random() { Method::GetEnvs } else { Method::GetEnvInfo };
         let environment = &shared.environments[target.account];
@@ -160,9 +166,7 @@ async fn call(gateway: usize, shared: Arc<Shared>, mut rng: StdRng) -> Vec<Strin
 /// many calls were made meanwhile.
 async fn renew(stack: &Stack, shared: &Shared) -> anyhow::Result<(usize, usize)> {
     let made = || shared.begun.load(Ordering::Relaxed);
-    while made() < shared.wanted / 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    shared.half.notified().await;
     let before = made();
     for number in 0..AUTHORITIES {
         stack.terminate(Service::Authority(number)).await?;

@@ -23,9 +23,10 @@ struct Arguments {
     /// Decides what is called, revoked and broken.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How long a lease is, in milliseconds; faults are made to its measure.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(500..=60_000))]
-    lease_ms: u64,
+    /// How long a lease is, in milliseconds; faults are made to its measure. Default: 1000 with faults; without them 3000, as the
+    /// authority has it by default.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(500..=60_000))]
+    lease_ms: Option<u64>,
     /// Tells each holder of one replica of the authority, and not of every.
     #[arg(long)]
     one_authority: bool,
@@ -40,27 +41,16 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // Ctrl-C lets go of everything in its order, so that nothing is left behind.
-    let done = tokio::select! {
-        done = run_all(&arguments) => done,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-    };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    testkit::until_interrupted(run_all(&arguments)).await
 }
 
 /// Whether all was as it must be.
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 async fn run_all(arguments: &Arguments) -> anyhow::Result<bool> {
     let (seed, at_most) = (arguments.seed, Duration::from_secs(60 * arguments.at_most));
-    let lease = Duration::from_millis(arguments.lease_ms);
-    let shape = Shape { several_authorities: !arguments.one_authority, lease, ..Shape::default() };
+    let usual = if arguments.availability.is_some() { Shape::UNDISTURBED } else { Shape::default() };
+    let lease = arguments.lease_ms.map_or(usual.lease, Duration::from_millis);
+    let shape = Shape { several_authorities: !arguments.one_authority, lease, ..usual };
     if let Some(calls) = arguments.availability {
         let availability = steady(&Steady { calls: usize::try_from(calls)?, seed, shape, at_most }).await?;
         print!("{availability}");

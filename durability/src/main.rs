@@ -40,19 +40,7 @@ impl Engine {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // Ctrl-C lets go of everything in its order, so that nothing is left behind.
-    let done = tokio::select! {
-        done = run_all(&arguments) => done,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-    };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    testkit::until_interrupted(run_all(&arguments)).await
 }
 
 /// Whether nothing was lost.

@@ -1,20 +1,23 @@
+mod error;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use access::{CredentialHash, ServiceKey, ServiceKeyError, ServiceKeys, SigningKey, SigningKeyError};
+use access::{CredentialHash, ServiceKey, ServiceKeys, SigningKey};
 use jiff::SignedDuration;
 use proto::catalog::ServiceRole;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use settings::LoadError;
 use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use url::Url;
 
 use crate::domain::{Allowance, PasswordRules, Throttle};
-use crate::second_factor::{SecondFactorKey, SecondFactorKeyError};
+use crate::second_factor::SecondFactorKey;
 use crate::store::DEFAULT_SESSION_IDLE_LIFETIME;
 use crate::webhook::Webhook;
+
+pub use error::ConfigError;
 
 /// How the token-service runs: a TOML file, and over it the environment, `PORTCULLIS_TOKEN_SERVICE__DATABASE_URL` and so
 /// on (`__` goes one level down).
@@ -196,84 +199,6 @@ fn default_passwords_at_once() -> usize {
 
 fn default_second_factor_issuer() -> String {
     "Portcullis".to_owned()
-}
-
-/// Why a configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file and the environment cannot be read.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// A value is out of its range.
-    #[error("{key} must be {allowed}")]
-    Range {
-        /// The key.
-        key: &'static str,
-        /// What it may be.
-        allowed: &'static str,
-    },
-    /// A service's hash is none.
-    #[error("service_keys: sha256 of {name:?}")]
-    ServiceKey {
-        /// The service's name.
-        name: String,
-        /// What is wrong.
-        source: ServiceKeyError,
-    },
-    /// Two services have one key: as which of them would it count?
-    #[error("service_keys: {first:?} and {second:?} have the same sha256")]
-    SameServiceKey {
-        /// One service's name.
-        first: String,
-        /// The other's.
-        second: String,
-    },
-    /// The signing key cannot be read.
-    #[error("signing_key_file: {} cannot be read", file.display())]
-    SigningKeyFile {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: std::io::Error,
-    },
-    /// The key of second factors cannot be read.
-    #[error("second_factor_key_file: {} cannot be read", file.display())]
-    SecondFactorKeyFile {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: std::io::Error,
-    },
-    /// The key of second factors is none.
-    #[error("second_factor_key_file: {}", file.display())]
-    SecondFactorKey {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: SecondFactorKeyError,
-    },
-    /// The webhook's secret cannot be read.
-    #[error("webhook.secret_file: {} cannot be read", file.display())]
-    WebhookSecretFile {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: std::io::Error,
-    },
-    /// The webhook cannot be called.
-    #[error("webhook: {problem}")]
-    Webhook {
-        /// What is wrong.
-        problem: String,
-    },
-    /// The signing key is none.
-    #[error("signing_key_file: {}", file.display())]
-    SigningKey {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: SigningKeyError,
-    },
 }
 
 impl Config {

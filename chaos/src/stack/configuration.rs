@@ -20,6 +20,12 @@ pub struct Shape {
     pub log_admissions: bool,
 }
 
+impl Shape {
+    /// For runs without faults: a lease is as long as the authority's own default.
+    pub const UNDISTURBED: Self =
+        Self { several_authorities: true, lease: Duration::from_secs(3), log_admissions: false };
+}
+
 impl Default for Shape {
     /// A lease is shorter than the authority's own default: so there are more faults of several leases in the same time.
     fn default() -> Self {
