@@ -1,18 +1,44 @@
 use std::future::Future;
 use std::net::TcpListener;
+use std::ops::Range;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A port of this machine that nobody listens on at this moment.
+/// A port of the loopback that nobody listens on, and that no other program with this function is given as long as this one runs. It
+/// is below those that the system gives out by itself, so no connection takes it meanwhile.
 ///
 /// # Panics
 /// Where the machine has none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    let offset = u64::from(std::process::id()) * 97 + NEXT.fetch_add(1, Ordering::Relaxed);
+    let tried = (0..u64::from(PORTS.end - PORTS.start)).map(|step| {
+        let place = (offset + step) % u64::from(PORTS.end - PORTS.start);
+        PORTS.start + u16::try_from(place).expect("there are fewer ports")
+    });
+    tried.into_iter().find(|port| reserve(*port)).expect("a free port")
+}
+
+/// What the system gives out by itself begins at 32,768.
+const PORTS: Range<u16> = 12_000..32_000;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Takes a name that one program at a time can have, and that goes with the program.
+fn reserve(port: u16) -> bool {
+    let name = SocketAddr::from_abstract_name(format!("portcullis-test-port-{port}")).expect("a short name");
+    let Ok(reservation) = UnixListener::bind_addr(&name) else { return false };
+    let free = TcpListener::bind(("127.0.0.1", port)).is_ok();
+    if free {
+        // Held until the program ends.
+        std::mem::forget(reservation);
+    }
+    free
 }
 
 /// Asks again and again until the answer is there.
@@ -94,5 +120,26 @@ pub fn kill_processes_of(folder: &Path) {
             // It may have ended since; then there is nothing to kill.
             let _ = kill_process(pid, Signal::KILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_free_and_given_once() {
+        let ports: BTreeSet<u16> = (0..50).map(|_| free_port()).collect();
+        assert_eq!(ports.len(), 50);
+        for port in ports {
+            assert!(TcpListener::bind(("127.0.0.1", port)).is_ok() && !reserve(port), "{port}");
+        }
+        let taken = free_port();
+        let name = SocketAddr::from_abstract_name(format!("portcullis-test-port-{}", taken + 1)).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", taken + 1));
+        assert!(!reserve(taken + 1), "somebody listens on it: {listener:?}");
+        assert!(UnixListener::bind_addr(&name).is_ok(), "what cannot be given is not kept");
     }
 }
