@@ -69,6 +69,19 @@ impl Confinement {
     /// No confinement at all: what a session has.
     pub const NONE: Self = Self { environments: Vec::new(), networks: Vec::new() };
 
+    /// Whether it confines to nothing.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.environments.is_empty() && self.networks.is_empty()
+    }
+
+    /// About how many bytes it takes besides its own.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let environments = self.environments.iter().map(|pattern| size_of_val(pattern) + pattern.as_str().len());
+        environments.sum::<usize>() + size_of_val(self.networks.as_slice())
+    }
+
     /// Whether an environment is in reach.
     #[must_use]
     pub fn reaches(&self, environment: &str) -> bool {

@@ -3,7 +3,18 @@
 use proto::catalog::{Access, ServiceRole};
 use proto::{ErrorKind, Failure, Method};
 
-use crate::{Claims, GrantedKind};
+use crate::{GrantedKind, PermissionBits};
+
+/// What decides whether a credential may call a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights<'a> {
+    /// What kind of credential it is.
+    pub kind: GrantedKind,
+    /// Whether its account is an administrator.
+    pub administrator: bool,
+    /// What a token may call.
+    pub permissions: PermissionBits<'a>,
+}
 
 /// Why a call is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +35,14 @@ pub enum Denied {
     MissingPermission,
 }
 
-/// Whether the holder of `claims` — nobody, where there are none — may call the method. Calls between services are not
+/// Whether a credential with these rights — nobody, where there are none — may call the method. Calls between services are not
 /// decided here: no credential of an account opens them.
 ///
 /// # Errors
 /// Where it may not.
-pub fn decide(method: &Method, claims: Option<&Claims>) -> Result<(), Denied> {
+pub fn decide(method: &Method, rights: Option<Rights<'_>>) -> Result<(), Denied> {
     let access = method.access().ok_or(Denied::NoRule)?;
-    let kind = claims.map(|claims| claims.credential.kind);
+    let kind = rights.map(|rights| rights.kind);
     match (access, kind) {
         (Access::Service { .. }, _) => Err(Denied::ServicesOnly),
         (Access::Public, _) => Ok(()),
@@ -41,14 +52,14 @@ pub fn decide(method: &Method, claims: Option<&Claims>) -> Result<(), Denied> {
             Ok(())
         }
         (Access::Administrator | Access::AdministratorWithPassword, Some(GrantedKind::Session)) => {
-            if claims.is_some_and(|claims| claims.administrator) { Ok(()) } else { Err(Denied::AdministratorRequired) }
+            if rights.is_some_and(|rights| rights.administrator) { Ok(()) } else { Err(Denied::AdministratorRequired) }
         }
         (
             Access::Session | Access::SessionWithPassword | Access::Administrator | Access::AdministratorWithPassword,
             Some(GrantedKind::Token),
         ) => Err(Denied::SessionRequired),
         (Access::Permission { id, .. }, Some(GrantedKind::Token)) => {
-            if claims.is_some_and(|claims| claims.permissions.contains(*id)) {
+            if rights.is_some_and(|rights| rights.permissions.contains(*id)) {
                 Ok(())
             } else {
                 Err(Denied::MissingPermission)

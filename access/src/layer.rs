@@ -89,7 +89,7 @@ impl AccessLayer {
             access => {
                 let arrived = self.arrival();
                 let claims = self.claims(method, request.headers())?;
-                decide(method, Some(&claims)).map_err(|denied| denied.failure(method))?;
+                decide(method, Some(claims.rights())).map_err(|denied| denied.failure(method))?;
                 let vouched = self.vouched(request.headers());
                 if let Some(origin) = &vouched {
                     claims.confinement.allow_address(origin.address)?;

@@ -62,6 +62,16 @@ pub struct Statement {
     pub as_of: Revision,
 }
 
+/// How new what the authority says of a credential has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Read now, whatever it remembers.
+    Now,
+    /// Read when this change had been committed. A holder asks for its [floor](Holder::floor): of what is older, it does not
+    /// know whether it is still true.
+    NotBefore(Revision),
+}
+
 impl From<&Claims> for Statement {
     fn from(claims: &Claims) -> Self {
         Self { credential: claims.credential, account: claims.account, as_of: claims.as_of }

@@ -17,7 +17,7 @@ mod service_key;
 
 pub use confinement::{Confinement, EnvironmentPattern, EnvironmentPatternError};
 pub use credential::{Credential, CredentialError, CredentialHash, CredentialKind};
-pub use decision::{Denied, decide, decide_service};
+pub use decision::{Denied, Rights, decide, decide_service};
 pub use grant::{
     Claims, GRANT_HEADER, GrantError, KeyError, KeyRing, MalformedClaims, SigningKey, SigningKeyError, VerifyingKey,
 };
@@ -25,7 +25,7 @@ pub use handle::{Guarded, Handle, HandleStream};
 pub use identity::{AccountId, CredentialId, GrantedKind, Revision};
 pub use layer::{AccessLayer, AccessService};
 pub use origin::{GATEWAY_KEY_HEADER, ORIGIN_HEADER, Origin};
-pub use permission::PermissionSet;
+pub use permission::{PermissionBits, PermissionSet};
 pub use permit::{AccountPermit, AdministratorPermit, NoPermit, PublicPermit, ServicePermit, SessionPermit};
 pub use replicas::{Replicas, is_outage};
 pub use service_key::{ServiceKey, ServiceKeyError, ServiceKeyFileError, ServiceKeys};

@@ -10,11 +10,35 @@ const MAX_ID: u32 = 8 * 1024 - 1;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct PermissionSet(Bytes);
 
+/// The bits of a [`PermissionSet`], wherever they are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PermissionBits<'a>(&'a [u8]);
+
+impl<'a> PermissionBits<'a> {
+    /// These bits, as a set has them.
+    #[must_use]
+    pub fn new(bits: &'a [u8]) -> Self {
+        Self(bits)
+    }
+
+    /// Whether a permission is among them.
+    #[must_use]
+    pub fn contains(self, id: PermissionId) -> bool {
+        self.0.get(id.0 as usize / 8).is_some_and(|byte| byte & (1 << (id.0 % 8)) != 0)
+    }
+}
+
 impl PermissionSet {
     /// Whether it holds a permission.
     #[must_use]
     pub fn contains(&self, id: PermissionId) -> bool {
-        self.0.get(id.0 as usize / 8).is_some_and(|byte| byte & (1 << (id.0 % 8)) != 0)
+        self.bits().contains(id)
+    }
+
+    /// Its bits.
+    #[must_use]
+    pub fn bits(&self) -> PermissionBits<'_> {
+        PermissionBits(&self.0)
     }
 
     /// The permissions, by number.

@@ -44,7 +44,7 @@ fn the_access_matrix_is_as_it_was_reviewed() {
         .methods()
         .iter()
         .map(|method| {
-            let holder = |claims: Option<&Claims>| outcome(method, decide(method, claims));
+            let holder = |claims: Option<&Claims>| outcome(method, decide(method, claims.map(Claims::rights)));
             let service = |role| outcome(method, decide_service(method, role));
             let columns = [
                 holder(None),
@@ -68,7 +68,7 @@ fn the_access_matrix_is_as_it_was_reviewed() {
 #[test]
 fn a_refusal_for_want_of_a_permission_names_it() {
     let method = catalog().by_name("environment.control.StopEnv").unwrap();
-    let denied = decide(method, Some(&claims(GrantedKind::Token, false, all_but(method)))).unwrap_err();
+    let denied = decide(method, Some(claims(GrantedKind::Token, false, all_but(method)).rights())).unwrap_err();
     let failure = denied.failure(method);
     assert_eq!(failure.kind(), ErrorKind::MissingPermission);
     assert_eq!(failure.detail("permission"), Some("environment.control.StopEnv"));
@@ -79,7 +79,7 @@ fn a_refusal_for_want_of_a_permission_names_it() {
 fn no_token_administers_whatever_its_claims_say() {
     let method = catalog().by_name("users.account.CreateAccount").unwrap();
     let token = claims(GrantedKind::Token, true, (0..64).map(PermissionId).collect());
-    assert_eq!(decide(method, Some(&token)), Err(Denied::SessionRequired));
+    assert_eq!(decide(method, Some(token.rights())), Err(Denied::SessionRequired));
 }
 
 /// A contract that forgets to say who may call its methods.
@@ -113,6 +113,6 @@ fn a_method_without_a_rule_is_denied_to_everybody() {
         assert_eq!(decide_service(method, role), Err(Denied::NoRule));
     }
     for caller in callers {
-        assert_eq!(decide(method, caller.as_ref()), Err(Denied::NoRule));
+        assert_eq!(decide(method, caller.as_ref().map(Claims::rights)), Err(Denied::NoRule));
     }
 }

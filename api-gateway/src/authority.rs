@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use access::lease::Freshness;
 use access::{Claims, Credential, Replicas, is_outage};
+use bytes::Bytes;
 use proto::token::v1::introspection_client::IntrospectionClient;
 use proto::token::v1::use_reports_client::UseReportsClient;
 use proto::token::v1::{GetPublicKeysRequest, IntrospectRequest, ReportUsesRequest};
 use proto::{ErrorKind, Failure};
-use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
+use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Status};
 
 /// The token-service, as this gateway's key lets it be asked.
@@ -21,7 +23,7 @@ pub(crate) struct Authority {
 /// A credential that is alive: what it may do, and the grant that proves it to one service.
 pub(crate) struct Introspected {
     pub(crate) claims: Claims,
-    pub(crate) grant: BinaryMetadataValue,
+    pub(crate) grant: Bytes,
     /// How long the grant can still be used, from the question on.
     pub(crate) left: Duration,
 }
@@ -31,16 +33,20 @@ impl Authority {
         Self { replicas, service_key: service_key.bearer(), timeout }
     }
 
-    /// What a credential may do at a service right now; nothing where it is not alive. `fresh`: whatever the authority remembers.
+    /// What a credential may do at a service right now; nothing where it is not alive.
     pub(crate) async fn introspect(
         &self,
         credential: &Credential,
         audience: &str,
-        fresh: bool,
+        freshness: Freshness,
     ) -> Result<Option<Introspected>, Failure> {
         let ask = |channel| {
             let (credential, audience) = (credential.expose().to_owned(), audience.to_owned());
-            let question = self.request(IntrospectRequest { credential, audience, fresh });
+            let (fresh, not_before) = match freshness {
+                Freshness::Now => (true, 0),
+                Freshness::NotBefore(revision) => (false, revision.0),
+            };
+            let question = self.request(IntrospectRequest { credential, audience, fresh, not_before });
             async move { IntrospectionClient::new(channel).introspect(question).await }
         };
         let answer = self.replicas.ask(ask).await.map_err(trouble)?.into_inner();
@@ -49,9 +55,8 @@ impl Authority {
         }
         let claims = answer.claims.ok_or_else(|| Failure::internal("the authority answered without claims"))?;
         let claims = Claims::try_from(claims).map_err(Failure::internal)?;
-        let mut grant = BinaryMetadataValue::from_bytes(&answer.grant);
-        grant.set_sensitive(true);
-        Ok(Some(Introspected { claims, grant, left: Duration::from_micros(answer.grant_left_micros) }))
+        let left = Duration::from_micros(answer.grant_left_micros);
+        Ok(Some(Introspected { claims, grant: answer.grant, left }))
     }
 
     /// Tells how credentials were used. A report that is sent again is counted once.

@@ -21,7 +21,8 @@ use crate::answer::{Answer, Form, NoCredential};
 use crate::client_address::TrustedProxies;
 use crate::credential_use::Uses;
 use crate::http_request::{self, Limits};
-use crate::introspection::{Introspections, Known};
+use crate::introspection::Introspections;
+use crate::known::Known;
 use crate::parameters::{self, Parameters};
 use crate::request_log::RequestLog;
 use crate::upstream::Upstreams;
@@ -108,7 +109,7 @@ impl Calls {
         let environments = method.environments(&message);
         confinement(&known).allow_environments(environments.iter().map(String::as_str))?;
         if let Some(known) = &known {
-            self.uses.note(known.claims.credential, origin.address, method.name());
+            self.uses.note(known.credential(), origin.address, method.name());
         }
 
         let message = message.encode_to_vec().into();
@@ -116,7 +117,7 @@ impl Calls {
         // No two calls have the same: among what is remembered of a connection's headers it would only drive out grants.
         told.set_sensitive(true);
         for _ in 0..ATTEMPTS {
-            let grant = known.as_ref().map(|known| &known.grant);
+            let grant = known.as_ref().map(|known| known.grant());
             match (self.upstreams.call(method, &message, grant, &told).await, &credential) {
                 (Ok(answer), _) => return Ok(Answer::success(method, &answer, plain)),
                 // A change of the credential has come in between, and is known to the service already. Nothing was executed: with a
@@ -169,12 +170,12 @@ const ATTEMPTS: usize = 3;
 /// What a credential that is alive may do, if that includes the method.
 fn allowed(method: &Method, known: Option<Arc<Known>>) -> Result<Arc<Known>, Failure> {
     let known = known.ok_or_else(|| nobody(method))?;
-    decide(method, Some(&known.claims)).map_err(|denied| denied.failure(method))?;
+    decide(method, Some(known.rights())).map_err(|denied| denied.failure(method))?;
     Ok(known)
 }
 
 fn confinement(known: &Option<Arc<Known>>) -> &Confinement {
-    known.as_ref().map_or(const { &Confinement::NONE }, |known| &known.claims.confinement)
+    known.as_ref().map_or(const { &Confinement::NONE }, |known| known.confinement())
 }
 
 /// What is told who shows no credential that is alive.

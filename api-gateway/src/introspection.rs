@@ -3,20 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::lease::{Bounds, LeaseHandle, Memorable, Memory, Recalled, Statement};
-use access::{Claims, Credential, CredentialHash};
+use access::lease::{Bounds, Freshness, LeaseHandle, Memory, Recalled};
+use access::{Credential, CredentialHash};
 use lifecycle::Lifecycle;
 use opentelemetry::metrics::Meter;
 use proto::{Failure, Method};
-use tonic::metadata::BinaryMetadataValue;
 
-use crate::authority::{Authority, Introspected};
+use crate::authority::Authority;
+use crate::known::Known;
 
 /// For so long it is remembered that a credential is not alive.
 const REFUSAL: Duration = Duration::from_secs(1);
-
-/// A grant is not used in the last part of its time: the clock of the service that executes may be ahead.
-const MARGIN: Duration = Duration::from_secs(5);
 
 /// Introspections: of a credential, for a service.
 #[derive(Clone)]
@@ -29,40 +26,6 @@ pub(crate) struct Introspections {
 
 /// A credential, and the place of the service in the catalog.
 type Key = (CredentialHash, u8);
-
-/// What is remembered of a credential.
-pub(crate) struct Known {
-    pub(crate) claims: Claims,
-    pub(crate) grant: BinaryMetadataValue,
-    aging_at: Duration,
-    usable_until: Duration,
-}
-
-impl Known {
-    fn new(introspected: Introspected, asked_at: Duration) -> Self {
-        let Introspected { claims, grant, left } = introspected;
-        let usable = left.saturating_sub(MARGIN.min(left / 4));
-        Self { claims, grant, aging_at: asked_at + usable / 2, usable_until: asked_at + usable }
-    }
-}
-
-impl Memorable for Known {
-    fn statement(&self) -> Statement {
-        Statement::from(&self.claims)
-    }
-
-    fn aging_at(&self) -> Duration {
-        self.aging_at
-    }
-
-    fn usable_until(&self) -> Duration {
-        self.usable_until
-    }
-
-    fn size(&self) -> usize {
-        size_of::<Self>() + self.claims.size() + self.grant.as_encoded_bytes().len()
-    }
-}
 
 impl Introspections {
     pub(crate) fn new(
@@ -91,20 +54,30 @@ impl Introspections {
                 Ok(Some(value))
             }
             Recalled::Refused => Ok(None),
-            Recalled::Nothing => self.memory.ask(&key, self.ask(credential, method.audience(), false)).await,
+            Recalled::Nothing => self.memory.ask(&key, self.ask(credential, method.audience())).await,
         }
     }
 
     /// The same, after the service has refused a grant as stale: what is remembered does not count.
     pub(crate) async fn anew(&self, credential: &Credential, method: &Method) -> Result<Option<Arc<Known>>, Failure> {
         self.memory.forget(&(credential.hash(), method.audience_place()));
-        Ok(self.ask(credential, method.audience(), true).await?.map(Arc::new))
+        Ok(self.ask_for(credential, method.audience(), Freshness::Now).await?.map(Arc::new))
     }
 
-    async fn ask(&self, credential: &Credential, audience: &str, fresh: bool) -> Result<Option<Known>, Failure> {
+    async fn ask(&self, credential: &Credential, audience: &str) -> Result<Option<Known>, Failure> {
+        let floor = self.lease.floor();
+        self.ask_for(credential, audience, Freshness::NotBefore(floor)).await
+    }
+
+    async fn ask_for(
+        &self,
+        credential: &Credential,
+        audience: &str,
+        freshness: Freshness,
+    ) -> Result<Option<Known>, Failure> {
         let asked_at = self.lease.now();
-        let answer = self.authority.introspect(credential, audience, fresh).await?;
-        Ok(answer.map(|introspected| Known::new(introspected, asked_at)))
+        let answer = self.authority.introspect(credential, audience, freshness).await?;
+        answer.map(|introspected| Known::new(introspected, asked_at)).transpose()
     }
 
     /// Asks ahead of time, beside the call that found it aging.
@@ -112,7 +85,7 @@ impl Introspections {
         let Ok(credential) = Credential::parse(credential.expose()) else { return };
         let (this, audience) = (self.clone(), audience.to_owned());
         let renewal = async move {
-            let renewed = this.memory.renew(&key, this.ask(&credential, &audience, false)).await;
+            let renewed = this.memory.renew(&key, this.ask(&credential, &audience)).await;
             if let Err(failure) = renewed {
                 tracing::debug!(%failure, "an introspection was not renewed ahead of time");
             }

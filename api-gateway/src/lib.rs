@@ -9,6 +9,7 @@ mod config;
 mod credential_use;
 mod http_request;
 mod introspection;
+mod known;
 mod parameters;
 mod readiness;
 mod request_log;

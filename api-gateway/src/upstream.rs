@@ -42,14 +42,14 @@ impl Upstreams {
         &self,
         method: &Method,
         message: &Bytes,
-        grant: Option<&BinaryMetadataValue>,
+        grant: Option<BinaryMetadataValue>,
         origin: &BinaryMetadataValue,
     ) -> Result<DynamicMessage, Failure> {
         let service = self.services.get(method.audience());
         let service = service.ok_or_else(|| Failure::internal(format!("no upstream {}", method.audience())))?;
         let attempt = |channel| {
             let mut request = Request::new(message.clone());
-            if let Some(grant) = grant {
+            if let Some(grant) = &grant {
                 request.metadata_mut().insert_bin(GRANT_HEADER, grant.clone());
             }
             request.metadata_mut().insert_bin(ORIGIN_HEADER, origin.clone());

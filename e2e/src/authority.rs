@@ -153,7 +153,7 @@ impl AuthorityClient {
     /// Where the authority does not answer.
     pub async fn introspect(&mut self, credential: &str) -> Result<IntrospectResponse, Status> {
         let (credential, audience) = (credential.into(), AUDIENCE.into());
-        let request = IntrospectRequest { credential, audience, fresh: false };
+        let request = IntrospectRequest { credential, audience, ..Default::default() };
         Ok(self.introspection.introspect(self.request(request)).await?.into_inner())
     }
 
@@ -163,7 +163,7 @@ impl AuthorityClient {
     /// Where the authority does not answer.
     pub async fn introspect_anew(&mut self, credential: &str) -> Result<IntrospectResponse, Status> {
         let (credential, audience) = (credential.into(), AUDIENCE.into());
-        let request = IntrospectRequest { credential, audience, fresh: true };
+        let request = IntrospectRequest { credential, audience, fresh: true, ..Default::default() };
         Ok(self.introspection.introspect(self.request(request)).await?.into_inner())
     }
 

@@ -4,6 +4,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection};
 use tokio::time::timeout;
 
+use crate::checkpoints::Checkpoints;
 use crate::engine::{Use, prepare, set_up};
 use crate::{DatabaseUrl, Engine, StorageError, Transaction};
 
@@ -55,6 +56,7 @@ pub struct Database {
     patience: Duration,
     readers: AnyPool,
     writers: AnyPool,
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Database {
@@ -68,15 +70,21 @@ impl Database {
         let connect = prepare(url).map_err(|source| OpenError::Prepare { url: url.clone(), source })?;
         let writers = engine.writers(options.connections);
         let readers = options.connections.saturating_sub(writers).max(1);
-        let database = Self {
+        let mut database = Self {
             engine,
             url: url.clone(),
             patience: options.patience,
             readers: pool(engine, Use::Reading, readers, options.patience, connect.clone()),
             writers: pool(engine, Use::Writing, writers, options.patience, connect.clone()),
             options: connect,
+            checkpoints: None,
         };
-        database.answers().await.map_err(|source| OpenError::Connect { url: url.clone(), source })?;
+        let failed = |source| OpenError::Connect { url: url.clone(), source };
+        database.answers().await.map_err(failed)?;
+        if let Some(statement) = engine.checkpoint() {
+            let connection = database.connect(Use::Checkpointing).await.map_err(failed)?;
+            database.checkpoints = Some(Checkpoints::begin(connection, statement));
+        }
         Ok(database)
     }
 
@@ -99,7 +107,7 @@ impl Database {
     /// Where the database is out of reach, or others write for longer than the patience.
     pub async fn begin(&self, name: &'static str) -> Result<Transaction, StorageError> {
         let span = tracing::info_span!("transaction", db.transaction = name, db.committed = false);
-        Transaction::begin(&self.writers, self.engine, self.patience, span).await
+        Transaction::begin(&self.writers, self.engine, self.patience, self.checkpoints.clone(), span).await
     }
 
     /// How long a call waits.
@@ -128,6 +136,9 @@ impl Database {
         // The writers come last, so that SQLite's leaves one tidy file behind.
         let close = async {
             self.readers.close().await;
+            if let Some(checkpoints) = &self.checkpoints {
+                checkpoints.end().await;
+            }
             self.writers.close().await;
         };
         if timeout(self.patience, close).await.is_err() {

@@ -31,6 +31,7 @@ pub(crate) enum Use {
     Reading,
     Writing,
     Migrating,
+    Checkpointing,
 }
 
 impl Engine {
@@ -44,9 +45,14 @@ impl Engine {
                  pragma foreign_keys = on; pragma query_only = on; pragma mmap_size = 1073741824"
             }
             // In WAL mode, less than `full` can lose what was committed when the machine stops.
-            (Self::Sqlite, Use::Writing | Use::Migrating) => {
+            (Self::Sqlite, Use::Migrating | Use::Checkpointing) => {
                 "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;
                  pragma foreign_keys = on"
+            }
+            // The log is looked after beside the transactions: a commit does it only where that has come to nothing for long.
+            (Self::Sqlite, Use::Writing) => {
+                "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;
+                 pragma foreign_keys = on; pragma wal_autocheckpoint = 16000"
             }
             (Self::Postgres, Use::Reading) => {
                 "set default_transaction_read_only = on; set statement_timeout = '10s'; set lock_timeout = '5s'"
@@ -58,7 +64,9 @@ impl Engine {
                  set idle_in_transaction_session_timeout = '15s'"
             }
             // Changing a big table takes its time, and so does waiting for another replica that does it.
-            (Self::Postgres, Use::Migrating) => "set synchronous_commit = on; set lock_timeout = '60s'",
+            (Self::Postgres, Use::Migrating | Use::Checkpointing) => {
+                "set synchronous_commit = on; set lock_timeout = '60s'"
+            }
         }
     }
 
@@ -78,6 +86,15 @@ impl Engine {
         match self {
             Self::Sqlite => 1,
             Self::Postgres => (connections / 2).max(1),
+        }
+    }
+
+    /// Moves the log of what was committed into the file, as far as nobody is in the way; nothing where the engine does so by
+    /// itself.
+    pub(crate) fn checkpoint(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => Some("pragma wal_checkpoint(passive)"),
+            Self::Postgres => None,
         }
     }
 

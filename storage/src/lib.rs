@@ -5,6 +5,7 @@
 //! read back); upserts and `returning`. What does not, triggers for one, stands in a migration for each engine.
 
 mod again;
+mod checkpoints;
 mod database;
 mod engine;
 mod error;

@@ -5,6 +5,7 @@ use sqlx::{Any, AnyConnection, AnyPool};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
+use crate::checkpoints::Checkpoints;
 use crate::{Engine, StorageError};
 
 /// A commit waits for the disk, and where the server is set up so, for another server.
@@ -15,6 +16,7 @@ const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Transaction {
     engine: Engine,
     span: Span,
+    checkpoints: Option<Checkpoints>,
     inner: sqlx::Transaction<'static, Any>,
 }
 
@@ -23,6 +25,7 @@ impl Transaction {
         pool: &AnyPool,
         engine: Engine,
         patience: Duration,
+        checkpoints: Option<Checkpoints>,
         span: Span,
     ) -> Result<Self, StorageError> {
         // In a task, because the caller may give up: dropped while it begins, the driver's transaction leaves the server in
@@ -30,7 +33,7 @@ impl Transaction {
         let pool = pool.clone();
         let task = tokio::spawn(async move { pool.begin_with(engine.begin()).await }.instrument(span.clone()));
         match timeout(patience, task).await {
-            Ok(Ok(begun)) => Ok(Self { engine, span, inner: begun? }),
+            Ok(Ok(begun)) => Ok(Self { engine, span, checkpoints, inner: begun? }),
             // The runtime shuts down: nothing is begun any more.
             Ok(Err(_)) => Err(sqlx::Error::PoolClosed.into()),
             Err(_) => Err(StorageError::timed_out()),
@@ -46,10 +49,13 @@ impl Transaction {
     /// # Errors
     /// Where it does not, or where nobody can say whether it does: a connection that breaks now.
     pub async fn commit(self) -> Result<(), StorageError> {
-        let Self { span, inner, .. } = self;
+        let Self { span, inner, checkpoints, .. } = self;
         let commit = timeout(COMMIT_PATIENCE, inner.commit()).instrument(span.clone());
         commit.await.map_err(|_| StorageError::timed_out())??;
         span.record("db.committed", true);
+        if let Some(checkpoints) = checkpoints {
+            checkpoints.written();
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use proto::token::v1::GrantClaims;
 
-use crate::{AccountId, Confinement, CredentialId, GrantedKind, PermissionSet, Revision};
+use crate::{AccountId, Confinement, CredentialId, GrantedKind, PermissionSet, Revision, Rights};
 
 /// What a grant asserts of one credential, for one audience, for a short time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,15 +34,11 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// About how many bytes they take besides their own.
+    /// What decides what the credential may call.
     #[must_use]
-    pub fn size(&self) -> usize {
-        let Confinement { environments, networks } = &self.confinement;
-        let environments = environments.iter().map(|pattern| size_of_val(pattern) + pattern.as_str().len());
-        self.audience.len()
-            + self.permissions.to_bytes().len()
-            + environments.sum::<usize>()
-            + size_of_val(networks.as_slice())
+    pub fn rights(&self) -> Rights<'_> {
+        let Self { credential, administrator, permissions, .. } = self;
+        Rights { kind: credential.kind, administrator: *administrator, permissions: permissions.bits() }
     }
 }
 

@@ -116,6 +116,12 @@ impl LeaseHandle {
         self.read(|holder| holder.allow(statement, now)).inspect_err(|refusal| self.0.refusals.count(*refusal))
     }
 
+    /// [`Holder::floor`].
+    #[must_use]
+    pub fn floor(&self) -> Revision {
+        self.read(Holder::floor)
+    }
+
     /// How many calls [`Self::allow`] has refused.
     #[must_use]
     pub fn refusals(&self) -> &Refusals {

@@ -251,6 +251,12 @@ impl Holder {
         self.applied
     }
 
+    /// A statement of before this change is refused, whatever it is about. Whoever asks for one need not be told it.
+    #[must_use]
+    pub fn floor(&self) -> Revision {
+        self.floor
+    }
+
     /// What was remembered in another generation says nothing in this one.
     #[must_use]
     pub fn generation(&self) -> u64 {

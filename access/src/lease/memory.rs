@@ -1,6 +1,7 @@
+use std::collections::HashSet;
 use std::hash::Hash;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
@@ -42,8 +43,10 @@ const REFUSALS: usize = 4096;
 /// itself, and nothing is remembered.
 pub struct Memory<K, V> {
     lease: LeaseHandle,
-    known: Cache<K, Arc<Slot<V>>, Sizes>,
+    known: Cache<K, Slot<V>, Sizes>,
     refused: Cache<K, Refused>,
+    /// What somebody is asking for anew, ahead of time.
+    renewing: Mutex<HashSet<K>>,
     refusal: Duration,
     counts: Counts,
 }
@@ -59,8 +62,13 @@ pub struct Counts {
 
 struct Slot<V> {
     generation: u64,
-    renewing: AtomicBool,
     value: Arc<V>,
+}
+
+impl<V> Clone for Slot<V> {
+    fn clone(&self) -> Self {
+        Self { generation: self.generation, value: Arc::clone(&self.value) }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -75,11 +83,11 @@ struct Sizes {
     least: u64,
 }
 
-/// About what an entry takes besides its value.
-const OVERHEAD: usize = 120;
+/// About what an entry takes besides its value: its place in the map, the key, a count of references.
+const OVERHEAD: usize = 110;
 
-impl<K, V: Memorable> Weighter<K, Arc<Slot<V>>> for Sizes {
-    fn weight(&self, _: &K, slot: &Arc<Slot<V>>) -> u64 {
+impl<K, V: Memorable> Weighter<K, Slot<V>> for Sizes {
+    fn weight(&self, _: &K, slot: &Slot<V>) -> u64 {
         u64::try_from(slot.value.size() + OVERHEAD).unwrap_or(u64::MAX).max(self.least)
     }
 }
@@ -114,6 +122,7 @@ where
             // The estimate is what is set aside at once.
             known: Cache::with_weighter(bounds.entries.min(1024), bounds.bytes.max(1), sizes),
             refused: Cache::with_weighter(64, REFUSALS as u64, UnitWeighter),
+            renewing: Mutex::default(),
             refusal: bounds.refusal,
             counts: Counts::default(),
         }
@@ -131,8 +140,8 @@ where
             return Recalled::Nothing;
         }
         self.counts.hits.fetch_add(1, Ordering::Relaxed);
-        let aging = now >= slot.value.aging_at() && !slot.renewing.swap(true, Ordering::Relaxed);
-        Recalled::Known { value: Arc::clone(&slot.value), aging }
+        let aging = now >= slot.value.aging_at() && self.renewing().insert(key.clone());
+        Recalled::Known { value: slot.value, aging }
     }
 
     fn refusal(&self, key: &K) -> Recalled<V> {
@@ -197,25 +206,21 @@ where
     /// # Errors
     /// As the question fails.
     pub async fn renew<E>(&self, key: &K, question: impl Future<Output = Result<Option<V>, E>>) -> Result<(), E> {
-        let answer = question.await;
-        match answer {
-            Ok(Some(value)) => {
-                if let Some(slot) = self.slot(&Arc::new(value)) {
+        // Whoever asks in vain, or is gone before there is an answer, leaves it to the next.
+        let _renewal = Renewal { memory: self, key };
+        match question.await?.map(Arc::new) {
+            Some(value) => {
+                if let Some(slot) = self.slot(&value) {
                     self.known.insert(key.clone(), slot);
                 }
-                Ok(())
             }
-            Ok(None) => {
-                self.known.remove(key);
-                Ok(())
-            }
-            Err(error) => {
-                if let Some(slot) = self.known.peek(key) {
-                    slot.renewing.store(false, Ordering::Relaxed);
-                }
-                Err(error)
-            }
+            None => self.forget(key),
         }
+        Ok(())
+    }
+
+    fn renewing(&self) -> MutexGuard<'_, HashSet<K>> {
+        self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets what is remembered of a credential.
@@ -231,16 +236,16 @@ where
                 .lease
                 .read(|holder| holder.generation() == slot.generation && holder.admits(&slot.value.statement()));
         if !usable {
-            self.known.remove_if(key, |present| Arc::ptr_eq(present, &slot));
+            self.known.remove_if(key, |present| Arc::ptr_eq(&present.value, &slot.value));
         }
     }
 
     /// What may be remembered of an answer that has come just now: not one that a known change makes untrue.
-    fn slot(&self, value: &Arc<V>) -> Option<Arc<Slot<V>>> {
+    fn slot(&self, value: &Arc<V>) -> Option<Slot<V>> {
         let now = self.lease.now();
         let generation =
             self.lease.read(|holder| holder.allow(&value.statement(), now).is_ok().then(|| holder.generation()))?;
-        Some(Arc::new(Slot { generation, renewing: AtomicBool::new(false), value: Arc::clone(value) }))
+        Some(Slot { generation, value: Arc::clone(value) })
     }
 
     /// How many credentials are remembered.
@@ -259,6 +264,18 @@ where
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+}
+
+/// One asks anew, as long as this is there.
+struct Renewal<'a, K: Hash + Eq + Clone, V: Memorable> {
+    memory: &'a Memory<K, V>,
+    key: &'a K,
+}
+
+impl<K: Hash + Eq + Clone, V: Memorable> Drop for Renewal<'_, K, V> {
+    fn drop(&mut self) {
+        self.memory.renewing().remove(self.key);
     }
 }
 

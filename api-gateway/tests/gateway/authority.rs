@@ -66,6 +66,8 @@ pub(crate) struct Inside {
     pub(crate) newest: watch::Sender<Revision>,
     pub(crate) acknowledged: watch::Sender<Revision>,
     asked: Mutex<Vec<(String, String)>>,
+    /// How old an answer may have been at most.
+    oldest: Mutex<Vec<i64>>,
     revoked: Mutex<Vec<Revoked>>,
 }
 
@@ -91,6 +93,7 @@ impl Authority {
             newest: watch::Sender::new(Revision(0)),
             acknowledged: watch::Sender::new(Revision(0)),
             asked: Mutex::default(),
+            oldest: Mutex::default(),
             revoked: Mutex::default(),
         }))
     }
@@ -139,6 +142,11 @@ impl Authority {
         self.0.known.lock().unwrap().remove(credential);
     }
 
+    /// Of which revision the answers had to be at least.
+    pub(crate) fn oldest(&self) -> Vec<i64> {
+        self.0.oldest.lock().unwrap().clone()
+    }
+
     /// The credentials that it was asked about, with the audiences.
     pub(crate) fn asked(&self) -> Vec<(String, String)> {
         self.0.asked.lock().unwrap().clone()
@@ -180,6 +188,7 @@ impl Handle<Introspect> for Authority {
     async fn handle(&self, _: &ServicePermit, request: IntrospectRequest) -> Result<IntrospectResponse, Failure> {
         let says = self.0.known.lock().unwrap().get(&request.credential).cloned();
         self.0.asked.lock().unwrap().push((request.credential, request.audience.clone()));
+        self.0.oldest.lock().unwrap().push(request.not_before);
         match says {
             None => Ok(IntrospectResponse::default()),
             Some(Says::Session) => Ok(self.claims(GrantedKind::Session, PermissionSet::default(), &request.audience)),

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tonic::Streaming;
 
 use crate::authority::{ALICE, Authority};
+use crate::stage::{STOP, Stage};
 
 const LEASE: Duration = Duration::from_secs(600);
 
@@ -74,4 +75,17 @@ impl Authority {
         let newest = *self.0.newest.borrow();
         self.0.acknowledged.subscribe().wait_for(|acknowledged| *acknowledged >= newest).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn who_comes_after_changes_asks_for_what_is_newer() {
+    let authority = Authority::leasing();
+    authority.0.newest.send_replace(Revision(7));
+    let stage = Stage::leased_by(authority).await;
+    let token = stage.stopper();
+    stage.client.post(STOP, &[("envName", "a"), ("session", &token)]).await.assert_done();
+    assert_eq!(stage.authority.oldest(), [7], "older ones it may not remember");
+    stage.authority.revoke(&token).await;
+    stage.client.post(STOP, &[("envName", "a"), ("session", &token)]).await.assert_refused(702, "");
+    assert_eq!(stage.authority.oldest(), [7, 7], "it knows what has changed since");
 }

@@ -52,7 +52,12 @@ impl Stage {
 
     /// Under a lease.
     pub(crate) async fn leased() -> Self {
-        let stage = Self::with(Authority::leasing(), |_| {}).await;
+        Self::leased_by(Authority::leasing()).await
+    }
+
+    /// The same, with an authority that has been at work before.
+    pub(crate) async fn leased_by(authority: Authority) -> Self {
+        let stage = Self::with(authority, |_| {}).await;
         let leased = || async { stage.metrics.value("portcullis.lease.age", None).filter(|age| *age > 0.0) };
         testkit::eventually("the gateway's lease", LONG, leased).await;
         stage

@@ -71,7 +71,7 @@ pub(super) fn question(credential: &str) -> Bytes {
     let question = IntrospectRequest {
         credential: credential.to_owned(),
         audience: "environment-service".to_owned(),
-        fresh: false,
+        ..IntrospectRequest::default()
     };
     let mut bytes = BytesMut::with_capacity(PREFIX + question.encoded_len());
     bytes.put_u8(0);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use sqlx::AnyConnection;
 use storage::{Database, DatabaseOptions, DatabaseUrl, Engine, OpenError};
-use testkit::{TestDatabase, databases, free_port};
+use testkit::{TestDatabase, databases, eventually, free_port};
 
 use crate::open;
 
@@ -29,6 +29,22 @@ async fn a_new_file_is_for_its_owner_only() {
     assert!(!log.exists(), "one tidy file is left");
 }
 
+#[tokio::test]
+async fn what_was_committed_comes_into_the_file_beside_the_transactions() {
+    let at = TestDatabase::sqlite();
+    let database = open(&at).await;
+    let file = at.url.strip_prefix("sqlite://").unwrap().to_owned();
+    let size = || std::fs::metadata(&file).unwrap().len();
+    let before = size();
+    let mut tx = database.begin("test").await.unwrap();
+    sqlx::query("create table t (n bigint)").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    // Far fewer pages than those after which a commit would do it.
+    let patience = Duration::from_secs(10);
+    eventually("the table is in the file", patience, async || (size() > before).then_some(())).await;
+    database.close().await;
+}
+
 async fn setting(connection: &mut AnyConnection, engine: Engine, name: &'static str) -> String {
     let sql = match engine {
         Engine::Sqlite => format!("pragma {name}"),
@@ -48,7 +64,7 @@ async fn every_connection_is_told_what_it_is_for() {
             Engine::Sqlite => (
                 &[("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("busy_timeout", "5000")],
                 &[("query_only", "1"), ("mmap_size", "1073741824")],
-                &[("query_only", "0")],
+                &[("query_only", "0"), ("wal_autocheckpoint", "16000")],
             ),
             Engine::Postgres => (
                 &[("synchronous_commit", "on"), ("lock_timeout", "5000")],

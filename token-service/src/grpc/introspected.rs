@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use access::lease::{Bounds, Memorable, Memory, Recalled, Statement};
+use access::lease::{Bounds, Freshness, Memorable, Memory, Recalled, Statement};
 use access::{Claims, Credential, CredentialHash, CredentialKind, GrantedKind};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -56,19 +56,21 @@ impl Memorable for Known {
 }
 
 impl Authority {
-    /// What is known of a credential that is alive. `fresh`: read now, whatever is remembered.
+    /// What is known of a credential that is alive.
     pub(crate) async fn introspected(
         &self,
         credential: &Credential,
-        fresh: bool,
+        freshness: Freshness,
     ) -> Result<Option<Arc<Known>>, StorageError> {
         let key = credential.hash();
         let read = self.read(credential);
-        if fresh {
-            return Ok(read.await?.map(Arc::new));
-        }
+        let Freshness::NotBefore(oldest) = freshness else { return Ok(read.await?.map(Arc::new)) };
         match self.introspections.recall(&key) {
             Recalled::Refused => Ok(None),
+            Recalled::Known { value, .. } if value.found.as_of < oldest => {
+                self.introspections.forget(&key);
+                self.introspections.ask(&key, read).await
+            }
             // What was read half its time ago is read anew by the call that finds it so: a read is short.
             Recalled::Known { value, aging: false } => Ok(Some(value)),
             Recalled::Known { value, aging: true } => {

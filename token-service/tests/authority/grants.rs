@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use access::{Credential, CredentialKind, KeyRing};
 use jiff::{SignedDuration, Timestamp};
 use proto::token::v1::{CreateTokenRequest, GetPublicKeysRequest, IntrospectRequest, SignoutRequest};
@@ -45,7 +47,7 @@ async fn a_grant_ends_with_its_token() {
         let claims = stage.introspect(&value).await.claims.unwrap();
         assert_eq!(claims.expires_at, claims.credential_expires_at);
         assert!(!claims.administrator, "no token administers");
-        eventually("the expiry of the token", std::time::Duration::from_secs(20), async || {
+        eventually("the expiry of the token", Duration::from_secs(20), async || {
             (!stage.introspect(&value).await.active).then_some(())
         })
         .await;
@@ -68,8 +70,11 @@ async fn every_change_moves_the_revision_on() {
 async fn introspection_is_for_services() {
     for stage in stages().await {
         let session = stage.session().await;
-        let question =
-            || IntrospectRequest { credential: session.clone(), audience: "token-service".into(), fresh: false };
+        let question = || IntrospectRequest {
+            credential: session.clone(),
+            audience: "token-service".into(),
+            ..Default::default()
+        };
         let stranger = Credential::generate(CredentialKind::Service, &mut StdRng::seed_from_u64(99));
         let mut client = stage.introspection.clone();
         for request in [
@@ -94,8 +99,11 @@ async fn nothing_is_said_of_what_is_not_alive_and_an_audience_must_exist() {
             let answer = stage.introspect(credential).await;
             assert_eq!(answer, proto::token::v1::IntrospectResponse::default(), "{}: {credential}", stage.engine);
         }
-        let question =
-            IntrospectRequest { credential: stage.session().await, audience: "mail-service".into(), fresh: false };
+        let question = IntrospectRequest {
+            credential: stage.session().await,
+            audience: "mail-service".into(),
+            ..Default::default()
+        };
         let answer = stage.introspection.clone().introspect(with_key(&stage.service_key, question)).await;
         assert_invalid(answer, "audience");
     }
@@ -106,5 +114,29 @@ async fn without_a_grant_nothing_is_done() {
     for stage in stages().await {
         let answer = stage.authority.clone().create_token(stop_request()).await;
         assert_eq!(failure(answer).kind(), ErrorKind::NotAuthenticated, "{}", stage.engine);
+    }
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_not_told_who_asks_for_something_newer() {
+    for stage in stages().await {
+        let (session, other) = (stage.session().await, stage.session().await);
+        // Each reading signs another grant: the same one again is one that is remembered.
+        let remembered = async || {
+            let (first, second) = (stage.introspect(&session).await, stage.introspect(&session).await);
+            (first.grant == second.grant).then(|| first.claims.unwrap().as_of)
+        };
+        let before = eventually("it is remembered", Duration::from_secs(30), remembered).await;
+        let request = stage.granted(&other, SignoutRequest {}).await;
+        stage.authority.clone().signout(request).await.unwrap();
+        let asked = async |not_before| {
+            let (credential, audience) = (session.clone(), "token-service".to_owned());
+            let question = IntrospectRequest { credential, audience, fresh: false, not_before };
+            let answer = stage.introspection.clone().introspect(with_key(&stage.service_key, question)).await;
+            answer.unwrap().into_inner().claims.unwrap().as_of
+        };
+        assert_eq!(asked(before).await, before, "{}: the change is another credential's", stage.engine);
+        assert_eq!(asked(before + 1).await, before + 1, "{}", stage.engine);
+        assert_eq!(asked(0).await, before + 1, "{}: what is newer takes the place of what was older", stage.engine);
     }
 }

@@ -210,7 +210,7 @@ impl Stage {
 
     async fn ask(&self, credential: &str, fresh: bool) -> IntrospectResponse {
         let (credential, audience) = (credential.into(), "token-service".into());
-        let request = self.by_service(IntrospectRequest { credential, audience, fresh });
+        let request = self.by_service(IntrospectRequest { credential, audience, fresh, not_before: 0 });
         self.introspection.clone().introspect(request).await.unwrap().into_inner()
     }
 

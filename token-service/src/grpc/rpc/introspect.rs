@@ -1,4 +1,5 @@
-use access::{Credential, Handle, ServicePermit};
+use access::lease::Freshness;
+use access::{Credential, Handle, Revision, ServicePermit};
 use jiff::SignedDuration;
 use proto::Failure;
 use proto::token::v1::rpc::Introspect;
@@ -17,7 +18,9 @@ impl Handle<Introspect> for Authority {
         let Ok(credential) = Credential::parse(&value) else { return Ok(IntrospectResponse::default()) };
         // Before anything is looked at: a wait in between makes the rest shorter, never longer.
         let now = self.clock.now();
-        let known = self.introspected(&credential, request.fresh).await.map_err(storage_failure)?;
+        let oldest = Freshness::NotBefore(Revision(request.not_before));
+        let freshness = if request.fresh { Freshness::Now } else { oldest };
+        let known = self.introspected(&credential, freshness).await.map_err(storage_failure)?;
         let Some(known) = known else { return Ok(IntrospectResponse::default()) };
         let grant = self.grant(&known, &request.audience);
         let grant = grant.ok_or_else(|| Failure::internal("an audience that was known is not"))?;

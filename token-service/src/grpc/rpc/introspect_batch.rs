@@ -1,3 +1,4 @@
+use access::lease::Freshness;
 use access::{Credential, GrantedKind, Handle, ServicePermit};
 use proto::token::v1::rpc::IntrospectBatch;
 use proto::token::v1::{CredentialKind, IntrospectBatchRequest, IntrospectBatchResponse, IntrospectedCredential};
@@ -34,7 +35,7 @@ impl Handle<IntrospectBatch> for Authority {
 
 async fn introspect(authority: &Authority, value: &str) -> Result<IntrospectedCredential, Failure> {
     let Ok(credential) = Credential::parse(value) else { return Ok(IntrospectedCredential::default()) };
-    let found = authority.introspected(&credential, true).await.map_err(storage_failure)?;
+    let found = authority.introspected(&credential, Freshness::Now).await.map_err(storage_failure)?;
     Ok(found.map(|found| known(authority.catalog, &found.found)).unwrap_or_default())
 }
 
