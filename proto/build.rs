@@ -13,10 +13,12 @@ use prost_reflect::{
 /// The option of fields.
 const FIELD: &str = "portcullis.api.v1.field";
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "portcullis/api/v1/error.proto",
     "portcullis/api/v1/options.proto",
     "portcullis/environment/v1/control.proto",
+    "portcullis/environment/v1/file.proto",
+    "portcullis/environment/v1/group.proto",
     "portcullis/token/v1/account.proto",
     "portcullis/token/v1/account_administration.proto",
     "portcullis/token/v1/introspection.proto",
@@ -119,6 +121,9 @@ fn redacted_debug(message: &MessageDescriptor) -> String {
             let (name, secret) = (field.name(), is_secret(&field, &rule));
             let absent = if field.supports_presence() { "is_none" } else { "is_empty" };
             match (secret, field.kind()) {
+                (true, _) if field.is_map() => {
+                    format!(".field(\"{name}\", &crate::Redacted {{ absent: self.{name}.is_empty() }})")
+                }
                 (true, Kind::String | Kind::Bytes) => {
                     format!(".field(\"{name}\", &crate::Redacted {{ absent: self.{name}.{absent}() }})")
                 }

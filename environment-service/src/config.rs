@@ -39,6 +39,10 @@ pub struct Config {
     /// What becomes of running environments when the service stops: `keep` or `stop`. Default: `keep`.
     #[serde(default)]
     pub on_shutdown: OnShutdown,
+    /// The programs that callers may have run in nodes that are processes (`ExecCmdById`), by the names that they call them by. They
+    /// run as this service's own user. Default: none.
+    #[serde(default)]
+    pub exec_commands: Vec<String>,
     /// What nodes can run.
     #[serde(default, rename = "template")]
     pub templates: Vec<Template>,
@@ -128,6 +132,7 @@ impl Config {
             stop_grace: default_stop_grace(),
             start_settle: default_start_settle(),
             on_shutdown: OnShutdown::default(),
+            exec_commands: Vec::new(),
             templates: Vec::new(),
             telemetry: TelemetryConfig::default(),
         }

@@ -3,14 +3,18 @@
 mod environment;
 mod name;
 mod plan;
+mod selection;
 mod spec;
 mod status;
+mod workload;
 
 pub(crate) use environment::{
-    Desired, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, Operation,
+    Desired, DriverKind, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, Operation,
 };
-pub(crate) use name::{DisplayName, EnvName, NodeGroupName, NodeType};
+pub(crate) use name::{DisplayName, EnvGroup, EnvName, ImageName, NodeGroupName, NodeType, Tag};
 pub(crate) use plan::{Action, Observed, plan};
+pub(crate) use selection::{Selection, SelectionError};
 pub(crate) use spec::MAX_COUNT;
 pub(crate) use spec::{Cloudlets, CloudletsError, EnvironmentSpec, NodeCount, NodeSpec};
 pub(crate) use status::Status;
+pub(crate) use workload::{VariableError, Variables, Workload, is_reserved};

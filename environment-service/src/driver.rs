@@ -3,33 +3,67 @@
 
 mod process;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use access::AccountId;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::watch;
 
 pub use process::{OpenError, Template, TemplateError};
 pub(crate) use process::{ProcessDriver, ProcessSettings};
 
-use crate::domain::{EnvName, Instance, Launch, LaunchId, NodeGroupName, NodeId, NodeType, Observed};
+use crate::domain::{
+    Cloudlets, DriverKind, EnvName, Environment, EnvironmentId, ImageName, Instance, Launch, LaunchId, Node,
+    NodeGroupName, NodeId, NodeType, Observed, Tag, Workload,
+};
 
 /// A node that is to be launched.
 #[derive(Clone, Debug)]
 pub(crate) struct LaunchOrder {
     /// The mark of this launch.
     pub(crate) launch: LaunchId,
+    /// The environment's identity.
+    pub(crate) environment_id: EnvironmentId,
     /// The environment.
     pub(crate) environment: EnvName,
+    /// The account that owns it.
+    pub(crate) account: AccountId,
     /// The node.
     pub(crate) node: NodeId,
     /// The group that it belongs to.
     pub(crate) group: NodeGroupName,
     /// What it runs.
-    pub(crate) node_type: NodeType,
+    pub(crate) workload: Workload,
+    /// How large it is.
+    pub(crate) cloudlets: Cloudlets,
     /// The port that it is to listen on.
     pub(crate) port: Option<u16>,
+    /// What the driver calls it, where it was there before.
+    pub(crate) adopted: Option<String>,
+}
+
+impl LaunchOrder {
+    /// The order to launch a node as it is recorded.
+    pub(crate) fn new(NodeAt { environment, node }: NodeAt<'_>, launch: LaunchId, port: Option<u16>) -> Self {
+        Self {
+            launch,
+            environment_id: environment.id,
+            environment: environment.name.clone(),
+            account: environment.account,
+            node: node.id,
+            group: node.group.clone(),
+            workload: node.workload.clone(),
+            cloudlets: node.cloudlets,
+            port,
+            adopted: node.adopted.clone(),
+        }
+    }
 }
 
 /// A launch that has ended by itself.
@@ -41,32 +75,216 @@ pub(crate) struct Ended {
     pub(crate) reason: String,
 }
 
+/// A node, as it is recorded, of an environment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeAt<'a> {
+    /// The environment.
+    pub(crate) environment: &'a Environment,
+    /// The node.
+    pub(crate) node: &'a Node,
+}
+
+/// A command that is to be run in a node that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Command {
+    /// The program.
+    pub(crate) program: String,
+    /// Its arguments. No shell is between.
+    pub(crate) arguments: Vec<String>,
+    /// How long it may take before it is ended.
+    pub(crate) time: Duration,
+    /// How many bytes of each output are kept.
+    pub(crate) most_output: usize,
+}
+
+/// What a command has left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Output {
+    /// Its exit code; 128 and the number for a signal.
+    pub(crate) code: i32,
+    /// What it has written.
+    pub(crate) out: Vec<u8>,
+    /// What it has written as errors.
+    pub(crate) error: Vec<u8>,
+}
+
+/// A log that a node has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LogFile {
+    /// The path that it is read by.
+    pub(crate) path: String,
+    /// How many bytes it has, where that is known.
+    pub(crate) size: u64,
+    /// When it was last written to, where that is known.
+    pub(crate) modified_at: Option<Timestamp>,
+}
+
+/// A part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Where it begins, in bytes. `None`: so far from the end that it goes up to it.
+    pub(crate) from: Option<u64>,
+    /// How many bytes at most.
+    pub(crate) count: usize,
+}
+
+/// An environment that was there before: not made by this service, but for it to control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Discovered {
+    /// What the driver calls it.
+    pub(crate) key: String,
+    /// The name that it should have, if that can be one and is free.
+    pub(crate) name: String,
+    /// The account that it was given to.
+    pub(crate) account: AccountId,
+    /// Its nodes.
+    pub(crate) nodes: Vec<DiscoveredNode>,
+}
+
+/// A node that was there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DiscoveredNode {
+    /// What the driver calls it.
+    pub(crate) key: String,
+    /// The group.
+    pub(crate) group: NodeGroupName,
+    /// The image that it runs, where that has a name, and its version.
+    pub(crate) image: Option<(ImageName, Tag)>,
+    /// Its place in the order of starts.
+    pub(crate) rank: i32,
+    /// What runs of it at present.
+    pub(crate) instance: Option<Instance>,
+    /// The port of this machine by which it is reached.
+    pub(crate) port: Option<u16>,
+}
+
 /// Runs nodes.
 pub(crate) trait Driver: Send + Sync + 'static {
-    /// The names of what it can run.
+    /// Which it is.
+    fn kind(&self) -> DriverKind;
+
+    /// The names of the templates that it can run.
     fn node_types(&self) -> Vec<&NodeType>;
 
-    /// For each node type, a port that is free for it: if possible the one that it had. None for what listens on no port.
-    /// An error says the index of the node that there is no port for.
-    fn ports(&self, nodes: &[(&NodeType, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)>;
+    /// Whether it can run this, and may.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    fn accepts(&self, workload: &Workload) -> Result<(), Unfit>;
 
-    /// Launches a node. Nothing of it is left behind where that fails.
+    /// For each node, a port that is free for it: if possible the one that it had. None for what listens on no port.
+    /// An error says the index of the node that there is no port for.
+    fn ports(&self, nodes: &[(&Workload, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)>;
+
+    /// Sees to what launches of this need and takes its time: an image that is not there yet.
+    fn prepare<'a>(&'a self, workload: &'a Workload) -> BoxFuture<'a, Result<(), LaunchError>>;
+
+    /// Launches a node, or starts again what is kept of it. Nothing of it is left running where that fails.
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> BoxFuture<'a, Result<Instance, LaunchError>>;
 
-    /// Waits whether one of these launches ends by itself within this time.
+    /// Waits whether one of these launches ends by itself within this time; one that tells its health has until it is healthy.
     fn ended_within<'a>(&'a self, launches: &'a [Launch], time: Duration) -> BoxFuture<'a, Option<Ended>>;
 
     /// Finds what was launched under these marks and never recorded, and still runs.
-    fn find<'a>(&'a self, launches: &'a [LaunchId]) -> BoxFuture<'a, Result<HashMap<LaunchId, Instance>, ScanError>>;
+    fn find<'a>(
+        &'a self,
+        launches: &'a [(NodeId, LaunchId)],
+    ) -> BoxFuture<'a, Result<HashMap<LaunchId, Instance>, ScanError>>;
 
     /// What can be seen of these launches, in their order.
     fn observe<'a>(&'a self, launches: &'a [Launch]) -> BoxFuture<'a, Vec<Observed>>;
 
-    /// Ends all that is left of these launches: when it answers, it is gone.
+    /// Ends all that runs of these launches: when it answers, it has ended.
     fn end<'a>(&'a self, launches: &'a [Launch]) -> BoxFuture<'a, Result<(), EndError>>;
 
     /// Removes all that is kept for an environment, whose launches have been ended.
-    fn clear<'a>(&'a self, environment: &'a EnvName) -> BoxFuture<'a, Result<(), ClearError>>;
+    fn clear<'a>(&'a self, environment: &'a Environment) -> BoxFuture<'a, Result<(), ClearError>>;
+
+    /// Runs a command in a node that runs.
+    fn exec<'a>(&'a self, node: NodeAt<'a>, command: &'a Command) -> BoxFuture<'a, Result<Output, NodeError>>;
+
+    /// The logs that a node has.
+    fn logs<'a>(&'a self, node: NodeAt<'a>) -> BoxFuture<'a, Result<Vec<LogFile>, NodeError>>;
+
+    /// Reads a part of a log of a node's, by its path.
+    fn read_log<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        path: &'a str,
+        window: Window,
+    ) -> BoxFuture<'a, Result<Vec<u8>, NodeError>>;
+
+    /// Reads a file of a node's, which nothing of the machine's is.
+    fn read_file<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        path: &'a str,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, NodeError>>;
+
+    /// Makes a node that runs as large as it is recorded to be now, where that is possible without another launch.
+    fn resize<'a>(&'a self, node: NodeAt<'a>) -> BoxFuture<'a, Result<(), NodeError>>;
+
+    /// The environments that were there before, for this service to control.
+    fn discover(&self) -> BoxFuture<'_, Result<Vec<Discovered>, ScanError>>;
+
+    /// Tells whenever what is seen of anything may have changed.
+    fn changes(&self) -> watch::Receiver<()>;
+}
+
+/// The drivers that this service has, one of each kind.
+#[derive(Clone, Default)]
+pub(crate) struct Drivers(Arc<BTreeMap<DriverKind, Arc<dyn Driver>>>);
+
+/// The environment's driver is not configured any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the driver `{}` is not configured any more", .0.as_str())]
+pub(crate) struct NoDriver(pub(crate) DriverKind);
+
+impl Drivers {
+    pub(crate) fn new(drivers: impl IntoIterator<Item = Arc<dyn Driver>>) -> Self {
+        Self(Arc::new(drivers.into_iter().map(|driver| (driver.kind(), driver)).collect()))
+    }
+
+    /// Every one.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<dyn Driver>> {
+        self.0.values()
+    }
+
+    /// The one of a kind.
+    pub(crate) fn get(&self, kind: DriverKind) -> Result<&Arc<dyn Driver>, NoDriver> {
+        self.0.get(&kind).ok_or(NoDriver(kind))
+    }
+
+    /// The one that runs an environment.
+    pub(crate) fn of(&self, environment: &Environment) -> Result<&Arc<dyn Driver>, NoDriver> {
+        self.get(environment.driver)
+    }
+}
+
+/// Why a driver does not run something: what is wrong, to be read after the parameter's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unfit(pub(crate) String);
+
+/// Why something was not done with a node.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NodeError {
+    /// It does not run.
+    #[error("the node does not run")]
+    NotRunning,
+    /// The operator or the driver does not allow it; the text says why, and is for the caller.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such file.
+    #[error("there is no such file")]
+    NoFile,
+    /// Whoever runs the node does not answer.
+    #[error("{0} does not answer")]
+    Unreachable(&'static str, #[source] Box<dyn Error + Send + Sync>),
+    /// It failed.
+    #[error("it failed")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// Why a node was not launched.
@@ -87,6 +305,15 @@ pub(crate) enum LaunchError {
     /// Its command could not be run.
     #[error("its command `{0}` could not be run")]
     Spawn(String, #[source] io::Error),
+    /// It may not be run any more; the text says why, and is for the caller.
+    #[error("it may not be run: {0}")]
+    Refused(#[from] Unfit),
+    /// Whoever is to run it does not answer.
+    #[error("{0} does not answer")]
+    Unreachable(&'static str, #[source] Box<dyn Error + Send + Sync>),
+    /// Whoever is to run it does not; the text says why, and is for the caller.
+    #[error("it could not be run: {0}")]
+    Failed(String, #[source] Box<dyn Error + Send + Sync>),
     /// It was run, and ended again since it could not be watched.
     #[error("it could not be watched")]
     Watch(#[source] io::Error),
@@ -98,6 +325,9 @@ pub enum ScanError {
     /// The table of processes could not be read.
     #[error("the table of processes could not be read")]
     Table(#[source] procfs::ProcError),
+    /// Whoever runs nodes does not answer.
+    #[error("{0} does not answer")]
+    Unreachable(&'static str, #[source] Box<dyn Error + Send + Sync>),
     /// The search was torn away.
     #[error("the search did not end")]
     Torn(#[source] tokio::task::JoinError),
@@ -109,6 +339,12 @@ pub(crate) enum EndError {
     /// The machine could not be searched.
     #[error("what is left could not be found")]
     Scan(#[from] ScanError),
+    /// Whoever runs it does not answer.
+    #[error("{0} does not answer")]
+    Unreachable(&'static str, #[source] Box<dyn Error + Send + Sync>),
+    /// Whoever runs it did not end it; the text says why, and is for the caller.
+    #[error("it could not be ended: {0}")]
+    Failed(String, #[source] Box<dyn Error + Send + Sync>),
     /// Not even SIGKILL ended it.
     #[error("{} did not end when killed", processes(.0))]
     Survivors(Vec<i32>),
@@ -116,8 +352,17 @@ pub(crate) enum EndError {
 
 /// Why something of an environment is still kept.
 #[derive(Debug, thiserror::Error)]
-#[error("the folder {0} could not be removed")]
-pub(crate) struct ClearError(pub(crate) PathBuf, #[source] pub(crate) io::Error);
+pub(crate) enum ClearError {
+    /// Its folder could not be removed.
+    #[error("the folder {0} could not be removed")]
+    Folder(PathBuf, #[source] io::Error),
+    /// Whoever keeps it does not answer.
+    #[error("{0} does not answer")]
+    Unreachable(&'static str, #[source] Box<dyn Error + Send + Sync>),
+    /// It could not be removed.
+    #[error("it could not be removed")]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+}
 
 fn processes(pids: &[i32]) -> String {
     let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();

@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod control;
+mod parameter;
 mod rpc {
     //! One file for each method.
     automod::dir!("src/grpc/rpc");
@@ -13,6 +14,8 @@ pub(crate) use control::Control;
 
 use ::access::{AccessLayer, Guarded};
 use proto::environment::v1::control_server::ControlServer;
+use proto::environment::v1::file_server::FileServer;
+use proto::environment::v1::group_server::GroupServer;
 use tonic::service::{LayerExt, Routes};
 use tower::ServiceBuilder;
 
@@ -24,6 +27,11 @@ const MAX_REQUEST: usize = 4 * 1024 * 1024;
 
 /// The service behind the access layer.
 pub(crate) fn routes(control: Control, keys: AuthorityKeys, layer: AccessLayer) -> Routes {
-    let server = ControlServer::new(Guarded::new(control)).max_decoding_message_size(MAX_REQUEST);
-    Routes::new(ServiceBuilder::new().layer(keys).layer(layer).named_layer(server))
+    let layers = ServiceBuilder::new().layer(keys).layer(layer);
+    let environments = ControlServer::new(Guarded::new(control.clone())).max_decoding_message_size(MAX_REQUEST);
+    let groups = GroupServer::new(Guarded::new(control.clone())).max_decoding_message_size(MAX_REQUEST);
+    let files = FileServer::new(Guarded::new(control)).max_decoding_message_size(MAX_REQUEST);
+    Routes::new(layers.clone().named_layer(environments))
+        .add_service(layers.clone().named_layer(groups))
+        .add_service(layers.named_layer(files))
 }

@@ -7,9 +7,12 @@ mod converge;
 mod create;
 mod delete;
 mod recover;
+mod redeploy;
+mod restart;
 mod shutdown;
 mod start;
 mod stop;
+mod update;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,16 +24,19 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use begin::BeginError;
 pub(crate) use claim::Claims;
-pub(crate) use converge::BringUpError;
+pub(crate) use converge::{BringDownError, BringUpError};
 pub(crate) use create::CreateError;
 pub(crate) use delete::DeleteError;
 pub use recover::RecoverError;
+pub(crate) use redeploy::RedeployError;
+pub(crate) use restart::RestartError;
 pub(crate) use start::StartError;
 pub(crate) use stop::StopError;
+pub(crate) use update::{UpdateError, VariablesChange};
 
 use crate::domain::{Desired, Environment, Node, Observed};
-use crate::driver::Driver;
-use crate::store::Store;
+use crate::driver::Drivers;
+use crate::store::{Outcome, Store};
 
 /// The first wait before a record that the database did not take is tried again; it doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -42,7 +48,7 @@ pub(crate) struct Operations(Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) store: Store,
-    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) drivers: Drivers,
     pub(crate) clock: Clock,
     pub(crate) lifecycle: Lifecycle,
     /// How long a node has to run before it counts as started.
@@ -77,16 +83,29 @@ impl Operations {
     /// What is seen of an environment's nodes, in their order.
     pub(crate) async fn observe(&self, environment: &Environment) -> Vec<Observed> {
         let launches: Vec<_> = environment.nodes.iter().filter_map(|node| node.launch.clone()).collect();
-        let mut seen = self.driver.observe(&launches).await.into_iter();
+        let Ok(driver) = self.drivers.of(environment) else {
+            return vec![Observed::Unknown; environment.nodes.len()];
+        };
+        let mut seen = driver.observe(&launches).await.into_iter();
         let of = |node: &Node| node.launch.as_ref().and_then(|_| seen.next()).unwrap_or(Observed::Absent);
         environment.nodes.iter().map(of).collect()
     }
 
     /// Ends the recorded operation, and says what the environment is meant to be from now on.
-    async fn finish(&self, environment: &Environment, desired: Desired) {
-        let finished = self.persist(environment, || self.store.finish_operation(environment.id, desired)).await;
+    async fn finish(&self, environment: &Environment, desired: Desired, outcome: &Outcome) {
+        let at = self.clock.now();
+        let finish = || self.store.finish_operation(environment.id, desired, outcome, at);
+        let finished = self.persist(environment, finish).await;
         if let Err(error) = finished {
             tracing::error!(environment.name = %environment.name, %error, "an operation's end was not recorded");
         }
+    }
+}
+
+/// How something went, for the log of operations.
+fn outcome<T, E: std::fmt::Display>(result: &Result<T, E>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Done,
+        Err(error) => Outcome::Failed(error.to_string()),
     }
 }

@@ -16,7 +16,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::config::{Config, ConfigError, OnShutdown};
-use crate::driver::{self, ProcessDriver, ProcessSettings};
+use crate::driver::{self, Driver, Drivers, ProcessDriver, ProcessSettings};
 use crate::grpc::{self, AuthorityKeys, Control};
 use crate::operation::{Claims, Operations, Parts, RecoverError};
 use crate::store::{MIGRATIONS, Store};
@@ -105,13 +105,15 @@ impl Service {
             data_dir: config.data_dir.clone(),
             stop_grace: config.stop_grace(),
             templates: config.templates.clone(),
+            exec: config.exec_commands.clone(),
         };
-        let driver = Arc::new(ProcessDriver::open(settings, lifecycle.clone()).await?);
+        let process: Arc<dyn Driver> = Arc::new(ProcessDriver::open(settings, lifecycle.clone()).await?);
+        let drivers = Drivers::new([process]);
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
         let operations = Operations::new(Parts {
             store: Store::new(database),
-            driver,
+            drivers,
             clock: clock.clone(),
             lifecycle: lifecycle.clone(),
             settle: config.start_settle(),

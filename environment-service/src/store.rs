@@ -1,7 +1,10 @@
 //! What is kept of environments, in SQLite or PostgreSQL: the only module that speaks SQL. Each function is one transaction
 //! or one statement, and nothing waits for anything else inside a transaction.
 
+mod change;
+mod groups;
 mod launch;
+mod log;
 mod operation;
 mod read;
 mod row;
@@ -9,7 +12,9 @@ mod row;
 mod tests;
 mod write;
 
+pub(crate) use groups::GroupChange;
 pub(crate) use launch::Intent;
+pub(crate) use log::{LoggedOperation, Outcome};
 pub(crate) use operation::BeginError;
 pub(crate) use write::{CreateError, NewEnvironment};
 

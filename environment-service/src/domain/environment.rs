@@ -5,7 +5,7 @@ use access::AccountId;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Cloudlets, EnvName, NodeGroupName, NodeType};
+use super::{Cloudlets, EnvGroup, EnvName, NodeGroupName, Tag, Workload};
 
 /// An environment's identity. It is never given again, unlike the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,8 +62,25 @@ pub(crate) struct Environment {
     pub(crate) operation: Option<Operation>,
     /// When it was made.
     pub(crate) created_at: Timestamp,
+    /// What runs it.
+    pub(crate) driver: DriverKind,
+    /// What the driver calls it, where it was there before and is not ours to make or to remove.
+    pub(crate) adopted: Option<String>,
+    /// The environment groups that it is in, by name.
+    pub(crate) groups: Vec<EnvGroup>,
     /// Its nodes, by number.
     pub(crate) nodes: Vec<Node>,
+}
+
+/// What can run an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum DriverKind {
+    /// Processes of this machine.
+    Process,
+    /// Containers of a Docker engine.
+    Docker,
+    /// Workloads of a Kubernetes cluster.
+    Kubernetes,
 }
 
 /// A node, as it is recorded.
@@ -74,7 +91,13 @@ pub(crate) struct Node {
     /// The group that it belongs to.
     pub(crate) group: NodeGroupName,
     /// What it runs.
-    pub(crate) node_type: NodeType,
+    pub(crate) workload: Workload,
+    /// The version that it had before the redeployment that is under way.
+    pub(crate) former_tag: Option<Tag>,
+    /// Its place in the order in which nodes are started: lower ones first, and stopped last.
+    pub(crate) rank: i32,
+    /// What the driver calls it, where it was there before.
+    pub(crate) adopted: Option<String>,
     /// Its name for people.
     pub(crate) display_name: String,
     /// How large it is.
@@ -101,6 +124,16 @@ pub(crate) enum Desired {
     Running,
     /// None does.
     Stopped,
+    /// None does, until it is started again: what is put to sleep is told apart from what is stopped.
+    Sleeping,
+}
+
+impl Desired {
+    /// Whether nodes are meant to run.
+    #[must_use]
+    pub(crate) fn is_running(self) -> bool {
+        self == Self::Running
+    }
 }
 
 /// What is being done to an environment. There is one at a time.
@@ -112,8 +145,18 @@ pub(crate) enum Operation {
     Start,
     /// It is stopped.
     Stop,
+    /// It is put to sleep.
+    Sleep,
     /// It is stopped and forgotten.
     Delete,
+    /// It is made as a copy of another; if that fails, it is forgotten.
+    Clone,
+    /// Nodes of it are ended and launched again.
+    Restart,
+    /// Nodes of it are brought to another version.
+    Redeploy,
+    /// Something about it is changed.
+    Update,
 }
 
 /// A word in the records that has no meaning here.
@@ -144,5 +187,16 @@ macro_rules! words {
     };
 }
 
-words!(Desired { Running = "running", Stopped = "stopped" });
-words!(Operation { Create = "create", Start = "start", Stop = "stop", Delete = "delete" });
+words!(Desired { Running = "running", Stopped = "stopped", Sleeping = "sleeping" });
+words!(DriverKind { Process = "process", Docker = "docker", Kubernetes = "kubernetes" });
+words!(Operation {
+    Create = "create",
+    Start = "start",
+    Stop = "stop",
+    Sleep = "sleep",
+    Delete = "delete",
+    Clone = "clone",
+    Restart = "restart",
+    Redeploy = "redeploy",
+    Update = "update"
+});

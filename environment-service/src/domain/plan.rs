@@ -15,6 +15,8 @@ pub(crate) enum Observed {
         /// How it ended, where that is known.
         reason: Option<String>,
     },
+    /// What it is cannot be seen at present: whoever runs it does not answer.
+    Unknown,
 }
 
 impl Observed {
@@ -35,14 +37,14 @@ pub(crate) enum Action {
 }
 
 /// What is to be done, in this order. A node that runs is never launched again, and what is left of a dead one is ended
-/// before it is.
+/// before it is. Nothing is done to one of which it is not known what it is.
 #[must_use]
 pub(crate) fn plan(desired: Desired, observed: &[(NodeId, Observed)]) -> Vec<Action> {
     let to_end = |seen: &Observed| match desired {
         Desired::Running => matches!(seen, Observed::Dead { .. }),
-        Desired::Stopped => *seen != Observed::Absent,
+        Desired::Stopped | Desired::Sleeping => !matches!(seen, Observed::Absent | Observed::Unknown),
     };
-    let to_launch = |seen: &Observed| desired == Desired::Running && !seen.is_alive();
+    let to_launch = |seen: &Observed| desired.is_running() && matches!(seen, Observed::Absent | Observed::Dead { .. });
 
     let ends = observed.iter().filter(|(_, seen)| to_end(seen)).map(|(node, _)| Action::End(*node));
     let launches = observed.iter().filter(|(_, seen)| to_launch(seen)).map(|(node, _)| Action::Launch(*node));
@@ -68,7 +70,7 @@ mod tests {
     }
 
     fn desired() -> impl Strategy<Value = Desired> {
-        prop_oneof![Just(Desired::Running), Just(Desired::Stopped)]
+        prop_oneof![Just(Desired::Running), Just(Desired::Stopped), Just(Desired::Sleeping)]
     }
 
     /// A world that does what it is told, and objects to what must never be told.
@@ -96,10 +98,22 @@ mod tests {
             for (node, seen) in &after {
                 match desired {
                     Desired::Running => prop_assert!(seen.is_alive(), "{node}"),
-                    Desired::Stopped => prop_assert_eq!(seen, &Observed::Absent),
+                    Desired::Stopped | Desired::Sleeping => prop_assert_eq!(seen, &Observed::Absent),
                 }
             }
             prop_assert_eq!(plan(desired, &after), vec![], "nothing is left to do");
+        }
+
+        #[test]
+        fn what_is_not_known_is_left_alone(desired in desired(), nodes in observed(), hidden: u64) {
+            let hide = |(at, (node, seen)): (usize, (NodeId, Observed))| {
+                (node, if hidden >> (at % 64) & 1 == 1 { Observed::Unknown } else { seen })
+            };
+            let nodes: Vec<_> = nodes.into_iter().enumerate().map(hide).collect();
+            let touched = plan(desired, &nodes);
+            for (node, _) in nodes.iter().filter(|(_, seen)| *seen == Observed::Unknown) {
+                prop_assert!(!touched.contains(&Action::End(*node)) && !touched.contains(&Action::Launch(*node)));
+            }
         }
 
         #[test]

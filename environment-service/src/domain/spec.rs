@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use super::{DisplayName, EnvName, NodeGroupName, NodeType};
+use super::{DisplayName, EnvGroup, EnvName, Environment, NodeGroupName, Workload};
 
 /// The most nodes of a group.
 pub(crate) const MAX_COUNT: i32 = 32;
@@ -16,6 +16,7 @@ pub(crate) struct EnvironmentSpec {
     display_name: Option<DisplayName>,
     highly_available: bool,
     tls: bool,
+    groups: Vec<EnvGroup>,
     nodes: Vec<NodeSpec>,
 }
 
@@ -23,7 +24,7 @@ pub(crate) struct EnvironmentSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeSpec {
     /// What they run.
-    pub(crate) node_type: NodeType,
+    pub(crate) workload: Workload,
     /// The group.
     pub(crate) group: NodeGroupName,
     /// How many there are.
@@ -146,7 +147,32 @@ impl EnvironmentSpec {
         if let Some(node) = nodes.iter().find(|node| !groups.insert(&node.group)) {
             return Err(SpecError::GroupTwice(node.group.clone()));
         }
-        Ok(Self { name, display_name: None, highly_available: false, tls: false, nodes })
+        Ok(Self { name, display_name: None, highly_available: false, tls: false, groups: Vec::new(), nodes })
+    }
+
+    /// A copy of an environment, under another name.
+    ///
+    /// # Errors
+    /// Where its nodes make none: one that was not made here can be too large.
+    pub(crate) fn copy_of(original: &Environment, name: EnvName) -> Result<Self, SpecError> {
+        let mut nodes: Vec<NodeSpec> = Vec::new();
+        for node in &original.nodes {
+            if nodes.iter().any(|spec| spec.group == node.group) {
+                continue;
+            }
+            let count = original.nodes.iter().filter(|other| other.group == node.group).count();
+            let count =
+                NodeCount::new(i32::try_from(count).unwrap_or(i32::MAX)).map_err(|_| SpecError::TooManyNodes)?;
+            nodes.push(NodeSpec {
+                workload: node.workload.clone(),
+                group: node.group.clone(),
+                count,
+                cloudlets: node.cloudlets,
+                display_name: node.display_name.parse().ok(),
+            });
+        }
+        let copy = Self::new(name, nodes)?.with_groups(original.groups.clone());
+        Ok(copy.with_wishes(Some(original.highly_available), Some(original.tls)))
     }
 
     /// Gives it a name for people.
@@ -159,6 +185,20 @@ impl EnvironmentSpec {
     #[must_use]
     pub(crate) fn with_wishes(self, highly_available: Option<bool>, tls: Option<bool>) -> Self {
         Self { highly_available: highly_available.unwrap_or(false), tls: tls.unwrap_or(false), ..self }
+    }
+
+    /// Puts it into environment groups.
+    #[must_use]
+    pub(crate) fn with_groups(self, mut groups: Vec<EnvGroup>) -> Self {
+        groups.sort();
+        groups.dedup();
+        Self { groups, ..self }
+    }
+
+    /// The environment groups, by name.
+    #[must_use]
+    pub(crate) fn groups(&self) -> &[EnvGroup] {
+        &self.groups
     }
 
     /// The name.
@@ -198,7 +238,7 @@ mod tests {
 
     fn node(group: &str, count: i32) -> NodeSpec {
         NodeSpec {
-            node_type: "web".parse().unwrap(),
+            workload: Workload::template("web".parse().unwrap()),
             group: group.parse().unwrap(),
             count: NodeCount::new(count).unwrap(),
             cloudlets: Cloudlets::new(None, None).unwrap(),

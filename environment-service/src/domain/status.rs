@@ -9,12 +9,22 @@ pub(crate) enum Status {
     Stopped = 2,
     /// It is being started.
     Launching = 3,
+    /// Nothing runs until it is started again.
+    Asleep = 4,
+    /// Whoever runs it does not answer.
+    Unknown = 5,
     /// It is being made.
     Creating = 6,
+    /// It is being made as a copy.
+    Cloning = 7,
     /// It is not what it is meant to be.
     Broken = 11,
+    /// Something about it is being changed.
+    Updating = 12,
     /// It is being stopped.
     Stopping = 13,
+    /// It is being put to sleep.
+    GoingToSleep = 14,
 }
 
 impl Status {
@@ -30,10 +40,14 @@ impl Status {
         }
         let (mut alive, mut not_alive) = (0, 0);
         for seen in nodes {
+            if *seen == Observed::Unknown {
+                return Self::Unknown;
+            }
             *(if seen.is_alive() { &mut alive } else { &mut not_alive }) += 1;
         }
         match (desired, alive, not_alive) {
             (Desired::Stopped, 0, _) => Self::Stopped,
+            (Desired::Sleeping, 0, _) => Self::Asleep,
             (_, 1.., 0) => Self::Running,
             _ => Self::Broken,
         }
@@ -42,11 +56,13 @@ impl Status {
     /// What a node is, by what is done to its environment, what that is meant to be, and what was seen of the node.
     #[must_use]
     pub(crate) fn of_node(operation: Option<Operation>, desired: Desired, seen: &Observed) -> Self {
-        let ending = matches!(operation, Some(Operation::Stop | Operation::Delete));
+        let ending = matches!(operation, Some(Operation::Stop | Operation::Sleep | Operation::Delete));
         match (operation, desired) {
+            _ if *seen == Observed::Unknown => Self::Unknown,
             (Some(operation), _) if ending == seen.is_alive() => Self::during(operation),
             _ if seen.is_alive() => Self::Running,
             (None, Desired::Running) => Self::Broken,
+            (_, Desired::Sleeping) => Self::Asleep,
             _ => Self::Stopped,
         }
     }
@@ -56,6 +72,9 @@ impl Status {
             Operation::Create => Self::Creating,
             Operation::Start => Self::Launching,
             Operation::Stop | Operation::Delete => Self::Stopping,
+            Operation::Sleep => Self::GoingToSleep,
+            Operation::Clone => Self::Cloning,
+            Operation::Restart | Operation::Redeploy | Operation::Update => Self::Updating,
         }
     }
 
@@ -72,6 +91,11 @@ impl Status {
             Self::Running => "running",
             Self::Stopped => "stopped",
             Self::Launching => "launching",
+            Self::Asleep => "asleep",
+            Self::Unknown => "unknown",
+            Self::Cloning => "being cloned",
+            Self::Updating => "being updated",
+            Self::GoingToSleep => "going to sleep",
             Self::Creating => "being created",
             Self::Broken => "broken",
             Self::Stopping => "stopping",
@@ -97,6 +121,10 @@ mod tests {
         assert_eq!(of(Desired::Stopped, &[Observed::Absent, DEAD]), Status::Stopped);
         assert_eq!(of(Desired::Stopped, &[ALIVE, Observed::Absent]), Status::Broken);
         assert_eq!(of(Desired::Stopped, &[ALIVE]), Status::Running, "never what was wished");
+        assert_eq!(of(Desired::Sleeping, &[Observed::Absent]), Status::Asleep);
+        assert_eq!(of(Desired::Sleeping, &[ALIVE, ALIVE]), Status::Running);
+        assert_eq!(of(Desired::Running, &[ALIVE, Observed::Unknown]), Status::Unknown);
+        assert_eq!(of(Desired::Stopped, &[Observed::Unknown]), Status::Unknown);
     }
 
     #[test]
@@ -106,6 +134,11 @@ mod tests {
         assert_eq!(during(Operation::Start), 3);
         assert_eq!(during(Operation::Stop), 13);
         assert_eq!(during(Operation::Delete), 13);
+        assert_eq!(during(Operation::Sleep), 14);
+        assert_eq!(during(Operation::Clone), 7);
+        for operation in [Operation::Restart, Operation::Redeploy, Operation::Update] {
+            assert_eq!(during(operation), 12);
+        }
     }
 
     #[test]

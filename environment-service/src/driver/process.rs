@@ -6,6 +6,8 @@
 
 mod children;
 mod end;
+mod exec;
+mod files;
 mod hold;
 mod identity;
 mod launch;
@@ -25,6 +27,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending, select_all};
 use procfs::process::Process;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use template::{Template, TemplateError};
@@ -34,8 +37,11 @@ use self::end::Target;
 use self::hold::Hold;
 use self::identity::{Fate, Identity, Key};
 use self::table::Table;
-use super::{ClearError, Driver, EndError, Ended, LaunchError, LaunchOrder, ScanError};
-use crate::domain::{EnvName, Instance, Launch, LaunchId, NodeType, Observed};
+use super::{
+    ClearError, Command, Discovered, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
+    Output, ScanError, Unfit, Window,
+};
+use crate::domain::{DriverKind, Environment, Instance, Launch, LaunchId, NodeId, NodeType, Observed, Workload};
 
 /// The variable that marks the processes of one launch.
 const MARK: &str = "PORTCULLIS_INSTANCE";
@@ -53,6 +59,8 @@ pub(crate) struct ProcessSettings {
     pub(crate) stop_grace: Duration,
     /// What nodes can run.
     pub(crate) templates: Vec<Template>,
+    /// The programs that may be run in nodes.
+    pub(crate) exec: Vec<String>,
 }
 
 /// Runs nodes as processes of this machine.
@@ -64,6 +72,8 @@ pub(crate) struct ProcessDriver {
     boot: Uuid,
     children: Children,
     tasks: lifecycle::Lifecycle,
+    /// The programs that may be run in nodes: none by default.
+    exec: Vec<String>,
     /// Held as long as the driver lives, so that no second one runs the same nodes.
     _lock: File,
 }
@@ -119,6 +129,7 @@ impl ProcessDriver {
             boot,
             children: Children::default(),
             tasks,
+            exec: settings.exec,
             _lock: lock,
         })
     }
@@ -131,13 +142,17 @@ impl ProcessDriver {
         self.environments.join(order.environment.as_str()).join(order.node.to_string())
     }
 
-    fn hold_port(&self, node_type: &NodeType, former: Option<u16>) -> Result<Option<(TcpListener, u16)>, LaunchError> {
-        let template = self.template(node_type)?;
+    fn node_folder(&self, node: NodeAt<'_>) -> PathBuf {
+        self.environments.join(node.environment.name.as_str()).join(node.node.id.to_string())
+    }
+
+    fn hold_port(&self, workload: &Workload, former: Option<u16>) -> Result<Option<(TcpListener, u16)>, LaunchError> {
+        let template = self.template(&workload.node_type)?;
         template.port.then(|| launch::hold_port(former).map_err(LaunchError::Port)).transpose()
     }
 
     async fn launch(&self, order: &LaunchOrder) -> Result<Instance, LaunchError> {
-        let mut child = launch::spawn(self.template(&order.node_type)?, &self.folder(order), order)?;
+        let mut child = launch::spawn(self.template(&order.workload.node_type)?, &self.folder(order), order)?;
         let (key, hold) = match hold_child(&child) {
             Ok(held) => held,
             Err(error) => {
@@ -215,7 +230,7 @@ impl ProcessDriver {
         Ok(())
     }
 
-    async fn find(&self, launches: &[LaunchId]) -> Result<HashMap<LaunchId, Instance>, ScanError> {
+    async fn find(&self, launches: &[(NodeId, LaunchId)]) -> Result<HashMap<LaunchId, Instance>, ScanError> {
         if launches.is_empty() {
             return Ok(HashMap::new());
         }
@@ -226,7 +241,7 @@ impl ProcessDriver {
             let leader = leaders.min_by_key(|entry| (entry.key.started, entry.key.pid))?;
             Some((*launch, Instance(Identity { key: leader.key, boot: self.boot }.to_string())))
         };
-        Ok(launches.iter().filter_map(first).collect())
+        Ok(launches.iter().filter_map(|(_, launch)| first(launch)).collect())
     }
 }
 
@@ -240,17 +255,32 @@ fn hold_child(child: &Child) -> io::Result<(Key, Hold)> {
 }
 
 impl Driver for ProcessDriver {
+    fn kind(&self) -> DriverKind {
+        DriverKind::Process
+    }
+
+    fn accepts(&self, workload: &Workload) -> Result<(), Unfit> {
+        if workload.image.is_some() {
+            return Err(Unfit("must be a template's name: images are not run here".to_owned()));
+        }
+        self.template(&workload.node_type).map(drop).map_err(|error| Unfit(error.to_string()))
+    }
+
     fn node_types(&self) -> Vec<&NodeType> {
         self.templates.keys().collect()
     }
 
-    fn ports(&self, nodes: &[(&NodeType, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)> {
+    fn ports(&self, nodes: &[(&Workload, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)> {
         // All are held until all are found, so that they differ.
         let mut held = Vec::new();
-        for (index, (node_type, former)) in nodes.iter().enumerate() {
-            held.push(self.hold_port(node_type, *former).map_err(|error| (index, error))?);
+        for (index, (workload, former)) in nodes.iter().enumerate() {
+            held.push(self.hold_port(workload, *former).map_err(|error| (index, error))?);
         }
         Ok(held.iter().map(|held| held.as_ref().map(|(_, port)| *port)).collect())
+    }
+
+    fn prepare<'a>(&'a self, workload: &'a Workload) -> BoxFuture<'a, Result<(), LaunchError>> {
+        async move { self.template(&workload.node_type).map(drop) }.boxed()
     }
 
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> BoxFuture<'a, Result<Instance, LaunchError>> {
@@ -269,7 +299,10 @@ impl Driver for ProcessDriver {
         .boxed()
     }
 
-    fn find<'a>(&'a self, launches: &'a [LaunchId]) -> BoxFuture<'a, Result<HashMap<LaunchId, Instance>, ScanError>> {
+    fn find<'a>(
+        &'a self,
+        launches: &'a [(NodeId, LaunchId)],
+    ) -> BoxFuture<'a, Result<HashMap<LaunchId, Instance>, ScanError>> {
         self.find(launches).boxed()
     }
 
@@ -282,14 +315,52 @@ impl Driver for ProcessDriver {
         self.end(launches).boxed()
     }
 
-    fn clear<'a>(&'a self, environment: &'a EnvName) -> BoxFuture<'a, Result<(), ClearError>> {
+    fn clear<'a>(&'a self, environment: &'a Environment) -> BoxFuture<'a, Result<(), ClearError>> {
         async move {
-            let folder = self.environments.join(environment.as_str());
+            let folder = self.environments.join(environment.name.as_str());
             match tokio::fs::remove_dir_all(&folder).await {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ClearError(folder, error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ClearError::Folder(folder, error)),
                 _ => Ok(()),
             }
         }
         .boxed()
+    }
+
+    fn exec<'a>(&'a self, node: NodeAt<'a>, command: &'a Command) -> BoxFuture<'a, Result<Output, NodeError>> {
+        self.exec(node, command).boxed()
+    }
+
+    fn logs<'a>(&'a self, node: NodeAt<'a>) -> BoxFuture<'a, Result<Vec<LogFile>, NodeError>> {
+        async move { files::logs(&self.node_folder(node)) }.boxed()
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        path: &'a str,
+        window: Window,
+    ) -> BoxFuture<'a, Result<Vec<u8>, NodeError>> {
+        async move { files::read(&self.node_folder(node), path, window) }.boxed()
+    }
+
+    fn read_file<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        path: &'a str,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, NodeError>> {
+        async move { files::read_whole(&self.node_folder(node), path, most) }.boxed()
+    }
+
+    fn resize<'a>(&'a self, _: NodeAt<'a>) -> BoxFuture<'a, Result<(), NodeError>> {
+        async move { Ok(()) }.boxed()
+    }
+
+    fn discover(&self) -> BoxFuture<'_, Result<Vec<Discovered>, ScanError>> {
+        async move { Ok(Vec::new()) }.boxed()
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.children.changes()
     }
 }

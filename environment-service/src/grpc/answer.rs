@@ -23,7 +23,7 @@ pub(crate) fn info(environment: &domain::Environment, seen: &[Observed]) -> Envi
         env: Some(env(environment, seen)),
         nodes: nodes(environment, seen),
         node_groups: node_groups(environment),
-        env_groups: Vec::new(),
+        env_groups: environment.groups.iter().map(ToString::to_string).collect(),
         right: RIGHT.to_owned(),
     }
 }
@@ -63,6 +63,7 @@ fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed)
         Observed::Dead { .. } if status == Status::Broken => {
             (0, vec!["the node has ended; how is not known".to_owned()])
         }
+        Observed::Unknown => (0, vec!["whoever runs the node does not answer".to_owned()]),
         Observed::Dead { .. } | Observed::Absent => (0, Vec::new()),
     };
     Node {
@@ -70,11 +71,11 @@ fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed)
         name: format!("node{}-{}", node.id, environment.name),
         display_name: node.display_name.clone(),
         node_group: node.group.to_string(),
-        node_type: node.node_type.to_string(),
+        node_type: node.workload.node_type.to_string(),
         nodemission: node.group.to_string(),
         r#type: TEMPLATE_TYPE.to_owned(),
         status: status.number(),
-        version: "latest".to_owned(),
+        version: node.workload.tag.to_string(),
         int_ip: ADDRESS.to_owned(),
         address: ADDRESS.to_owned(),
         url: node.port.map_or_else(String::new, |port| format!("http://{ADDRESS}:{port}")),

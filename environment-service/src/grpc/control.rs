@@ -1,12 +1,17 @@
 use std::sync::Arc;
 
 use ::access::AccountPermit;
+use proto::environment::v1::EnvironmentInfo;
 use proto::{ErrorKind, Failure};
 use storage::StorageError;
 
-use crate::domain::{Desired, EnvName, Environment, NodeType, Observed, Status};
-use crate::driver::EndError;
-use crate::operation::{BeginError, BringUpError, Operations};
+use super::answer;
+use crate::domain::{
+    Desired, DriverKind, EnvName, Environment, EnvironmentSpec, NodeSpec, NodeType, Observed, SelectionError, Status,
+};
+use crate::driver::{EndError, LaunchError, NoDriver, NodeError, Unfit};
+use crate::operation::{BeginError, BringDownError, BringUpError, CreateError, Operations, StopError, UpdateError};
+use crate::store;
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -17,8 +22,10 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) fn new(operations: Operations) -> Self {
-        let mut node_types: Vec<NodeType> = operations.driver.node_types().into_iter().cloned().collect();
+        let mut node_types: Vec<NodeType> =
+            operations.drivers.all().flat_map(|driver| driver.node_types()).cloned().collect();
         node_types.sort();
+        node_types.dedup();
         Self { operations, node_types: Arc::new(node_types) }
     }
 
@@ -39,6 +46,26 @@ impl Control {
     }
 }
 
+impl Control {
+    /// The caller's environment.
+    pub(crate) async fn environment(&self, permit: &AccountPermit, name: &EnvName) -> Result<Environment, Failure> {
+        let found = self.operations.store.find(permit.account(), name).await.map_err(storage_failure)?;
+        found.ok_or_else(|| not_found(name))
+    }
+
+    /// All about the environments that the caller's credential reaches.
+    pub(crate) async fn infos(&self, permit: &AccountPermit) -> Result<Vec<EnvironmentInfo>, Failure> {
+        let environments = self.operations.store.list(permit.account()).await.map_err(storage_failure)?;
+        let mut infos = Vec::new();
+        let reach = permit.confinement();
+        for environment in environments.into_iter().filter(|environment| reach.reaches(environment.name.as_str())) {
+            let seen = self.operations.observe(&environment).await;
+            infos.push(answer::info(&environment, &seen));
+        }
+        Ok(infos)
+    }
+}
+
 /// The name in a request's `envName`.
 pub(crate) fn env_name(text: &str) -> Result<EnvName, Failure> {
     text.parse().map_err(|problem| Failure::invalid("envName", problem))
@@ -46,8 +73,98 @@ pub(crate) fn env_name(text: &str) -> Result<EnvName, Failure> {
 
 /// The same for an environment that is another account's.
 pub(crate) fn not_found(name: &EnvName) -> Failure {
+    not_found_as(name, "envName")
+}
+
+/// The same, where the name came in another parameter.
+pub(crate) fn not_found_as(name: &EnvName, parameter: &'static str) -> Failure {
     Failure::new(ErrorKind::EnvironmentNotFound, format!("environment `{name}` does not exist"))
-        .with("parameter", "envName")
+        .with("parameter", parameter)
+}
+
+/// What is to be done needs an environment that runs.
+pub(crate) fn not_running(name: &EnvName, verb: &str, desired: Desired) -> Failure {
+    let status = Status::of_environment(None, desired, []);
+    let allowed = [Status::Running, Status::Broken].map(describe).join(", ");
+    let text = format!("environment `{name}` is {}: it can be {verb} while it is {allowed}", describe(status));
+    Failure::new(ErrorKind::EnvironmentStatus, text)
+}
+
+/// The driver of an environment is not there any more: the operator's doing.
+pub(crate) fn no_driver(error: NoDriver) -> Failure {
+    Failure::internal(error)
+}
+
+/// Why an environment was not stopped, or put to sleep.
+pub(crate) fn stop_failure(name: &EnvName, verb: &str, error: StopError) -> Failure {
+    match error {
+        StopError::Begin(error) => begin_failure(name, verb, error),
+        StopError::Down(error) => down_failure(name, error),
+        error @ StopError::Torn(_) => Failure::internal(error),
+    }
+}
+
+/// Why something about nodes was not changed; what was wrong came in this parameter.
+pub(crate) fn update_failure(name: &EnvName, parameter: &str, error: UpdateError) -> Failure {
+    match error {
+        UpdateError::Begin(error) => begin_failure(name, "changed", error),
+        UpdateError::Selection(error) => selection_failure(error),
+        UpdateError::Variables(problem) => Failure::invalid(parameter, problem),
+        UpdateError::Node(error) => node_failure(error),
+        UpdateError::Storage(error) => storage_failure(error),
+        error @ (UpdateError::Driver(_) | UpdateError::Torn(_)) => Failure::internal(error),
+    }
+}
+
+impl Control {
+    /// What is to run an environment: the first driver that can run all of its nodes.
+    pub(crate) async fn driver_for(&self, spec: &EnvironmentSpec) -> Result<DriverKind, Failure> {
+        let mut first = None;
+        for driver in self.operations.drivers.all() {
+            let unfit = |node: &NodeSpec| driver.accepts(&node.workload).err();
+            match spec.nodes().iter().enumerate().find_map(|(index, node)| Some((index, unfit(node)?))) {
+                None => return Ok(driver.kind()),
+                Some(found) if first.is_none() => first = Some(found),
+                Some(_) => (),
+            }
+        }
+        let (index, unfit) = first.unwrap_or_else(|| (0, Unfit("cannot be run: no driver is configured".to_owned())));
+        let image = spec.nodes().get(index).is_some_and(|node| node.workload.image.is_some());
+        let field = if image { "docker.image" } else { "nodeType" };
+        Err(Failure::invalid(&format!("nodes[{index}].{field}"), unfit))
+    }
+}
+
+/// Why an environment was not made; its name came in this parameter.
+pub(crate) fn create_failure(name: &EnvName, parameter: &str, error: CreateError) -> Failure {
+    match error {
+        CreateError::Record(store::CreateError::NameTaken) => {
+            Failure::new(ErrorKind::AlreadyExists, format!("the name `{name}` is taken")).with("parameter", parameter)
+        }
+        CreateError::Record(store::CreateError::Storage(error)) => storage_failure(error),
+        CreateError::Up(error) => up_failure(name, error),
+        error @ CreateError::Torn(_) => Failure::internal(error),
+    }
+}
+
+/// There are no such nodes.
+pub(crate) fn selection_failure(error: SelectionError) -> Failure {
+    let parameter = match error {
+        SelectionError::NoNode(_) => "nodeId",
+        SelectionError::NoGroup(_) => "nodeGroup",
+    };
+    Failure::new(ErrorKind::ObjectNotFound, error.to_string()).with("parameter", parameter)
+}
+
+/// Why something was not done with a node.
+pub(crate) fn node_failure(error: NodeError) -> Failure {
+    match error {
+        NodeError::NotRunning => Failure::new(ErrorKind::EnvironmentStatus, error.to_string()),
+        NodeError::Refused(text) => Failure::new(ErrorKind::PermissionDenied, text),
+        NodeError::NoFile => Failure::new(ErrorKind::ObjectNotFound, error.to_string()).with("parameter", "path"),
+        NodeError::Unreachable(what, error) => Failure::unavailable(what, error),
+        NodeError::Failed(error) => Failure::internal(error),
+    }
 }
 
 /// An outage of the database is an outage, never an answer.
@@ -77,7 +194,10 @@ pub(crate) fn begin_failure(name: &EnvName, verb: &str, error: BeginError) -> Fa
 pub(crate) fn up_failure(name: &EnvName, error: BringUpError) -> Failure {
     match error {
         BringUpError::Storage(error) => storage_failure(error),
-        BringUpError::End(error) => down_failure(name, error),
+        BringUpError::End(error) => down_failure(name, error.into()),
+        BringUpError::Driver(error) => Failure::internal(error),
+        BringUpError::Unseen(kind) => Failure::unavailable(kind.as_str(), error_of_unseen(kind)),
+        BringUpError::Launch { source: LaunchError::Unreachable(what, error), .. } => Failure::unavailable(what, error),
         // What is wrong with the machine or the configuration is for the log.
         error @ (BringUpError::Launch { .. } | BringUpError::Ended { .. }) => {
             let text = format!("environment `{name}` was not started: {error}");
@@ -87,14 +207,21 @@ pub(crate) fn up_failure(name: &EnvName, error: BringUpError) -> Failure {
 }
 
 /// Why not all of an environment ended.
-pub(crate) fn down_failure(name: &EnvName, error: EndError) -> Failure {
+pub(crate) fn down_failure(name: &EnvName, error: BringDownError) -> Failure {
     match error {
-        EndError::Scan(error) => Failure::internal(error),
-        EndError::Survivors(_) => {
+        BringDownError::Driver(error) => Failure::internal(error),
+        BringDownError::Unseen(kind) => Failure::unavailable(kind.as_str(), error_of_unseen(kind)),
+        BringDownError::End(EndError::Unreachable(what, error)) => Failure::unavailable(what, error),
+        BringDownError::End(EndError::Scan(error)) => Failure::internal(error),
+        BringDownError::End(error @ (EndError::Survivors(_) | EndError::Failed(..))) => {
             let text = format!("environment `{name}` was not stopped: {error}");
             Failure::new(ErrorKind::EnvironmentFailed, text).because(error)
         }
     }
+}
+
+fn error_of_unseen(kind: DriverKind) -> BringDownError {
+    BringDownError::Unseen(kind)
 }
 
 fn describe(status: Status) -> String {

@@ -5,8 +5,8 @@ use storage::StorageError;
 
 use super::Operations;
 use super::claim::Claim;
-use crate::domain::{EnvName, Environment, Operation};
-use crate::store;
+use crate::domain::{Desired, EnvName, Environment, Operation};
+use crate::store::{self, Outcome};
 
 /// Why an operation was not begun.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ impl Operations {
     ) -> Result<(Environment, Claim), BeginError> {
         let found = self.store.find(account, name).await?.ok_or(BeginError::NotFound)?;
         let claim = self.claims.claim(found.id, operation).map_err(BeginError::Busy)?;
-        match self.store.begin_operation(found.id, operation).await {
+        match self.store.begin_operation(found.id, operation, self.clock.now()).await {
             Ok(environment) => Ok((environment, claim)),
             Err(store::BeginError::NotFound) => Err(BeginError::NotFound),
             Err(store::BeginError::Storage(error)) => Err(BeginError::Storage(error)),
@@ -61,10 +61,14 @@ impl Operations {
 
     async fn resume(&self, environment: &Environment, operation: Operation) {
         let result: Result<(), Box<dyn std::error::Error + Send + Sync>> = match operation {
-            Operation::Create => self.finish_create(environment).await.map_err(Into::into),
+            Operation::Create | Operation::Clone => self.finish_create(environment).await.map_err(Into::into),
             Operation::Start => self.finish_start(environment).await.map_err(Into::into),
-            Operation::Stop => self.finish_stop(environment).await.map_err(Into::into),
-            Operation::Delete => self.finish_delete(environment).await.map_err(Into::into),
+            Operation::Stop => self.finish_stop(environment, Desired::Stopped).await.map_err(Into::into),
+            Operation::Sleep => self.finish_stop(environment, Desired::Sleeping).await.map_err(Into::into),
+            // What is recorded is what it is brought back to.
+            Operation::Redeploy => self.finish_redeployment(environment).await.map_err(Into::into),
+            Operation::Restart | Operation::Update => self.settle_again(environment).await.map_err(Into::into),
+            Operation::Delete => self.finish_delete(environment, &Outcome::Done).await.map_err(Into::into),
         };
         let (name, operation) = (&environment.name, operation.as_str());
         match result {

@@ -1,14 +1,16 @@
 //! From what is to what is desired, by the plan.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use storage::StorageError;
 use uuid::Uuid;
 
 use super::Operations;
-use crate::domain::{Action, Desired, Environment, Launch, LaunchId, Node, NodeId, plan};
-use crate::driver::{EndError, LaunchError, LaunchOrder};
+use crate::domain::{Action, Desired, DriverKind, Environment, Launch, LaunchId, Node, NodeId, Observed, plan};
+use crate::driver::{Driver, EndError, LaunchError, LaunchOrder, NoDriver, NodeAt};
 use crate::store::Intent;
 
 /// Why an environment does not run. What was launched in vain has been ended.
@@ -22,6 +24,10 @@ pub(crate) enum BringUpError {
     Ended { node: NodeLabel, reason: String },
     #[error("the database did not keep a launch")]
     Storage(#[from] StorageError),
+    #[error(transparent)]
+    Driver(#[from] NoDriver),
+    #[error("what its nodes are cannot be seen: {} does not answer", .0.as_str())]
+    Unseen(DriverKind),
 }
 
 /// A node, for a sentence.
@@ -34,7 +40,7 @@ pub(crate) struct NodeLabel {
 
 impl From<&Node> for NodeLabel {
     fn from(node: &Node) -> Self {
-        Self { id: node.id, group: node.group.to_string(), node_type: node.node_type.to_string() }
+        Self { id: node.id, group: node.group.to_string(), node_type: node.workload.node_type.to_string() }
     }
 }
 
@@ -44,82 +50,127 @@ impl fmt::Display for NodeLabel {
     }
 }
 
+/// Why not all of an environment has ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BringDownError {
+    #[error(transparent)]
+    Driver(#[from] NoDriver),
+    #[error("what its nodes are cannot be seen: {} does not answer", .0.as_str())]
+    Unseen(DriverKind),
+    #[error(transparent)]
+    End(#[from] EndError),
+}
+
+impl From<BringDownError> for BringUpError {
+    fn from(error: BringDownError) -> Self {
+        match error {
+            BringDownError::Driver(error) => Self::Driver(error),
+            BringDownError::Unseen(kind) => Self::Unseen(kind),
+            BringDownError::End(error) => Self::End(error),
+        }
+    }
+}
+
 impl Operations {
     /// Launches every node that does not run. Where one fails, those that were launched with it are ended again.
     pub(super) async fn bring_up(&self, environment: &Environment) -> Result<(), BringUpError> {
-        let actions = self.plan(environment, Desired::Running).await;
+        let driver = self.drivers.of(environment)?;
+        let actions = self.plan(environment, Desired::Running).await?;
         let left = to_end(environment, &actions);
-        self.driver.end(&left).await?;
+        driver.end(&left).await?;
         self.store.forget(&ids(&left)).await?;
 
-        let nodes: Vec<&Node> =
+        let mut nodes: Vec<&Node> =
             environment.nodes.iter().filter(|node| actions.contains(&Action::Launch(node.id))).collect();
-        let intents = self.intents(&nodes)?;
+        nodes.sort_by_key(|node| (node.rank, node.id));
+        let intents = intents(driver, &nodes)?;
         self.store.intend(&intents).await?;
-        let launched = self.launch(environment, &nodes, &intents).await;
+        let launched = self.launch(driver, environment, &nodes, &intents).await;
         if let Err(error) = &launched {
             log(environment, error);
-            self.undo(environment, &intents).await;
+            self.undo(driver, environment, &intents).await;
         }
         launched
     }
 
-    /// Ends every node, and what is left of those that have ended.
-    pub(super) async fn bring_down(&self, environment: &Environment) -> Result<(), EndError> {
-        let left = to_end(environment, &self.plan(environment, Desired::Stopped).await);
-        self.driver.end(&left).await?;
-        if let Err(error) = self.store.forget(&ids(&left)).await {
-            // They have ended all the same, which is seen at each look.
-            tracing::warn!(environment.name = %environment.name, %error, "ended launches were not forgotten");
+    /// Ends every node, and what is left of those that have ended: those that were started last first.
+    pub(super) async fn bring_down(&self, environment: &Environment) -> Result<(), BringDownError> {
+        let actions = self.plan(environment, Desired::Stopped).await?;
+        self.end(environment, &actions).await
+    }
+
+    /// Ends what a plan says, in the order of ranks from behind.
+    pub(super) async fn end(&self, environment: &Environment, actions: &[Action]) -> Result<(), BringDownError> {
+        let driver = self.drivers.of(environment)?;
+        let mut ranks: BTreeMap<i32, Vec<Launch>> = BTreeMap::new();
+        for node in environment.nodes.iter().filter(|node| actions.contains(&Action::End(node.id))) {
+            ranks.entry(node.rank).or_default().extend(node.launch.clone());
+        }
+        for launches in ranks.into_values().rev() {
+            driver.end(&launches).await?;
+            if let Err(error) = self.store.forget(&ids(&launches)).await {
+                // They have ended all the same, which is seen at each look.
+                tracing::warn!(environment.name = %environment.name, %error, "ended launches were not forgotten");
+            }
         }
         Ok(())
     }
 
-    async fn plan(&self, environment: &Environment, desired: Desired) -> Vec<Action> {
+    /// What is to be done; nothing at all where not all can be seen.
+    async fn plan(&self, environment: &Environment, desired: Desired) -> Result<Vec<Action>, BringDownError> {
+        self.drivers.of(environment)?;
         let seen = self.observe(environment).await;
+        if seen.contains(&Observed::Unknown) {
+            return Err(BringDownError::Unseen(environment.driver));
+        }
         let observed: Vec<_> = environment.nodes.iter().map(|node| node.id).zip(seen).collect();
-        plan(desired, &observed)
+        Ok(plan(desired, &observed))
     }
 
-    /// A mark for each launch, and a port where one is needed.
-    fn intents(&self, nodes: &[&Node]) -> Result<Vec<Intent>, BringUpError> {
-        let mut intents = Vec::new();
-        let wanted: Vec<_> = nodes.iter().map(|node| (&node.node_type, node.port)).collect();
-        let ports = self.driver.ports(&wanted).map_err(|(index, source)| {
-            let node = NodeLabel::from(nodes[index]);
-            BringUpError::Launch { node, source }
-        })?;
-        for (node, port) in nodes.iter().zip(ports) {
-            intents.push(Intent { node: node.id, launch: LaunchId(Uuid::new_v4()), port });
-        }
-        Ok(intents)
-    }
-
-    async fn launch(&self, environment: &Environment, nodes: &[&Node], intents: &[Intent]) -> Result<(), BringUpError> {
-        let mut launches = Vec::new();
+    async fn launch(
+        &self,
+        driver: &Arc<dyn Driver>,
+        environment: &Environment,
+        nodes: &[&Node],
+        intents: &[Intent],
+    ) -> Result<(), BringUpError> {
+        let mut launches: Vec<(&Node, Launch)> = Vec::new();
+        let mut rank = None;
         for (node, intent) in nodes.iter().zip(intents) {
-            let order = LaunchOrder {
-                launch: intent.launch,
-                environment: environment.name.clone(),
-                node: node.id,
-                group: node.group.clone(),
-                node_type: node.node_type.clone(),
-                port: intent.port,
-            };
+            // What others need is there before them.
+            if rank.is_some_and(|rank| rank < node.rank) {
+                self.settle(driver, &launches).await?;
+            }
+            rank = Some(node.rank);
+            let order = LaunchOrder::new(NodeAt { environment, node }, intent.launch, intent.port);
             let failed = |source| BringUpError::Launch { node: NodeLabel::from(*node), source };
-            let instance = self.driver.launch(&order).await.map_err(failed)?;
+            let instance = driver.launch(&order).await.map_err(failed)?;
             self.store.record(intent.launch, &instance).await?;
-            launches.push(Launch { id: intent.launch, instance: Some(instance) });
+            launches.push((node, Launch { id: intent.launch, instance: Some(instance) }));
         }
-        let Some(ended) = self.driver.ended_within(&launches, self.settle).await else { return Ok(()) };
+        self.settle(driver, &launches).await
+    }
+
+    /// Waits until launches have settled.
+    async fn settle(&self, driver: &Arc<dyn Driver>, launched: &[(&Node, Launch)]) -> Result<(), BringUpError> {
+        let launches: Vec<Launch> = launched.iter().map(|(_, launch)| launch.clone()).collect();
+        let Some(ended) = driver.ended_within(&launches, self.settle).await else { return Ok(()) };
         let index = launches.iter().position(|launch| launch.id == ended.launch).unwrap_or(0);
-        Err(BringUpError::Ended { node: NodeLabel::from(nodes[index]), reason: ended.reason })
+        Err(BringUpError::Ended { node: NodeLabel::from(launched[index].0), reason: ended.reason })
     }
 
     /// Ends what was launched in vain. What cannot be ended stays recorded, and shows.
-    async fn undo(&self, environment: &Environment, intents: &[Intent]) {
-        let launches: Vec<Launch> = intents.iter().map(|intent| Launch { id: intent.launch, instance: None }).collect();
-        if let Err(error) = self.driver.end(&launches).await {
+    async fn undo(&self, driver: &Arc<dyn Driver>, environment: &Environment, intents: &[Intent]) {
+        let current = self.store.get(environment.id).await.ok().flatten();
+        let launches: Vec<Launch> = intents
+            .iter()
+            .map(|intent| {
+                let node = current.as_ref().and_then(|found| found.nodes.iter().find(|node| node.id == intent.node));
+                let recorded = node.and_then(|node| node.launch.clone()).filter(|launch| launch.id == intent.launch);
+                recorded.unwrap_or(Launch { id: intent.launch, instance: None })
+            })
+            .collect();
+        if let Err(error) = driver.end(&launches).await {
             tracing::error!(environment.name = %environment.name, %error, "nodes of a start that failed did not end");
             return;
         }
@@ -127,6 +178,17 @@ impl Operations {
             tracing::warn!(environment.name = %environment.name, %error, "ended launches were not forgotten");
         }
     }
+}
+
+/// A mark for each launch, and a port where one is needed.
+fn intents(driver: &Arc<dyn Driver>, nodes: &[&Node]) -> Result<Vec<Intent>, BringUpError> {
+    let wanted: Vec<_> = nodes.iter().map(|node| (&node.workload, node.port)).collect();
+    let ports = driver.ports(&wanted).map_err(|(index, source)| {
+        let node = NodeLabel::from(nodes[index]);
+        BringUpError::Launch { node, source }
+    })?;
+    let intent = |(node, port): (&&Node, _)| Intent { node: node.id, launch: LaunchId(Uuid::new_v4()), port };
+    Ok(nodes.iter().zip(ports).map(intent).collect())
 }
 
 /// What is wrong with the machine or the configuration is for the operator, not for the caller.

@@ -2,9 +2,9 @@ use access::AccountId;
 use tokio::task::JoinError;
 use uuid::Uuid;
 
-use super::{BringUpError, Operations};
-use crate::domain::{Desired, Environment, EnvironmentId, EnvironmentSpec, Operation};
-use crate::store::{self, NewEnvironment};
+use super::{BringUpError, Operations, outcome};
+use crate::domain::{Desired, DriverKind, Environment, EnvironmentId, EnvironmentSpec, Operation};
+use crate::store::{self, NewEnvironment, Outcome};
 
 /// Why an environment was not created.
 #[derive(Debug, thiserror::Error)]
@@ -19,12 +19,18 @@ pub(crate) enum CreateError {
 
 impl Operations {
     /// Makes an environment and starts it. If it does not start, there is none.
-    pub(crate) async fn create(&self, account: AccountId, spec: EnvironmentSpec) -> Result<EnvironmentId, CreateError> {
+    pub(crate) async fn create(
+        &self,
+        account: AccountId,
+        spec: EnvironmentSpec,
+        driver: DriverKind,
+        operation: Operation,
+    ) -> Result<EnvironmentId, CreateError> {
         let operations = self.clone();
         self.detached("environment.create", async move {
             let id = EnvironmentId(Uuid::new_v4());
-            let new = NewEnvironment { id, account, spec, created_at: operations.clock.now() };
-            let _claim = operations.claims.claim(id, Operation::Create);
+            let new = NewEnvironment { id, account, spec, driver, operation, created_at: operations.clock.now() };
+            let _claim = operations.claims.claim(id, operation);
             let environment = operations.store.create(new).await?;
             operations.finish_create(&environment).await?;
             Ok(id)
@@ -36,15 +42,15 @@ impl Operations {
     pub(super) async fn finish_create(&self, environment: &Environment) -> Result<(), BringUpError> {
         let up = self.bring_up(environment).await;
         match &up {
-            Ok(()) => self.finish(environment, Desired::Running).await,
-            Err(_) => self.forget_unstarted(environment).await,
+            Ok(()) => self.finish(environment, Desired::Running, &Outcome::Done).await,
+            Err(_) => self.forget_unstarted(environment, &outcome(&up)).await,
         }
         up
     }
 
     /// Whatever cannot be undone stays, stopped, to be deleted by its owner.
-    async fn forget_unstarted(&self, environment: &Environment) {
-        if let Err(error) = self.finish_delete(environment).await {
+    async fn forget_unstarted(&self, environment: &Environment, outcome: &Outcome) {
+        if let Err(error) = self.finish_delete(environment, outcome).await {
             tracing::error!(environment.name = %environment.name, %error, "a creation that failed was not undone");
         }
     }

@@ -2,9 +2,10 @@ use access::AccountId;
 use storage::StorageError;
 use tokio::task::JoinError;
 
-use super::{BeginError, Operations};
+use super::{BeginError, BringDownError, Operations, outcome};
 use crate::domain::{EnvName, Environment, Operation};
-use crate::driver::{ClearError, EndError};
+use crate::driver::{ClearError, NoDriver};
+use crate::store::Outcome;
 
 /// Why an environment was not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +13,9 @@ pub(crate) enum DeleteError {
     #[error("the operation was not begun")]
     Begin(#[from] BeginError),
     #[error("the environment was not brought down")]
-    Down(#[from] EndError),
+    Down(#[from] BringDownError),
+    #[error(transparent)]
+    Driver(#[from] NoDriver),
     #[error("what is kept for it was not removed")]
     Clear(#[from] ClearError),
     #[error("the database did not forget it")]
@@ -27,25 +30,27 @@ impl Operations {
         let operations = self.clone();
         self.detached("environment.delete", async move {
             let (environment, _claim) = operations.begin(account, &name, Operation::Delete).await?;
-            operations.finish_delete(&environment).await
+            operations.finish_delete(&environment, &Outcome::Done).await
         })
         .await?
     }
 
     /// The part of a deletion after its beginning. If it fails, the environment is there as before, as far as it still is.
-    pub(super) async fn finish_delete(&self, environment: &Environment) -> Result<(), DeleteError> {
-        let gone = self.remove(environment).await;
+    /// `done` is how the operation is logged to have ended that led to this.
+    pub(super) async fn finish_delete(&self, environment: &Environment, done: &Outcome) -> Result<(), DeleteError> {
+        let gone = self.remove(environment, done).await;
         if gone.is_err() {
-            self.finish(environment, environment.desired).await;
+            self.finish(environment, environment.desired, &outcome(&gone)).await;
         }
         gone
     }
 
-    async fn remove(&self, environment: &Environment) -> Result<(), DeleteError> {
+    async fn remove(&self, environment: &Environment, done: &Outcome) -> Result<(), DeleteError> {
         // A creation that failed recorded launches after the environment was read.
         let current = self.store.get(environment.id).await.ok().flatten();
         self.bring_down(current.as_ref().unwrap_or(environment)).await?;
-        self.driver.clear(&environment.name).await?;
-        Ok(self.persist(environment, || self.store.delete(environment.id)).await?)
+        self.drivers.of(environment)?.clear(environment).await?;
+        let at = self.clock.now();
+        Ok(self.persist(environment, || self.store.delete(environment.id, done, at)).await?)
     }
 }

@@ -21,9 +21,16 @@ impl Operations {
     /// themselves; until they end, their environments are locked by them as ever.
     pub(crate) async fn recover(&self) -> Result<(), RecoverError> {
         let unrecorded = self.store.unrecorded().await?;
-        for (launch, instance) in self.driver.find(&unrecorded).await? {
-            tracing::warn!(launch.id = %launch, instance = %instance.0, "a launch that was not recorded was found");
-            self.store.record(launch, &instance).await?;
+        for driver in self.drivers.all() {
+            let of_it = unrecorded.iter().filter(|(kind, ..)| *kind == driver.kind());
+            let launches: Vec<_> = of_it.map(|(_, node, launch)| (*node, *launch)).collect();
+            if launches.is_empty() {
+                continue;
+            }
+            for (launch, instance) in driver.find(&launches).await? {
+                tracing::warn!(launch.id = %launch, instance = %instance.0, "a launch that was not recorded was found");
+                self.store.record(launch, &instance).await?;
+            }
         }
         for environment in self.store.unfinished().await? {
             let Some(operation) = environment.operation else { continue };

@@ -1,7 +1,7 @@
 use access::AccountId;
 use tokio::task::JoinError;
 
-use super::{BeginError, BringUpError, Operations};
+use super::{BeginError, BringUpError, Operations, outcome};
 use crate::domain::{Desired, EnvName, Environment, Operation};
 
 /// Why an environment was not started.
@@ -30,7 +30,7 @@ impl Operations {
     pub(super) async fn finish_start(&self, environment: &Environment) -> Result<(), BringUpError> {
         let up = self.bring_up(environment).await;
         let desired = if up.is_ok() { Desired::Running } else { environment.desired };
-        self.finish(environment, desired).await;
+        self.finish(environment, desired, &outcome(&up)).await;
         up
     }
 }

@@ -1,5 +1,7 @@
+use jiff::Timestamp;
 use storage::{StorageError, Transaction};
 
+use super::log::{Outcome, log_begin, log_end};
 use super::read::{BY_ID, gather};
 use super::{Store, changed_one};
 use crate::domain::{Desired, Environment, EnvironmentId, Operation};
@@ -26,12 +28,14 @@ impl Store {
         &self,
         id: EnvironmentId,
         operation: Operation,
+        at: Timestamp,
     ) -> Result<Environment, BeginError> {
         let mut tx = self.database.begin("operation.begin").await?;
         let begun = begin(&mut tx, id, operation).await?;
         let rows = sqlx::query(BY_ID).bind(id.0.as_bytes().as_slice()).fetch_all(&mut *tx).await?;
         let environment = gather(&rows)?.pop().ok_or(BeginError::NotFound)?;
         if begun {
+            log_begin(&mut tx, (id, environment.account, &environment.name), operation, at).await?;
             tx.commit().await?;
             return Ok(environment);
         }
@@ -41,7 +45,13 @@ impl Store {
     }
 
     /// Ends the operation under way, and says what the environment is meant to be from now on.
-    pub(crate) async fn finish_operation(&self, id: EnvironmentId, desired: Desired) -> Result<(), StorageError> {
+    pub(crate) async fn finish_operation(
+        &self,
+        id: EnvironmentId,
+        desired: Desired,
+        outcome: &Outcome,
+        at: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut tx = self.database.begin("operation.finish").await?;
         let finished = sqlx::query(
             "update environment set operation = null, desired = $1 where id = $2 and operation is not null",
@@ -51,6 +61,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         changed_one("environment", finished.rows_affected())?;
+        log_end(&mut tx, id, outcome, at).await?;
         tx.commit().await
     }
 }

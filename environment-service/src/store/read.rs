@@ -3,7 +3,7 @@ use sqlx::any::AnyRow;
 use storage::StorageError;
 
 use super::{Store, row};
-use crate::domain::{Desired, EnvName, Environment, EnvironmentId, LaunchId};
+use crate::domain::{Desired, DriverKind, EnvName, Environment, EnvironmentId, LaunchId, NodeId};
 
 /// An environment has at least one node, so the join loses none. One statement sees one state of both tables.
 macro_rules! select {
@@ -11,9 +11,13 @@ macro_rules! select {
         concat!(
             "select environment.id, environment.name, environment.account, environment.display_name, ",
             "environment.highly_available, environment.tls, environment.desired, environment.operation, ",
-            "environment.created_at, node.id as node_id, node.node_group, node.node_type, ",
+            "environment.created_at, environment.driver, environment.adopted, ",
+            "(select string_agg(environment_group.name, ';') from environment_group ",
+            "where environment_group.environment_id = environment.id) as env_groups, ",
+            "node.id as node_id, node.node_group, node.node_type, ",
             "node.display_name as node_display_name, node.fixed_cloudlets, node.flexible_cloudlets, node.port, ",
-            "node.launch_id, node.instance ",
+            "node.launch_id, node.instance, node.image, node.tag, node.former_tag, node.variables, node.rank, ",
+            "node.adopted as node_adopted ",
             "from environment join node on node.environment_id = environment.id ",
             $rest
         )
@@ -59,13 +63,21 @@ impl Store {
     }
 
     /// The launches of which it is not recorded what was launched.
-    pub(crate) async fn unrecorded(&self) -> Result<Vec<LaunchId>, StorageError> {
-        let rows =
-            sqlx::query("select launch_id from node where launch_id is not null and instance is null order by id")
-                .fetch_all(self.database.reader())
-                .await?;
-        let launches: Result<Vec<_>, sqlx::Error> = rows.iter().map(row::launch_id).collect();
-        Ok(launches?.into_iter().flatten().collect())
+    pub(crate) async fn unrecorded(&self) -> Result<Vec<(DriverKind, NodeId, LaunchId)>, StorageError> {
+        let rows = sqlx::query(
+            "select environment.driver, node.id as node_id, node.launch_id from node \
+                 join environment on environment.id = node.environment_id \
+                 where node.launch_id is not null and node.instance is null order by node.id",
+        )
+        .fetch_all(self.database.reader())
+        .await?;
+        let mut launches = Vec::new();
+        for read in &rows {
+            if let Some(launch) = row::launch_id(read)? {
+                launches.push((row::parsed(read, "driver")?, row::node_id(read)?, launch));
+            }
+        }
+        Ok(launches)
     }
 }
 

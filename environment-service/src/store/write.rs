@@ -2,9 +2,11 @@ use access::AccountId;
 use jiff::Timestamp;
 use storage::{StorageError, Transaction};
 
-use super::{Store, changed_one};
+use super::log::{Outcome, log_begin, log_end};
+use super::{Store, changed_one, groups, row};
 use crate::domain::{
-    Desired, DisplayName, Environment, EnvironmentId, EnvironmentSpec, Node, NodeId, NodeSpec, Operation,
+    Desired, DisplayName, DriverKind, Environment, EnvironmentId, EnvironmentSpec, ImageName, Node, NodeId, NodeSpec,
+    Operation, Workload,
 };
 
 /// An environment to be recorded.
@@ -13,6 +15,10 @@ pub(crate) struct NewEnvironment {
     pub(crate) id: EnvironmentId,
     pub(crate) account: AccountId,
     pub(crate) spec: EnvironmentSpec,
+    /// What is to run it.
+    pub(crate) driver: DriverKind,
+    /// What is being done: it is made, or cloned.
+    pub(crate) operation: Operation,
     pub(crate) created_at: Timestamp,
 }
 
@@ -29,6 +35,8 @@ impl Store {
     pub(crate) async fn create(&self, new: NewEnvironment) -> Result<Environment, CreateError> {
         let mut tx = self.database.begin("environment.create").await?;
         insert_environment(&mut tx, &new).await?;
+        log_begin(&mut tx, (new.id, new.account, new.spec.name()), new.operation, new.created_at).await?;
+        groups::put(&mut tx, new.id, new.account, new.spec.groups()).await?;
         let mut nodes = Vec::new();
         for spec in new.spec.nodes() {
             for _ in 0..spec.count.get() {
@@ -44,15 +52,20 @@ impl Store {
             highly_available: new.spec.highly_available(),
             tls: new.spec.tls(),
             desired: Desired::Stopped,
-            operation: Some(Operation::Create),
+            operation: Some(new.operation),
             created_at: new.created_at,
+            driver: new.driver,
+            adopted: None,
+            groups: new.spec.groups().to_vec(),
             nodes,
         })
     }
 
     /// Forgets an environment on which an operation is under way.
-    pub(crate) async fn delete(&self, id: EnvironmentId) -> Result<(), StorageError> {
+    pub(crate) async fn delete(&self, id: EnvironmentId, outcome: &Outcome, at: Timestamp) -> Result<(), StorageError> {
         let mut tx = self.database.begin("environment.delete").await?;
+        log_end(&mut tx, id, outcome, at).await?;
+        groups::clear(&mut tx, id).await?;
         sqlx::query("delete from node where environment_id = $1")
             .bind(id.0.as_bytes().as_slice())
             .execute(&mut *tx)
@@ -69,8 +82,8 @@ impl Store {
 async fn insert_environment(tx: &mut Transaction, new: &NewEnvironment) -> Result<(), CreateError> {
     let inserted = sqlx::query(
         "insert into environment \
-         (id, name, account, display_name, highly_available, tls, desired, operation, created_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         (id, name, account, display_name, highly_available, tls, desired, operation, created_at, driver) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(new.id.0.as_bytes().as_slice())
     .bind(new.spec.name().as_str())
@@ -79,8 +92,9 @@ async fn insert_environment(tx: &mut Transaction, new: &NewEnvironment) -> Resul
     .bind(i64::from(new.spec.highly_available()))
     .bind(i64::from(new.spec.tls()))
     .bind(Desired::Stopped.as_str())
-    .bind(Operation::Create.as_str())
+    .bind(new.operation.as_str())
     .bind(new.created_at.as_microsecond())
+    .bind(new.driver.as_str())
     .execute(&mut **tx)
     .await
     .map_err(StorageError::from);
@@ -93,26 +107,36 @@ async fn insert_environment(tx: &mut Transaction, new: &NewEnvironment) -> Resul
 
 async fn insert_node(tx: &mut Transaction, environment: EnvironmentId, spec: &NodeSpec) -> Result<Node, StorageError> {
     let id = tx.next_value("node").await?;
-    let display_name = spec.display_name.as_ref().map_or(spec.node_type.as_str(), DisplayName::as_str);
+    let display_name = spec.display_name.as_ref().map_or(spec.workload.node_type.as_str(), DisplayName::as_str);
+    let Workload { node_type, image, tag, variables } = &spec.workload;
+    let rank = spec.group.rank();
     let inserted = sqlx::query(
         "insert into node \
-         (id, environment_id, node_group, node_type, display_name, fixed_cloudlets, flexible_cloudlets) \
-         values ($1, $2, $3, $4, $5, $6, $7)",
+         (id, environment_id, node_group, node_type, display_name, fixed_cloudlets, flexible_cloudlets, \
+          image, tag, variables, rank) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(id)
     .bind(environment.0.as_bytes().as_slice())
     .bind(spec.group.as_str())
-    .bind(spec.node_type.as_str())
+    .bind(node_type.as_str())
     .bind(display_name)
     .bind(i64::from(spec.cloudlets.fixed()))
     .bind(i64::from(spec.cloudlets.flexible()))
+    .bind(image.as_ref().map(ImageName::as_str))
+    .bind(tag.as_str())
+    .bind(row::variables_to_column(variables))
+    .bind(i64::from(rank))
     .execute(&mut **tx)
     .await?;
     changed_one("node", inserted.rows_affected())?;
     Ok(Node {
         id: NodeId(id),
         group: spec.group.clone(),
-        node_type: spec.node_type.clone(),
+        workload: spec.workload.clone(),
+        former_tag: None,
+        rank,
+        adopted: None,
         display_name: display_name.to_owned(),
         cloudlets: spec.cloudlets,
         port: None,

@@ -32,7 +32,14 @@ pub(super) struct Watched {
 
 /// The launches whose processes are children of this one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Children(Arc<Mutex<HashMap<LaunchId, Watched>>>);
+pub(super) struct Children(Arc<Inside>);
+
+#[derive(Debug, Default)]
+struct Inside {
+    watched: Mutex<HashMap<LaunchId, Watched>>,
+    /// Told anew at each end.
+    changes: watch::Sender<()>,
+}
 
 impl Watched {
     /// How it has ended, if it has.
@@ -51,10 +58,12 @@ impl Children {
     pub(super) fn add(&self, launch: LaunchId, child: Child, hold: Hold) -> impl Future<Output = ()> + use<> {
         let (sender, exit) = watch::channel(None);
         self.lock().insert(launch, Watched { key: hold.key(), exit });
+        let inside = Arc::clone(&self.0);
         async move {
             let exit = collect(child, hold).await;
             tracing::info!(launch.id = %launch, reason = exit.reason, "a node's process has ended");
             sender.send_replace(Some(exit));
+            inside.changes.send_replace(());
         }
     }
 
@@ -71,8 +80,13 @@ impl Children {
         }
     }
 
+    /// Tells whenever one has ended.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<LaunchId, Watched>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

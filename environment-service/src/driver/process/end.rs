@@ -100,9 +100,14 @@ impl Target {
 
 /// Kills the group of a child that has not been collected, so that its id is certainly its own.
 pub(super) fn kill_child_group(child: &Child) {
-    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    kill_group(child.id());
+}
+
+/// The same by the number of the child, which has not been collected.
+pub(super) fn kill_group(child: u32) {
+    let group = i32::try_from(child).ok().and_then(Pid::from_raw);
     if let Some(Err(error)) = group.map(|group| kill_process_group(group, Signal::KILL)) {
-        tracing::debug!(process.id = child.id(), %error, "a group could not be killed");
+        tracing::debug!(process.id = child, %error, "a group could not be killed");
     }
 }
 

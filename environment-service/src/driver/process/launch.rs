@@ -46,7 +46,7 @@ fn spawn_in_session(command: Command) -> io::Result<Child> {
 }
 
 /// All the variables that a node gets. Of the service's own there are two, and neither is a secret.
-fn variables(template: &Template, folder: &Path, order: &LaunchOrder) -> Vec<(OsString, OsString)> {
+pub(super) fn variables(template: &Template, folder: &Path, order: &LaunchOrder) -> Vec<(OsString, OsString)> {
     let inherited = |name: &str, default: &str| std::env::var_os(name).unwrap_or_else(|| default.into());
     let mut variables = vec![
         ("PATH".into(), inherited("PATH", DEFAULT_PATH)),
@@ -54,11 +54,13 @@ fn variables(template: &Template, folder: &Path, order: &LaunchOrder) -> Vec<(Os
         ("HOME".into(), folder.as_os_str().to_owned()),
     ];
     variables.extend(template.environment.iter().map(|(name, value)| (name.into(), value.into())));
+    variables.extend(order.workload.variables.iter().map(|(name, value)| (name.into(), value.into())));
     variables.extend([
         ("PORTCULLIS_ENVIRONMENT".into(), order.environment.as_str().into()),
         ("PORTCULLIS_NODE".into(), order.node.to_string().into()),
         ("PORTCULLIS_NODE_GROUP".into(), order.group.as_str().into()),
-        ("PORTCULLIS_NODE_TYPE".into(), order.node_type.as_str().into()),
+        ("PORTCULLIS_NODE_TYPE".into(), order.workload.node_type.as_str().into()),
+        ("PORTCULLIS_TAG".into(), order.workload.tag.as_str().into()),
         (MARK.into(), order.launch.to_string().into()),
     ]);
     variables.extend(order.port.map(|port| ("PORT".into(), port.to_string().into())));

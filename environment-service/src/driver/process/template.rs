@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::domain::NodeType;
+use crate::domain::{NodeType, is_reserved};
 
 /// What nodes of one type run. Only the operator's configuration holds templates: an account chooses one by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -32,11 +32,6 @@ pub struct TemplateError {
     pub key: String,
     /// What it must be, to be read after the key.
     pub problem: String,
-}
-
-/// Variables that the service sets itself.
-fn is_reserved(variable: &str) -> bool {
-    variable.starts_with("PORTCULLIS_") || variable == "PORT"
 }
 
 impl Template {

@@ -4,13 +4,12 @@ use proto::environment::v1::{self as wire, CreateEnvironmentRequest, CreateEnvir
 use proto::{ErrorKind, Failure};
 
 use crate::domain::{
-    Cloudlets, CloudletsError, DisplayName, EnvName, EnvironmentSpec, NodeCount, NodeGroupName, NodeSpec, NodeType,
+    DisplayName, EnvName, EnvironmentSpec, NodeCount, NodeGroupName, NodeSpec, NodeType, Operation, Tag, Workload,
 };
 use crate::grpc::Control;
 use crate::grpc::answer;
-use crate::grpc::control::{storage_failure, up_failure};
-use crate::operation::CreateError;
-use crate::store;
+use crate::grpc::control::{create_failure, storage_failure};
+use crate::grpc::parameter::{cloudlets, env_groups, given, variables};
 
 /// The one region that there is.
 const REGION: &str = "default";
@@ -22,9 +21,10 @@ impl Handle<CreateEnvironment> for Control {
         request: CreateEnvironmentRequest,
     ) -> Result<CreateEnvironmentResponse, Failure> {
         let spec = environment(request, self.node_types())?;
+        let driver = self.driver_for(&spec).await?;
         let name = spec.name().clone();
-        let created = self.operations.create(permit.account(), spec).await;
-        created.map_err(|error| failure(&name, error))?;
+        let created = self.operations.create(permit.account(), spec, driver, Operation::Create).await;
+        created.map_err(|error| create_failure(&name, "env.shortdomain", error))?;
         let found = self.look(permit, &name).await.map_err(storage_failure)?;
         let (environment, seen) = found.ok_or_else(|| gone(&name))?;
         Ok(CreateEnvironmentResponse {
@@ -39,18 +39,6 @@ fn gone(name: &EnvName) -> Failure {
     Failure::new(ErrorKind::EnvironmentNotFound, format!("environment `{name}` was made and deleted again"))
 }
 
-fn failure(name: &EnvName, error: CreateError) -> Failure {
-    match error {
-        CreateError::Record(store::CreateError::NameTaken) => {
-            Failure::new(ErrorKind::AlreadyExists, format!("the name `{name}` is taken"))
-                .with("parameter", "env.shortdomain")
-        }
-        CreateError::Record(store::CreateError::Storage(error)) => storage_failure(error),
-        CreateError::Up(error) => up_failure(name, error),
-        error @ CreateError::Torn(_) => Failure::internal(error),
-    }
-}
-
 fn environment(request: CreateEnvironmentRequest, node_types: &[NodeType]) -> Result<EnvironmentSpec, Failure> {
     let env = request.env.ok_or_else(|| Failure::invalid("env", "must be given"))?;
     let name = env.shortdomain.parse().map_err(|problem| Failure::invalid("env.shortdomain", problem))?;
@@ -61,26 +49,23 @@ fn environment(request: CreateEnvironmentRequest, node_types: &[NodeType]) -> Re
     let nodes = request.nodes.iter().enumerate().map(|(index, node)| self::node(index, node, node_types));
     let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
     let spec = EnvironmentSpec::new(name, nodes).map_err(|problem| Failure::invalid("nodes", problem))?;
-    Ok(spec.with_display_name(display_name).with_wishes(env.ishaenabled, env.sslstate))
+    let groups = env_groups(&request.env_groups, "envGroups")?;
+    Ok(spec.with_display_name(display_name).with_wishes(env.ishaenabled, env.sslstate).with_groups(groups))
 }
 
 fn node(index: usize, node: &wire::NodeSpec, node_types: &[NodeType]) -> Result<NodeSpec, Failure> {
     let key = |field: &str| format!("nodes[{index}].{field}");
-    let node_type = node_types.iter().find(|known| known.as_str() == node.node_type).ok_or_else(|| {
-        let known: Vec<String> = node_types.iter().map(|known| format!("`{known}`")).collect();
-        Failure::invalid(&key("nodeType"), format!("must be one of the templates: {}", known.join(", ")))
-    })?;
+    let workload = workload(node, key("nodeType"), key("docker.image"), node_types)?;
+    let workload = match node.env.is_empty() {
+        true => workload,
+        false => Workload { variables: variables(node.env.clone(), &key("env"))?, ..workload },
+    };
     let group = given(node.node_group.as_deref()).map(str::parse).transpose();
     let group = group.map_err(|problem| Failure::invalid(&key("nodeGroup"), problem))?;
     let count = NodeCount::new(node.count.unwrap_or(1)).map_err(|problem| Failure::invalid(&key("count"), problem))?;
-    let cloudlets = Cloudlets::new(node.fixed_cloudlets, node.flexible_cloudlets).map_err(|problem| match problem {
-        CloudletsError::Fixed => Failure::invalid(&key("fixedCloudlets"), problem),
-        CloudletsError::Flexible | CloudletsError::FlexibleBelowFixed => {
-            Failure::invalid(&key("flexibleCloudlets"), problem)
-        }
-    })?;
+    let cloudlets = cloudlets(node.fixed_cloudlets, node.flexible_cloudlets, key)?;
     Ok(NodeSpec {
-        node_type: node_type.clone(),
+        workload,
         group: group.unwrap_or_else(NodeGroupName::application),
         count,
         cloudlets,
@@ -88,13 +73,35 @@ fn node(index: usize, node: &wire::NodeSpec, node_types: &[NodeType]) -> Result<
     })
 }
 
-fn display_name(text: Option<&str>, key: &str) -> Result<Option<DisplayName>, Failure> {
-    given(text).map(str::parse).transpose().map_err(|problem| Failure::invalid(key, problem))
+/// What a node is to run: an image where one is given, a template otherwise.
+fn workload(
+    node: &wire::NodeSpec,
+    type_key: String,
+    image_key: String,
+    node_types: &[NodeType],
+) -> Result<Workload, Failure> {
+    let image = node.docker.as_ref().and_then(|docker| given(Some(&docker.image)));
+    if let Some(image) = image {
+        let (name, tag) = match image.rsplit_once(':') {
+            // A port is followed by a path.
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (image, None),
+        };
+        let docker = node.docker.as_ref();
+        let tag = tag.or_else(|| given(docker.and_then(|docker| docker.tag.as_deref())));
+        let name = name.parse().map_err(|problem| Failure::invalid(&image_key, problem))?;
+        let tag = tag.map(str::parse).transpose().map_err(|problem| Failure::invalid(&image_key, problem))?;
+        return Ok(Workload::image(name, tag.unwrap_or_else(Tag::latest)));
+    }
+    let node_type = node_types.iter().find(|known| known.as_str() == node.node_type).ok_or_else(|| {
+        let known: Vec<String> = node_types.iter().map(|known| format!("`{known}`")).collect();
+        Failure::invalid(&type_key, format!("must be one of the templates: {}", known.join(", ")))
+    })?;
+    Ok(Workload::template(node_type.clone()))
 }
 
-/// An empty text is as good as none.
-fn given(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
+fn display_name(text: Option<&str>, key: &str) -> Result<Option<DisplayName>, Failure> {
+    given(text).map(str::parse).transpose().map_err(|problem| Failure::invalid(key, problem))
 }
 
 #[cfg(test)]
@@ -105,6 +112,7 @@ mod tests {
         CreateEnvironmentRequest {
             env: Some(wire::EnvironmentSpec { shortdomain: "shop".to_owned(), ..Default::default() }),
             nodes: vec![wire::NodeSpec { node_type: "web".to_owned(), ..Default::default() }],
+            env_groups: Vec::new(),
         }
     }
 
@@ -150,6 +158,30 @@ mod tests {
         assert_eq!(parameter(|request| request.nodes[0].fixed_cloudlets = Some(-1)), "nodes[0].fixedCloudlets");
         assert_eq!(parameter(|request| request.nodes[0].flexible_cloudlets = Some(0)), "nodes[0].flexibleCloudlets");
         assert_eq!(parameter(|request| request.nodes[0].display_name = Some("\0".into())), "nodes[0].displayName");
+    }
+
+    #[test]
+    fn an_image_is_a_name_and_perhaps_a_version() {
+        let run = |image: &str, tag: Option<&str>| {
+            let mut request = request();
+            let docker = wire::DockerSpec { image: image.to_owned(), tag: tag.map(str::to_owned) };
+            request.nodes[0].docker = Some(docker);
+            let spec = parse(request).unwrap();
+            let Workload { image, tag, .. } = spec.nodes()[0].workload.clone();
+            (image.unwrap().to_string(), tag.to_string())
+        };
+        let expected = |name: &str, tag: &str| (name.to_owned(), tag.to_owned());
+        assert_eq!(run("nginx", None), expected("nginx", "latest"));
+        assert_eq!(run("nginx", Some("1")), expected("nginx", "1"));
+        assert_eq!(run("nginx:2", Some("1")), expected("nginx", "2"));
+        assert_eq!(run("host:5000/a/b", None), expected("host:5000/a/b", "latest"));
+        assert_eq!(run("host:5000/a/b:v1.2", None), expected("host:5000/a/b", "v1.2"));
+        for wrong in ["Nginx", "a b", "a:", "a:ä", "a@sha256:0"] {
+            let change = |request: &mut CreateEnvironmentRequest| {
+                request.nodes[0].docker = Some(wire::DockerSpec { image: wrong.to_owned(), tag: None });
+            };
+            assert_eq!(refused(change).0, "nodes[0].docker.image", "{wrong}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use proto::environment::v1::rpc::DeleteEnv;
 use proto::environment::v1::{DeleteEnvRequest, DeleteEnvResponse};
 
 use crate::domain::EnvName;
+use crate::driver::ClearError;
 use crate::grpc::Control;
 use crate::grpc::control::{begin_failure, down_failure, env_name, storage_failure};
 use crate::operation::DeleteError;
@@ -22,6 +23,7 @@ fn failure(name: &EnvName, error: DeleteError) -> Failure {
         DeleteError::Begin(error) => begin_failure(name, "deleted", error),
         DeleteError::Down(error) => down_failure(name, error),
         DeleteError::Storage(error) => storage_failure(error),
-        error @ (DeleteError::Clear(_) | DeleteError::Torn(_)) => Failure::internal(error),
+        DeleteError::Clear(ClearError::Unreachable(what, error)) => Failure::unavailable(what, error),
+        error @ (DeleteError::Clear(_) | DeleteError::Driver(_) | DeleteError::Torn(_)) => Failure::internal(error),
     }
 }

@@ -1,0 +1,26 @@
+use access::{AccountPermit, Handle};
+use proto::Failure;
+use proto::environment::v1::rpc::AttachEnvGroup;
+use proto::environment::v1::{AttachEnvGroupRequest, AttachEnvGroupResponse};
+
+use crate::grpc::Control;
+use crate::grpc::control::{env_name, storage_failure};
+use crate::grpc::parameter::env_groups;
+
+impl Handle<AttachEnvGroup> for Control {
+    async fn handle(
+        &self,
+        permit: &AccountPermit,
+        request: AttachEnvGroupRequest,
+    ) -> Result<AttachEnvGroupResponse, Failure> {
+        let name = env_name(&request.env_name)?;
+        let groups = env_groups(&request.env_group, "envGroup")?;
+        let environment = self.environment(permit, &name).await?;
+        self.operations
+            .store
+            .attach_env_groups(environment.id, permit.account(), &groups)
+            .await
+            .map_err(storage_failure)?;
+        Ok(AttachEnvGroupResponse {})
+    }
+}

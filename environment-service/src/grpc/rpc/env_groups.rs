@@ -1,0 +1,91 @@
+use access::{AccountPermit, Handle};
+use proto::environment::v1::rpc::{CreateGroup, EditGroup, GetGroups, RemoveGroup};
+use proto::environment::v1::{
+    CreateGroupRequest, CreateGroupResponse, EditGroupRequest, EditGroupResponse, EnvGroup as WireGroup,
+    GetGroupsRequest, GetGroupsResponse, RemoveGroupRequest, RemoveGroupResponse,
+};
+use proto::{ErrorKind, Failure};
+
+use crate::domain::EnvGroup;
+use crate::grpc::Control;
+use crate::grpc::control::{env_name, storage_failure};
+use crate::grpc::parameter::given;
+use crate::store::GroupChange;
+
+impl Handle<GetGroups> for Control {
+    async fn handle(&self, permit: &AccountPermit, request: GetGroupsRequest) -> Result<GetGroupsResponse, Failure> {
+        let array = match given(request.env_name.as_deref()) {
+            Some(name) => wire(self.environment(permit, &env_name(name)?).await?.groups),
+            None => all(self, permit).await?,
+        };
+        Ok(GetGroupsResponse { array })
+    }
+}
+
+impl Handle<CreateGroup> for Control {
+    async fn handle(
+        &self,
+        permit: &AccountPermit,
+        request: CreateGroupRequest,
+    ) -> Result<CreateGroupResponse, Failure> {
+        let group = named(&request.env_group, "envGroup")?;
+        let made = self.operations.store.make_env_group(permit.account(), &group).await.map_err(storage_failure)?;
+        became(made, (&group, "envGroup"), (&group, "envGroup"))?;
+        Ok(CreateGroupResponse { array: all(self, permit).await? })
+    }
+}
+
+impl Handle<EditGroup> for Control {
+    async fn handle(&self, permit: &AccountPermit, request: EditGroupRequest) -> Result<EditGroupResponse, Failure> {
+        let from = named(&request.src_group_name, "srcGroupName")?;
+        let to = named(&request.dst_group_name, "dstGroupName")?;
+        let store = &self.operations.store;
+        let renamed = store.rename_env_group(permit.account(), &from, &to).await.map_err(storage_failure)?;
+        became(renamed, (&from, "srcGroupName"), (&to, "dstGroupName"))?;
+        Ok(EditGroupResponse { array: all(self, permit).await? })
+    }
+}
+
+impl Handle<RemoveGroup> for Control {
+    async fn handle(
+        &self,
+        permit: &AccountPermit,
+        request: RemoveGroupRequest,
+    ) -> Result<RemoveGroupResponse, Failure> {
+        let group = named(&request.env_group, "envGroup")?;
+        let removed =
+            self.operations.store.remove_env_group(permit.account(), &group).await.map_err(storage_failure)?;
+        became(removed, (&group, "envGroup"), (&group, "envGroup"))?;
+        Ok(RemoveGroupResponse {})
+    }
+}
+
+fn named(text: &str, parameter: &str) -> Result<EnvGroup, Failure> {
+    text.parse().map_err(|problem| Failure::invalid(parameter, problem))
+}
+
+fn became(
+    change: GroupChange,
+    (sought, sought_as): (&EnvGroup, &'static str),
+    (wanted, wanted_as): (&EnvGroup, &'static str),
+) -> Result<(), Failure> {
+    match change {
+        GroupChange::Done => Ok(()),
+        GroupChange::NotFound => {
+            let text = format!("there is no environment group `{sought}`");
+            Err(Failure::new(ErrorKind::ObjectNotFound, text).with("parameter", sought_as))
+        }
+        GroupChange::Taken => {
+            let text = format!("there is an environment group `{wanted}` already");
+            Err(Failure::new(ErrorKind::AlreadyExists, text).with("parameter", wanted_as))
+        }
+    }
+}
+
+async fn all(control: &Control, permit: &AccountPermit) -> Result<Vec<WireGroup>, Failure> {
+    control.operations.store.env_groups(permit.account()).await.map(wire).map_err(storage_failure)
+}
+
+fn wire(groups: Vec<EnvGroup>) -> Vec<WireGroup> {
+    groups.into_iter().map(|group| WireGroup { name: group.to_string() }).collect()
+}

@@ -1,0 +1,108 @@
+use access::AccountId;
+use storage::StorageError;
+use tokio::task::JoinError;
+
+use super::{BeginError, Operations, outcome};
+use crate::domain::{
+    Cloudlets, EnvName, Environment, Node, NodeId, Operation, Selection, SelectionError, VariableError, Variables,
+};
+use crate::driver::{NoDriver, NodeAt, NodeError};
+
+/// Why something about nodes was not changed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpdateError {
+    #[error("the operation was not begun")]
+    Begin(#[from] BeginError),
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    #[error(transparent)]
+    Variables(#[from] VariableError),
+    #[error(transparent)]
+    Driver(#[from] NoDriver),
+    #[error("the node was not changed")]
+    Node(#[from] NodeError),
+    #[error("the database did not keep the change")]
+    Storage(#[from] StorageError),
+    #[error("the operation was torn off")]
+    Torn(#[from] JoinError),
+}
+
+/// What becomes of nodes' variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum VariablesChange {
+    /// These are added, or take the place of others of the same name.
+    Add(Variables),
+    /// There are these and no others.
+    Set(Variables),
+    /// Those of these names are gone.
+    Remove(Vec<String>),
+}
+
+impl VariablesChange {
+    fn of(&self, before: &Variables) -> Result<Variables, VariableError> {
+        match self {
+            Self::Add(variables) => before.with(variables),
+            Self::Set(variables) => Ok(variables.clone()),
+            Self::Remove(names) => Ok(before.without(names)),
+        }
+    }
+}
+
+/// What is to be changed.
+enum Change {
+    Variables(Selection, VariablesChange),
+    Cloudlets(NodeId, Cloudlets),
+}
+
+impl Operations {
+    /// Changes nodes' variables. A node that runs has the new ones from its next launch on.
+    pub(crate) async fn change_variables(
+        &self,
+        account: AccountId,
+        name: EnvName,
+        selection: Selection,
+        change: VariablesChange,
+    ) -> Result<(), UpdateError> {
+        self.update(account, name, Change::Variables(selection, change)).await
+    }
+
+    /// Makes a node larger or smaller: at once where the driver can, from its next launch on otherwise.
+    pub(crate) async fn resize(
+        &self,
+        account: AccountId,
+        name: EnvName,
+        node: NodeId,
+        cloudlets: Cloudlets,
+    ) -> Result<(), UpdateError> {
+        self.update(account, name, Change::Cloudlets(node, cloudlets)).await
+    }
+
+    async fn update(&self, account: AccountId, name: EnvName, change: Change) -> Result<(), UpdateError> {
+        let operations = self.clone();
+        self.detached("environment.update", async move {
+            let (environment, _claim) = operations.begin(account, &name, Operation::Update).await?;
+            let changed = operations.change(&environment, change).await;
+            operations.finish(&environment, environment.desired, &outcome(&changed)).await;
+            changed
+        })
+        .await?
+    }
+
+    async fn change(&self, environment: &Environment, change: Change) -> Result<(), UpdateError> {
+        match change {
+            Change::Variables(selection, change) => {
+                let nodes = selection.of(environment)?;
+                let changed = nodes.into_iter().map(|node| Ok((node.id, change.of(&node.workload.variables)?)));
+                let changed: Vec<_> = changed.collect::<Result<_, VariableError>>()?;
+                Ok(self.store.set_variables(&changed).await?)
+            }
+            Change::Cloudlets(node, cloudlets) => {
+                let node = Selection::Node(node).of(environment)?.remove(0);
+                let driver = self.drivers.of(environment)?;
+                let resized = Node { cloudlets, ..node.clone() };
+                driver.resize(NodeAt { environment, node: &resized }).await?;
+                Ok(self.store.set_cloudlets(node.id, cloudlets).await?)
+            }
+        }
+    }
+}
