@@ -33,7 +33,8 @@ pub struct KubernetesApi {
 }
 
 impl KubernetesApi {
-    /// Starts a server alone: what is written to it is kept, and nobody acts on it. Service accounts are not needed then.
+    /// Starts a server alone: what is written to it is kept, and nobody acts on it. Pods need no service accounts then, and the
+    /// roles `admin`, `edit` and `view`, which a controller puts together, allow nothing.
     ///
     /// # Panics
     /// Where Kubernetes is not installed or does not start.

@@ -48,7 +48,9 @@ fn status(pod: &Pod, phase: &str) -> Value {
     let ready = phase == "Running";
     let state = match phase {
         "Running" => json!({ "running": { "startedAt": now } }),
-        "Succeeded" => json!({ "terminated": { "exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now } }),
+        "Succeeded" => {
+            json!({ "terminated": { "exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now } })
+        }
         "Failed" => json!({ "terminated": { "exitCode": 1, "reason": "Error", "startedAt": now, "finishedAt": now } }),
         _ => json!({ "waiting": { "reason": "ContainerCreating" } }),
     };

@@ -56,10 +56,10 @@ impl KubernetesSetup {
         workplace.write("controllers.sh", controllers_script(&programs, self.users.len() - 1));
         workplace.start("etcd");
         let pid = workplace.start("server");
-        let api = KubernetesApi { workplace, port, users, pid };
-        let mut api = api;
-        let _ = api.kubeconfig(api.admin_token());
+        let mut api = KubernetesApi { workplace, port, users, pid };
         if self.controllers {
+            // The file is theirs.
+            let _ = api.kubeconfig(api.admin_token());
             api.workplace.start("controllers");
         }
         api.ready().await;
@@ -103,7 +103,7 @@ fn etcd_script(port: u16, peers: u16) -> String {
     )
 }
 
-/// They end where the server does not answer them at once, and are started again then.
+/// Without leases: there is one of them, and it need not wait for its turn.
 fn controllers_script(programs: &Path, admin: usize) -> String {
     format!(
         r#"exec '{}/{CONTROLLERS}' --kubeconfig="$folder/user-{admin}.kubeconfig" --leader-elect=false --port=0 --secure-port=0 \
@@ -144,6 +144,7 @@ fn programs() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
     let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")))?;
     let folders = std::fs::read_dir(cache.join("portcullis")).ok()?.flatten();
-    let named = |folder: &PathBuf| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kubernetes-"));
+    let named =
+        |folder: &PathBuf| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("kubernetes-"));
     folders.map(|folder| folder.path()).filter(named).filter(complete).max()
 }
