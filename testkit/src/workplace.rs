@@ -29,13 +29,14 @@ pub(crate) enum Mounts {
 /// - `stop NAME` kills it, by `NAME.stop` where there is one, and says `stopped` when it has ended.
 ///
 /// When standard input ends, it stops all that runs, runs `end.sh`, and removes the folder. What they write is in `NAME.log`.
+/// Should the guard itself be killed, so are they.
 const GUARD: &str = r#"
 trap '' PIPE
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 folder=$(mktemp -d "${TMPDIR:-/tmp}/$1-XXXXXX" 2>/dev/null || mktemp -d "/tmp/$1-XXXXXX") || exit
 export PATH folder
 cd "$folder"
-log() { exec sh "$folder/$1.sh" </dev/null >>"$folder/$1.log" 2>&1; }
+log() { exec setpriv --pdeathsig KILL sh "$folder/$1.sh" </dev/null >>"$folder/$1.log" 2>&1; }
 stop() {
     [ -e "$folder/$1.pid" ] || return
     pid=$(cat "$folder/$1.pid")

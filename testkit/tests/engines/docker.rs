@@ -1,7 +1,5 @@
-//! Docker engines for tests: they do what the machine's own would do, next to each other, and leave nothing.
-
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -12,9 +10,11 @@ use bollard::models::{
 };
 use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder};
 use futures::{Stream, TryStreamExt};
-use testkit::{DockerEngine, ServiceProcess, eventually};
+use testkit::{DockerEngine, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use crate::victim::{Victim, is_victim, wait_to_be_killed, working_in};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -157,17 +157,6 @@ async fn a_killed_engine_comes_back_with_what_it_had() {
     client.start_container("web", None).await.unwrap();
 }
 
-/// Processes, except for the guard, that have to do with a folder.
-fn working_in(folder: &Path) -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").expect("this is Linux").flatten();
-    let variables = processes.filter_map(|process| std::fs::read_to_string(process.path().join("environ")).ok());
-    variables.filter(|variables| variables.contains(&*folder.to_string_lossy())).collect()
-}
-
-fn left_in(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).expect("our own folder").flatten().map(|entry| entry.path()).collect()
-}
-
 /// Links, control groups and mounts of engines.
 fn left_on_the_machine(part: &str) -> Vec<String> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").expect("this is Linux");
@@ -180,31 +169,17 @@ fn left_on_the_machine(part: &str) -> Vec<String> {
     left
 }
 
-/// The test process itself can be killed: its pipes end then, and with them everything.
 #[tokio::test]
 async fn nothing_outlives_a_killed_test_process() {
-    if std::env::var_os("TESTKIT_VICTIM").is_some() {
+    if is_victim() {
         let engine = DockerEngine::start().await;
         engine.busybox_image(IMAGE).await;
-        println!("ready {}", serve(&engine.client(), "still here").await);
-        std::future::pending::<()>().await;
+        wait_to_be_killed(&serve(&engine.client(), "still here").await).await;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let environment = [("TESTKIT_VICTIM", "1"), ("TMPDIR", folder.path().to_str().unwrap())];
-    let arguments = ["--exact", "nothing_outlives_a_killed_test_process", "--nocapture"];
-    let victim = ServiceProcess::start(&std::env::current_exe().unwrap(), &arguments, &environment).await;
-    victim.ready(|| async { victim.log().contains("ready ") && victim.log().ends_with('\n') }).await;
-    let log = victim.log();
-    let address = log.split("ready ").nth(1).unwrap().trim();
-    eventually("an answer", PATIENCE, async || fetch(address).await).await;
-    let part = std::fs::read_to_string(left_in(folder.path())[0].join("part")).unwrap();
-    let part = part.trim();
-    assert!(!working_in(folder.path()).is_empty() && !left_on_the_machine(part).is_empty());
+    let victim = Victim::start("docker::nothing_outlives_a_killed_test_process").await;
+    eventually("an answer", PATIENCE, async || fetch(&victim.address).await).await;
+    let part = std::fs::read_to_string(victim.engine().join("part")).unwrap();
+    assert!(!left_on_the_machine(part.trim()).is_empty());
     victim.kill().await;
-    eventually("the end of everything", PATIENCE, async || {
-        let gone = working_in(folder.path()).is_empty() && left_in(folder.path()).is_empty();
-        (gone && fetch(address).await.is_none()).then_some(())
-    })
-    .await;
-    assert_eq!(left_on_the_machine(part), <[String; 0]>::default());
+    assert_eq!(left_on_the_machine(part.trim()), <[String; 0]>::default());
 }

@@ -1,6 +1,3 @@
-//! Kubernetes for tests: a real API server and its controllers, and nothing of them is left.
-
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -12,8 +9,9 @@ use kube::api::{
 use kube::{Api, Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use testkit::{KubernetesApi, ServiceProcess, eventually};
-use tokio::net::TcpStream;
+use testkit::{KubernetesApi, eventually};
+
+use crate::victim::{Victim, is_victim, wait_to_be_killed, working_in};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -156,40 +154,13 @@ async fn a_killed_server_comes_back_with_what_it_had() {
     eventually("a pod", PATIENCE, async || pods(&client, "web").await.pop()).await;
 }
 
-/// Processes that have to do with a folder.
-fn working_in(folder: &Path) -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").expect("this is Linux").flatten();
-    let variables = processes.filter_map(|process| std::fs::read_to_string(process.path().join("environ")).ok());
-    variables.filter(|variables| variables.contains(&*folder.to_string_lossy())).collect()
-}
-
-fn left_in(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).expect("our own folder").flatten().map(|entry| entry.path()).collect()
-}
-
-/// The test process itself can be killed: its pipes end then, and with them everything.
 #[tokio::test]
 async fn nothing_outlives_a_killed_test_process() {
-    if std::env::var_os("TESTKIT_VICTIM").is_some() {
+    if is_victim() {
         let api = KubernetesApi::with_controllers().await;
-        println!("ready {}", api.url());
-        std::future::pending::<()>().await;
+        wait_to_be_killed(api.url().trim_start_matches("https://")).await;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let mut environment = vec![("TESTKIT_VICTIM", "1"), ("TMPDIR", folder.path().to_str().unwrap())];
-    let places = ["HOME", "XDG_CACHE_HOME", "PORTCULLIS_KUBERNETES_BIN"].map(|name| (name, std::env::var(name)));
-    environment.extend(places.iter().filter_map(|(name, place)| Some((*name, place.as_deref().ok()?))));
-    let arguments = ["--exact", "nothing_outlives_a_killed_test_process", "--nocapture"];
-    let victim = ServiceProcess::start(&std::env::current_exe().unwrap(), &arguments, &environment).await;
-    victim.ready(|| async { victim.log().contains("ready ") && victim.log().ends_with('\n') }).await;
-    let log = victim.log();
-    let address = log.split("https://").nth(1).unwrap().trim();
-    assert!(TcpStream::connect(address).await.is_ok());
-    assert!(working_in(folder.path()).len() >= 3 && left_in(folder.path()).len() == 1);
+    let victim = Victim::start("kubernetes::nothing_outlives_a_killed_test_process").await;
+    assert!(working_in(&victim.engine()).len() >= 3);
     victim.kill().await;
-    eventually("the end of everything", PATIENCE, async || {
-        let gone = working_in(folder.path()).is_empty() && left_in(folder.path()).is_empty();
-        (gone && TcpStream::connect(address).await.is_err()).then_some(())
-    })
-    .await;
 }
