@@ -7,7 +7,7 @@ use bollard::{ClientVersion, Docker};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use crate::workplace::{Mounts, Workplace};
-use crate::{process_alive, process_children};
+use crate::{eventually, process_alive, process_children};
 
 /// How long the engine may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,8 +21,9 @@ const REQUEST_TIMEOUT: u64 = 120;
 /// A private Docker engine. It ends, with all its containers, when this is dropped, or with the test process.
 ///
 /// It has a network, mounts, processes and control groups of its own, so that several run next to each other and the machine
-/// is as before when they end. Containers reach each other by the engine's networks but nothing outside the machine; what they
-/// publish is on the machine's own addresses, and their own addresses can be reached too.
+/// is as before when they end. Containers reach each other by the engine's networks, and nothing outside; what they publish is on
+/// the machine's own addresses, and their own addresses can be reached too. An image that is not there cannot be pulled, and the
+/// engine says so at once.
 pub struct DockerEngine {
     workplace: Workplace,
     pid: u32,
@@ -49,7 +50,6 @@ nsenter "--net=$folder/network" sh -ec "
     ip link set lo up
     ip address add $net.$third.2/30 dev eth0
     ip link set eth0 up
-    ip route add default via $net.$third.1
 "
 cat >"$folder/engine.arguments" <<END
 --bip $net.$((third + 1)).1/24
@@ -181,8 +181,10 @@ impl DockerEngine {
     ///
     /// # Panics
     /// Where it does not run.
-    pub fn pause(&self) {
+    pub async fn pause(&self) {
         self.signal(Signal::STOP);
+        let engine = self.engine();
+        eventually("the engine's pause", PATIENCE, async || stopped(engine).then_some(())).await;
     }
 
     /// Lets it go on (SIGCONT).
@@ -194,13 +196,17 @@ impl DockerEngine {
     }
 
     fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.engine()).ok().and_then(Pid::from_raw).expect("a pid is a positive number");
+        kill_process(pid, signal).expect("the engine runs");
+    }
+
+    /// The engine's process: its parent is the first of its own numbering, which has others too.
+    fn engine(&self) -> u32 {
         let dockerd = |pid: &u32| {
             std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "dockerd")
         };
         let first = process_children(self.pid);
-        let engine = first.into_iter().flat_map(process_children).find(dockerd).expect("the engine runs");
-        let pid = i32::try_from(engine).ok().and_then(Pid::from_raw).expect("a pid is a positive number");
-        kill_process(pid, signal).expect("the engine runs");
+        first.into_iter().flat_map(process_children).find(dockerd).expect("the engine runs")
     }
 
     async fn ready(&self) {
@@ -216,6 +222,13 @@ impl DockerEngine {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// Whether all threads of a process have stopped: each does when it learns of the signal.
+fn stopped(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    stats.into_iter().all(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T')))
 }
 
 fn installed(program: &str) -> bool {

@@ -8,7 +8,7 @@ use bollard::exec::StartExecResults;
 use bollard::models::{
     ContainerCreateBody, ExecConfig, HealthConfig, HealthStatusEnum, HostConfig, NetworkCreateRequest, PortBinding,
 };
-use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, CreateImageOptionsBuilder, LogsOptionsBuilder};
 use futures::{Stream, TryStreamExt};
 use testkit::{DockerEngine, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -94,6 +94,15 @@ async fn an_image_holds_files_and_starts_its_entry_point() {
     }
 }
 
+#[tokio::test]
+async fn an_image_that_is_not_there_is_refused_at_once() {
+    let engine = DockerEngine::start().await;
+    let options = CreateImageOptionsBuilder::default().from_image("nowhere/nothing").tag("1").build();
+    let pull = engine.client().create_image(Some(options), None, None).try_collect::<Vec<_>>().await;
+    let refused = pull.unwrap_err().to_string();
+    assert!(refused.contains("network is unreachable"), "{refused}");
+}
+
 /// A web server in a network of its own, with a port on the machine and a check of its health.
 async fn serve(client: &Docker, says: &str) -> String {
     let network = NetworkCreateRequest { name: "inner".to_owned(), ..Default::default() };
@@ -140,7 +149,7 @@ async fn a_killed_engine_comes_back_with_what_it_had() {
     let address = serve(&client, "before").await;
     run(&client, "writer", container(&["sh", "-c", "echo kept >/tmp/file; echo written; exec sleep 1000"])).await;
     eventually("the file", PATIENCE, async || (log(&client, "writer").await == "written\n").then_some(())).await;
-    engine.pause();
+    engine.pause().await;
     assert!(tokio::time::timeout(Duration::from_millis(300), client.ping()).await.is_err());
     engine.resume();
     client.ping().await.unwrap();
