@@ -74,7 +74,9 @@ const FIRST: &str = r#"
 mkdir -p /etc/docker
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /etc/docker
-rm -f "$folder/socket"
+rm -rf "$folder/socket" "$folder/tmp"
+mkdir "$folder/tmp"
+export TMPDIR="$folder/tmp"
 dockerd --data-root "$folder/data" --exec-root /run/docker --pidfile /run/docker.pid -H "unix://$folder/socket" \
     --userland-proxy-path "$folder/proxy" --exec-opt native.cgroupdriver=cgroupfs $(cat "$folder/engine.arguments") &
 wait "$!"

@@ -82,7 +82,8 @@ impl KubernetesSetup {
         // Nobody makes the accounts that it would ask for.
         let accounts = if self.controllers { "" } else { "--disable-admission-plugins=ServiceAccount" };
         format!(
-            r#"exec '{}/{SERVER}' --bind-address=127.0.0.1 --secure-port={port} --etcd-servers=http://127.0.0.1:{etcd} \
+            r#"exec '{}/{SERVER}' --bind-address=127.0.0.1 --secure-port={port} \
+    --advertise-address=127.0.0.1 --endpoint-reconciler-type=none --etcd-servers=http://127.0.0.1:{etcd} \
     --tls-cert-file="$folder/server.crt" --tls-private-key-file="$folder/server.key" \
     --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$folder/accounts.pub" \
     --service-account-signing-key-file="$folder/accounts.key" --token-auth-file="$folder/tokens.csv" \

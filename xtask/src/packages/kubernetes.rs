@@ -1,4 +1,4 @@
-use std::fs::{copy, create_dir, create_dir_all, rename, write};
+use std::fs::{copy, create_dir, create_dir_all, remove_dir_all, rename, write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -38,19 +38,18 @@ pub(super) fn build(tools: &Tools) -> anyhow::Result<()> {
     if programs()?.is_some() {
         return Ok(());
     }
-    may_install().with_context(|| {
-        format!(
-            "Kubernetes is missing: put {} of one release into a folder, name it in {OVERRIDE}, and try again",
-            PROGRAMS.join(" and ")
-        )
-    })?;
     let cache = cache::folder()?;
     let _lock = cache::lock(&cache)?;
     // Somebody else may have built them meanwhile.
     if in_cache(&cache).is_some() {
         return Ok(());
     }
-    build_in(tools, &cache).context("Kubernetes cannot be built")
+    build_in(tools, &cache).with_context(|| {
+        format!(
+            "Kubernetes is missing and cannot be built: put {} of one release into a folder, name it in {OVERRIDE}, and try again",
+            PROGRAMS.join(" and ")
+        )
+    })
 }
 
 fn build_in(tools: &Tools, cache: &Path) -> anyhow::Result<()> {
@@ -70,6 +69,8 @@ fn build_in(tools: &Tools, cache: &Path) -> anyhow::Result<()> {
         copy(&built, made.join(program)).with_context(|| format!("{} was not built", built.display()))?;
     }
     let place = cache.join(version);
+    // What is there is not complete.
+    let _ = remove_dir_all(&place);
     rename(&made, &place).with_context(|| format!("{} cannot be made", place.display()))
 }
 
@@ -81,6 +82,7 @@ fn fetch(tools: &Tools, folder: &Path) -> anyhow::Result<(String, PathBuf)> {
             .is_ok_and(|told| !told.is_empty())
     };
     if !known(tools) {
+        may_install().context("apt knows no sources of the package `kubernetes`")?;
         let apt = Path::new("/etc/apt");
         let entry = sources::of_machine(apt, SUITE)?;
         let file = apt.join("sources.list.d").join(entry.file_name("portcullis-source"));
