@@ -6,6 +6,7 @@ mod durability;
 mod packages;
 mod source;
 mod steps;
+mod test;
 mod tools;
 mod up;
 
@@ -31,7 +32,7 @@ enum Command {
     /// A quick look before a commit: format, lints, unit tests.
     Check,
     /// Everything that checks the project. Installs what is missing where it may (root on Debian).
-    Test,
+    Test(test::Arguments),
     /// Kills the authority and its database again and again, and says what was lost.
     Durability(durability::Arguments),
     /// Breaks the running system while credentials are revoked, and says what was executed afterwards.
@@ -42,15 +43,12 @@ enum Command {
 
 const CHECK: &[Step] = &[packages::STEP, source::FORMAT, source::LINTS, source::UNIT_TESTS];
 
-// The end-to-end tests start the binaries, which `cargo test` alone would not build.
-const TEST: &[Step] = &[packages::STEP, source::FORMAT, source::LINTS, source::BINARIES, source::ALL_TESTS];
-
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let done = Tools::find().and_then(|tools| match command {
         Command::Up(arguments) => up::run(&tools, &arguments),
         Command::Check => steps::run(CHECK, &tools),
-        Command::Test => steps::run(TEST, &tools),
+        Command::Test(arguments) => steps::run(&test::steps(&arguments), &tools),
         Command::Durability(arguments) => packages::run(&tools).and_then(|()| durability::run(&tools, &arguments)),
         Command::Chaos(arguments) => packages::run(&tools).and_then(|()| chaos::run(&tools, &arguments)),
         Command::Bench(arguments) => packages::for_benchmarks(&tools).and_then(|()| bench::run(&tools, &arguments)),
@@ -73,6 +71,18 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_tests_can_be_narrowed() {
+        let parse = |line: &[&str]| match Cli::try_parse_from(line).unwrap().command {
+            Command::Test(arguments) => test::steps(&arguments).len(),
+            _ => panic!("another command"),
+        };
+        assert_eq!(parse(&["xtask", "test"]), 5);
+        assert_eq!(parse(&["xtask", "test", "--docker"]), 3);
+        assert_eq!(parse(&["xtask", "test", "--kubernetes", "--clients"]), 5);
+        assert!(Cli::try_parse_from(["xtask", "test", "--podman"]).is_err());
     }
 
     #[test]

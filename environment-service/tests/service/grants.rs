@@ -42,6 +42,7 @@ async fn call_all(stage: &Stage, grants: &[&[u8]]) -> Vec<(&'static str, Option<
     let create = CreateEnvironmentRequest {
         env: Some(env),
         nodes: vec![NodeSpec { node_type: "pair".to_owned(), ..NodeSpec::default() }],
+        env_groups: Vec::new(),
     };
     let mut client = stage.client();
     let mut ends = Vec::new();

@@ -9,6 +9,7 @@ fn request(name: &str, node_type: &str) -> CreateEnvironmentRequest {
     CreateEnvironmentRequest {
         env: Some(EnvironmentSpec { shortdomain: name.to_owned(), ..EnvironmentSpec::default() }),
         nodes: vec![NodeSpec { node_type: node_type.to_owned(), ..NodeSpec::default() }],
+        env_groups: Vec::new(),
     }
 }
 

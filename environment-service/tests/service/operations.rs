@@ -54,10 +54,10 @@ async fn all_about_an_environment_is_told() {
         count: Some(count),
         fixed_cloudlets: Some(2),
         flexible_cloudlets: Some(8),
-        display_name: None,
+        ..NodeSpec::default()
     };
     let nodes = vec![node("bl", "listener", 1), node("cp", "pair", 2)];
-    stage.alice().create_as(CreateEnvironmentRequest { env: Some(env), nodes }).await.unwrap();
+    stage.alice().create_as(CreateEnvironmentRequest { env: Some(env), nodes, env_groups: Vec::new() }).await.unwrap();
 
     let info = stage.alice().info("shop").await.unwrap();
     let env = info.env.unwrap();

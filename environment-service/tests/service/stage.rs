@@ -250,7 +250,8 @@ impl Caller<'_> {
             ..NodeSpec::default()
         });
         let env = EnvironmentSpec { shortdomain: name.to_owned(), ..EnvironmentSpec::default() };
-        self.create_as(CreateEnvironmentRequest { env: Some(env), nodes: nodes.collect() }).await
+        self.create_as(CreateEnvironmentRequest { env: Some(env), nodes: nodes.collect(), env_groups: Vec::new() })
+            .await
     }
 
     pub(crate) async fn create_as(

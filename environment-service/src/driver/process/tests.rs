@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use access::AccountId;
+use jiff::Timestamp;
 use lifecycle::Lifecycle;
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::{NodeGroupName, NodeId};
+use crate::domain::{Cloudlets, Desired, EnvironmentId, Node, NodeGroupName, Variables};
 
 /// Longer than any test; what waits as long is a failure.
 const LONG: Duration = Duration::from_secs(30);
@@ -17,6 +19,7 @@ const LONG: Duration = Duration::from_secs(30);
 struct Machine {
     folder: TempDir,
     templates: Vec<Template>,
+    exec: Vec<String>,
     grace: Duration,
     launched: Vec<LaunchId>,
     groups: Vec<i32>,
@@ -33,7 +36,14 @@ impl Machine {
             port: false,
         };
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, templates: vec![template], grace: LONG, launched: Vec::new(), groups: Vec::new() }
+        Self {
+            folder,
+            templates: vec![template],
+            exec: Vec::new(),
+            grace: LONG,
+            launched: Vec::new(),
+            groups: Vec::new(),
+        }
     }
 
     fn with_grace(mut self, grace: Duration) -> Self {
@@ -46,6 +56,7 @@ impl Machine {
             data_dir: self.folder.path().to_owned(),
             stop_grace: self.grace,
             templates: self.templates.clone(),
+            exec: self.exec.clone(),
         };
         ProcessDriver::open(settings, Lifecycle::new()).await.unwrap()
     }
@@ -55,11 +66,15 @@ impl Machine {
         self.launched.push(launch);
         LaunchOrder {
             launch,
+            environment_id: EnvironmentId(Uuid::nil()),
             environment: "shop".parse().unwrap(),
+            account: AccountId(1),
             node: NodeId(7),
             group: NodeGroupName::application(),
-            node_type: "node".parse().unwrap(),
+            workload: Workload::template("node".parse().unwrap()),
+            cloudlets: Cloudlets::new(None, None).unwrap(),
             port: None,
+            adopted: None,
         }
     }
 
@@ -116,6 +131,37 @@ impl Drop for Machine {
 }
 
 /// Waits until something is true.
+/// The environment of all nodes here, and its node with this launch.
+fn shop(launch: Option<Launch>) -> Environment {
+    let node = Node {
+        id: NodeId(7),
+        group: NodeGroupName::application(),
+        workload: Workload::template("node".parse().unwrap()),
+        former_tag: None,
+        rank: 1,
+        adopted: None,
+        display_name: "node".to_owned(),
+        cloudlets: Cloudlets::new(None, None).unwrap(),
+        port: None,
+        launch,
+    };
+    Environment {
+        id: EnvironmentId(Uuid::nil()),
+        name: "shop".parse().unwrap(),
+        account: AccountId(1),
+        display_name: "shop".to_owned(),
+        highly_available: false,
+        tls: false,
+        desired: Desired::Running,
+        operation: None,
+        created_at: Timestamp::UNIX_EPOCH,
+        driver: DriverKind::Process,
+        adopted: None,
+        groups: Vec::new(),
+        nodes: vec![node],
+    }
+}
+
 async fn until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !condition() {
@@ -328,7 +374,7 @@ async fn what_was_never_recorded_is_found_by_its_mark() {
     drop(driver);
 
     let driver = machine.driver().await;
-    let found = driver.find(&[LaunchId(Uuid::new_v4()), launch.id]).await.unwrap();
+    let found = driver.find(&[(NodeId(8), LaunchId(Uuid::new_v4())), (NodeId(7), launch.id)]).await.unwrap();
     assert_eq!(found, HashMap::from([(launch.id, launch.instance.clone().unwrap())]));
     let unrecorded = Launch { instance: None, ..launch };
     assert_eq!(driver.observe(&unrecorded), Observed::Dead { reason: None }, "not seen before it is found");
@@ -387,9 +433,9 @@ async fn its_files_are_its_own() {
     assert_eq!((mode(""), mode("stdout.log")), (0o700, 0o600));
 
     driver.end(&[second]).await.unwrap();
-    driver.clear(&"shop".parse().unwrap()).await.unwrap();
+    driver.clear(&shop(None)).await.unwrap();
     assert!(!machine.file("").exists());
-    driver.clear(&"shop".parse().unwrap()).await.unwrap();
+    driver.clear(&shop(None)).await.unwrap();
 }
 
 #[tokio::test]
@@ -401,7 +447,7 @@ async fn what_cannot_be_launched_says_why() {
     assert!(
         matches!(driver.launch(&order).await, Err(LaunchError::Spawn(program, _)) if program == "/no/such/program")
     );
-    let order = LaunchOrder { node_type: "other".parse().unwrap(), ..order };
+    let order = LaunchOrder { workload: Workload::template("other".parse().unwrap()), ..order };
     assert!(matches!(driver.launch(&order).await, Err(LaunchError::UnknownNodeType(_))));
 }
 
@@ -411,7 +457,7 @@ async fn a_port_is_free_kept_and_nobody_elses() {
     let silent = machine.templates[0].clone();
     machine.templates.push(Template { name: "web".to_owned(), port: true, ..silent });
     let driver = machine.driver().await;
-    let (node, web) = ("node".parse().unwrap(), "web".parse().unwrap());
+    let [node, web] = ["node", "web"].map(|name| Workload::template(name.parse().unwrap()));
     let ports = driver.ports(&[(&web, None), (&node, None), (&web, None)]).unwrap();
     let (first, second) = (ports[0].unwrap(), ports[2].unwrap());
     assert_ne!(first, second);
@@ -428,10 +474,66 @@ async fn a_port_is_free_kept_and_nobody_elses() {
 async fn a_data_folder_is_used_by_one_service() {
     let machine = Machine::running("sleep 1000");
     let driver = machine.driver().await;
-    let settings =
-        ProcessSettings { data_dir: machine.folder.path().to_owned(), stop_grace: LONG, templates: Vec::new() };
+    let settings = ProcessSettings {
+        data_dir: machine.folder.path().to_owned(),
+        stop_grace: LONG,
+        templates: Vec::new(),
+        exec: Vec::new(),
+    };
     let second = ProcessDriver::open(settings.clone(), Lifecycle::new()).await;
     assert!(matches!(second, Err(OpenError::InUse(_))), "{second:?}");
     drop(driver);
     assert!(ProcessDriver::open(settings, Lifecycle::new()).await.is_ok());
+}
+
+fn run(program: &str, arguments: &[&str]) -> Command {
+    let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    Command { program: program.to_owned(), arguments, time: LONG, most_output: 100 }
+}
+
+#[tokio::test]
+async fn only_listed_commands_are_run_in_a_node_that_runs() {
+    let mut machine = Machine::running("sleep 1000");
+    machine.exec = ["sh", "nothing"].map(str::to_owned).to_vec();
+    let driver = machine.driver().await;
+    let launch = machine.launch(&driver).await;
+    let mut environment = shop(Some(launch.clone()));
+    let variables = Variables::new([("COLOUR".to_owned(), "blue".to_owned())]).unwrap();
+    environment.nodes[0].workload.variables = variables;
+    let node = NodeAt { environment: &environment, node: &environment.nodes[0] };
+    let script = "pwd; echo $FLAVOUR $COLOUR $PORTCULLIS_NODE; echo no >&2; exit 3";
+    let output = driver.exec(node, &run("sh", &["-c", script])).await.unwrap();
+    let folder = machine.file("").display().to_string();
+    let expected = format!("{}\nvanilla blue 7\n", folder.trim_end_matches('/'));
+    assert_eq!((output.code, String::from_utf8(output.out).unwrap()), (3, expected));
+    assert_eq!(output.error, b"no\n");
+    let much = driver.exec(node, &run("sh", &["-c", "head -c 100000 /dev/zero"])).await.unwrap();
+    assert_eq!((much.code, much.out.len()), (0, 100), "the rest is thrown away, and nobody waits for ever");
+    let killed = driver.exec(node, &run("sh", &["-c", "kill -9 $$"])).await.unwrap();
+    assert_eq!(killed.code, 137);
+
+    let refused = driver.exec(node, &run("cat", &["/etc/passwd"])).await;
+    assert!(matches!(refused, Err(NodeError::Refused(text)) if text.contains("`cat`")));
+    assert!(matches!(driver.exec(node, &run("nothing", &[])).await, Err(NodeError::Failed(_))));
+    let slow = Command { time: Duration::from_millis(100), ..run("sh", &["-c", "sleep 1000 & sleep 1000"]) };
+    assert!(matches!(driver.exec(node, &slow).await, Err(NodeError::Refused(text)) if text.contains("longer")));
+    driver.end(&[launch]).await.unwrap();
+    assert_eq!(machine.marked(), 0, "what was run has the mark too");
+    assert!(matches!(driver.exec(node, &run("sh", &[])).await, Err(NodeError::NotRunning)));
+}
+
+#[tokio::test]
+async fn the_owners_variables_are_over_the_templates() {
+    let mut machine = Machine::running("env > env.txt.new; mv env.txt.new env.txt; sleep 1000");
+    let driver = machine.driver().await;
+    let mut order = machine.order();
+    let variables = [("FLAVOUR", "mint"), ("COLOUR", "blue"), ("PATH", "/bin:/usr/bin")];
+    let variables = Variables::new(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    order.workload.variables = variables.unwrap();
+    let instance = driver.launch(&order).await.unwrap();
+    machine.groups.push(key(&Launch { id: order.launch, instance: Some(instance) }).pid);
+    let lines = machine.lines("env.txt", 5).await;
+    for line in ["FLAVOUR=mint", "COLOUR=blue", "PATH=/bin:/usr/bin", "PORTCULLIS_TAG=latest"] {
+        assert!(lines.iter().any(|other| other == line), "{line}: {lines:?}");
+    }
 }

@@ -1,0 +1,87 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use super::KubernetesApi;
+
+impl KubernetesApi {
+    /// Plays the nodes' part: says of all pods of a namespace that they run and are ready, and of how many it had to say it. It
+    /// does so through the subresource for the status, as a kubelet does, and once: pods that come later stay pending.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub async fn settle(&self, namespace: &str) -> usize {
+        self.settle_as(namespace, "Running").await
+    }
+
+    /// The same with another phase of Kubernetes: `Pending`, `Running`, `Succeeded`, `Failed`. Only pods that run are ready.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub async fn settle_as(&self, namespace: &str, phase: &str) -> usize {
+        let pods: Api<Pod> = Api::namespaced(self.client(self.admin_token()).await, namespace);
+        let mut told = 0;
+        for pod in pods.list(&ListParams::default()).await.expect("the server answers") {
+            let there = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(phase);
+            if there && pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some()) {
+                continue;
+            }
+            let status = Patch::Merge(json!({ "status": status(&pod, phase) }));
+            match pods.patch_status(&pod.name_any(), &PatchParams::default(), &status).await {
+                Ok(_) => told += 1,
+                // It was removed meanwhile.
+                Err(kube::Error::Api(error)) if error.code == 404 => {}
+                Err(error) => panic!("the server takes no status of {}: {error}", pod.name_any()),
+            }
+        }
+        told
+    }
+}
+
+/// What a kubelet says of a pod.
+fn status(pod: &Pod, phase: &str) -> Value {
+    static ADDRESSES: AtomicU32 = AtomicU32::new(1);
+    let now = pod.creation_timestamp();
+    let ready = phase == "Running";
+    let state = match phase {
+        "Running" => json!({ "running": { "startedAt": now } }),
+        "Succeeded" => {
+            json!({ "terminated": { "exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now } })
+        }
+        "Failed" => json!({ "terminated": { "exitCode": 1, "reason": "Error", "startedAt": now, "finishedAt": now } }),
+        _ => json!({ "waiting": { "reason": "ContainerCreating" } }),
+    };
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| {
+        json!({
+            "name": container.name,
+            "image": container.image,
+            "imageID": "",
+            "containerID": format!("test://{}-{}", pod.name_any(), container.name),
+            "ready": ready,
+            "started": ready,
+            "restartCount": 0,
+            "state": state,
+        })
+    });
+    let condition = |kind: &str, holds: bool| {
+        let holds = if holds { "True" } else { "False" };
+        json!({ "type": kind, "status": holds, "lastTransitionTime": now })
+    };
+    let [_, _, third, fourth] = ADDRESSES.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    json!({
+        "phase": phase,
+        "hostIP": "198.19.224.1",
+        "podIP": format!("198.19.{}.{fourth}", 192 + third % 32),
+        "startTime": now,
+        "conditions": [
+            condition("Initialized", true),
+            condition("PodScheduled", true),
+            condition("ContainersReady", ready),
+            condition("Ready", ready),
+        ],
+        "containerStatuses": containers.collect::<Vec<_>>(),
+    })
+}
