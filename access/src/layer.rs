@@ -58,8 +58,8 @@ impl AccessLayer {
         self
     }
 
-    /// Executes under a grant only while there is a lease, and not under one that a known change makes untrue. A service that
-    /// looks at each credential anew, within its own transactions, needs none.
+    /// Executes under a grant only while there is a lease, and not under one that a known change makes untrue. The authority, which
+    /// reads each credential anew and looks whether it has changed since its grant, needs none.
     #[must_use]
     pub fn with_lease(mut self, lease: LeaseHandle) -> Self {
         self.lease = Some(lease);
@@ -129,7 +129,7 @@ impl AccessLayer {
             Denied::NotAuthenticated.failure(method).because(error)
         })?;
         let allowed = self.lease.as_ref().map_or(Ok(()), |lease| lease.allow(&Statement::from(&claims)));
-        allowed.map_err(refused)?;
+        allowed.map_err(Failure::from)?;
         Ok(claims)
     }
 
@@ -157,10 +157,12 @@ impl AccessLayer {
 
 /// Neither is the caller's fault: without a lease nobody can say whether the grant is good, and for a stale one there may be a
 /// newer.
-fn refused(refusal: Refusal) -> Failure {
-    match refusal {
-        Refusal::NoLease => Failure::unavailable("the token authority", refusal),
-        Refusal::Stale => Failure::new(ErrorKind::StaleGrant, "the grant is older than a change of its credential"),
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoLease => Self::unavailable("the token authority", refusal),
+            Refusal::Stale => Self::new(ErrorKind::StaleGrant, "the grant is older than a change of its credential"),
+        }
     }
 }
 

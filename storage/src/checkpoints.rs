@@ -16,7 +16,9 @@ pub(crate) struct Checkpoints(Arc<Inside>);
 
 #[derive(Debug)]
 struct Inside {
-    /// Told anew after each commit. Whether everything is to end.
+    /// Told anew after each commit.
+    written: watch::Sender<()>,
+    /// Whether everything is to end.
     closing: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
@@ -24,14 +26,14 @@ struct Inside {
 impl Checkpoints {
     /// Begins. It ends by itself when nobody has this any more.
     pub(crate) fn begin(connection: AnyConnection, statement: &'static str) -> Self {
-        let (closing, told) = watch::channel(false);
-        let task = tokio::spawn(keep(connection, statement, told));
-        Self(Arc::new(Inside { closing, task: Mutex::new(Some(task)) }))
+        let ((written, news), (closing, end)) = (watch::channel(()), watch::channel(false));
+        let task = tokio::spawn(keep(connection, statement, news, end));
+        Self(Arc::new(Inside { written, closing, task: Mutex::new(Some(task)) }))
     }
 
     /// Something was committed.
     pub(crate) fn written(&self) {
-        self.0.closing.send_modify(|_| {});
+        self.0.written.send_replace(());
     }
 
     /// Ends, and waits until the connection is closed.
@@ -46,13 +48,22 @@ impl Checkpoints {
     }
 }
 
-async fn keep(mut connection: AnyConnection, statement: &'static str, mut told: watch::Receiver<bool>) {
-    while told.changed().await.is_ok() && !*told.borrow_and_update() {
+async fn keep(
+    mut connection: AnyConnection,
+    statement: &'static str,
+    mut news: watch::Receiver<()>,
+    mut end: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            told = news.changed() => if told.is_err() { break },
+            _ = end.wait_for(|closing| *closing) => break,
+        }
         // What is not moved now is moved later: the log only grows meanwhile.
         if let Err(error) = connection.execute(statement).await {
             tracing::warn!(%error, "the database's log was not moved into its file");
         }
-        if timeout(PACE, told.wait_for(|closing| *closing)).await.is_ok() {
+        if timeout(PACE, end.wait_for(|closing| *closing)).await.is_ok() {
             break;
         }
     }

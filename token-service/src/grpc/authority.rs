@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use access::lease::Refusal;
 use access::{AccountId, AccountPermit, CredentialId, GrantedKind, ServicePermit, SessionPermit, SigningKey};
 use jiff::SignedDuration;
 use lifecycle::Clock;
@@ -69,10 +70,13 @@ impl Authority {
         Ok(session)
     }
 
-    /// The credential of a call, alive at this moment.
+    /// The credential of a call, alive at this moment and not changed since its grant was made: the grant may be of a value that was
+    /// replaced, or list a method that was taken away.
     pub(crate) async fn credential(&self, permit: &AccountPermit) -> Result<CredentialId, Failure> {
-        self.check(permit.credential(), permit.account()).await?;
-        Ok(permit.credential())
+        let (credential, account) = (permit.credential(), permit.account());
+        self.check(credential, account).await?;
+        let changed = self.store.is_changed_since(credential, account, permit.as_of()).await;
+        if changed.map_err(storage_failure)? { Err(Refusal::Stale.into()) } else { Ok(credential) }
     }
 
     async fn check(&self, credential: CredentialId, account: AccountId) -> Result<(), Failure> {

@@ -18,11 +18,7 @@ pub(super) async fn record(
     now: Timestamp,
 ) -> Result<Change, StorageError> {
     let revision = tx.next_value("revision").await?;
-    let (kind, number) = match credential {
-        Some(CredentialId { kind: GrantedKind::Session, number }) => ("session", number),
-        Some(CredentialId { kind: GrantedKind::Token, number }) => ("token", number),
-        None => ("account", account.0),
-    };
+    let (kind, number) = columns(account, credential);
     sqlx::query(
         "insert into change (revision, account_id, credential_kind, credential_id, changed_at) \
          values ($1, $2, $3, $4, $5)",
@@ -36,6 +32,15 @@ pub(super) async fn record(
     .await?;
     tx.notify(CHANNEL).await?;
     Ok(Change { revision: Revision(revision), account, credential })
+}
+
+/// How the log names a credential; all of the account's, where none is named.
+pub(super) fn columns(account: AccountId, credential: Option<CredentialId>) -> (&'static str, i64) {
+    match credential {
+        Some(CredentialId { kind: GrantedKind::Session, number }) => ("session", number),
+        Some(CredentialId { kind: GrantedKind::Token, number }) => ("token", number),
+        None => ("account", account.0),
+    }
 }
 
 /// Keeps every other change out until the commit.

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row};
 use storage::StorageError;
 
 use super::session::ALIVE;
-use super::{Store, row};
+use super::{Store, change, row};
 use crate::domain::{ApiSet, Role};
 
 /// What is known of a credential that is alive.
@@ -92,6 +92,29 @@ impl Store {
         .fetch_optional(self.database.reader())
         .await?;
         Ok(found.map(|row| read_token(&row, hash)).transpose()?)
+    }
+
+    /// Whether a change of a credential, or of its account, has been committed since. It is asked after the credential is found
+    /// alive: of one that is, nothing may be believed that was said before its last change.
+    pub(crate) async fn is_changed_since(
+        &self,
+        credential: CredentialId,
+        account: AccountId,
+        as_of: Revision,
+    ) -> Result<bool, StorageError> {
+        let (kind, id) = change::columns(account, Some(credential));
+        let found = sqlx::query(
+            "select revision from change where revision > $1 \
+             and ((credential_kind = $2 and credential_id = $3) or (credential_kind = 'account' and credential_id = $4)) \
+             limit 1",
+        )
+        .bind(as_of.0)
+        .bind(kind)
+        .bind(id)
+        .bind(account.0)
+        .fetch_optional(self.database.reader())
+        .await?;
+        Ok(found.is_some())
     }
 
     /// Whether a credential is alive at this moment, whatever a grant says that was made a moment ago.

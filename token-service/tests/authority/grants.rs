@@ -2,14 +2,17 @@ use std::time::Duration;
 
 use access::{Credential, CredentialKind, KeyRing};
 use jiff::{SignedDuration, Timestamp};
-use proto::token::v1::{CreateTokenRequest, GetPublicKeysRequest, IntrospectRequest, SignoutRequest};
+use proto::token::v1::{
+    CheckSignRequest, CreateTokenRequest, EditTokenRequest, GetPublicKeysRequest, GetUserInfoRequest,
+    IntrospectRequest, RegenerateTokenRequest, RevokeCurrentTokenRequest, SignoutRequest,
+};
 use proto::{ErrorKind, Failure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use testkit::eventually;
 use tonic::Request;
 
-use crate::stage::{Stage, after, assert_invalid, failure, stages, stop_request};
+use crate::stage::{PASSWORD, Stage, after, assert_invalid, failure, stages, stop_request, with_grant};
 
 fn with_key<T>(key: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
@@ -138,5 +141,51 @@ async fn what_is_remembered_is_not_told_who_asks_for_something_newer() {
         assert_eq!(asked(before).await, before, "{}: the change is another credential's", stage.engine);
         assert_eq!(asked(before + 1).await, before + 1, "{}", stage.engine);
         assert_eq!(asked(0).await, before + 1, "{}: what is newer takes the place of what was older", stage.engine);
+    }
+}
+
+/// Methods of the authority's own that a token may call, under a grant as it is.
+async fn calls_under(stage: &Stage, grant: &[u8]) -> Vec<Result<(), ErrorKind>> {
+    let kind = |status: tonic::Status| Failure::from(status).kind();
+    let user = stage.account.clone().get_user_info(with_grant(grant, GetUserInfoRequest {})).await;
+    let signed = stage.authority.clone().check_sign(with_grant(grant, CheckSignRequest {})).await;
+    let ended = stage.authority.clone().revoke_current_token(with_grant(grant, RevokeCurrentTokenRequest {})).await;
+    vec![user.map(drop).map_err(kind), signed.map(drop).map_err(kind), ended.map(drop).map_err(kind)]
+}
+
+#[tokio::test]
+async fn no_grant_of_before_a_change_is_executed_under_here_either() {
+    for stage in stages().await {
+        let session = stage.session().await;
+        let request = || CreateTokenRequest { api_list: vec!["users.account.GetUserInfo".into()], ..stop_request() };
+        let grant = async || {
+            let token = stage.create_token(&session, request()).await.unwrap();
+            let introspected = stage.introspect_anew(&token.key.clone().unwrap()).await;
+            (token.id, introspected.grant)
+        };
+        let (_, good) = grant().await;
+        assert_eq!(calls_under(&stage, &good).await, [Ok(()), Ok(()), Ok(())], "{}", stage.engine);
+
+        let (edited, edited_grant) = grant().await;
+        let edit = EditTokenRequest {
+            id: edited,
+            password: PASSWORD.into(),
+            api_list: vec!["environment.control.StopEnv".into()],
+            ..Default::default()
+        };
+        let edit = stage.granted(&session, edit).await;
+        stage.authority.clone().edit_token(edit).await.unwrap();
+
+        let (renewed, renewed_grant) = grant().await;
+        let renewal = RegenerateTokenRequest { id: renewed, password: PASSWORD.into(), ..Default::default() };
+        let renewal = stage.granted(&session, renewal).await;
+        stage.authority.clone().regenerate_token(renewal).await.unwrap();
+
+        for (what, grant) in [("edited", edited_grant), ("regenerated", renewed_grant)] {
+            for (at, answer) in calls_under(&stage, &grant).await.into_iter().enumerate() {
+                let refused = matches!(answer, Err(ErrorKind::StaleGrant | ErrorKind::NotAuthenticated));
+                assert!(refused, "{}: {what}, method {at}: {answer:?}", stage.engine);
+            }
+        }
     }
 }
