@@ -1,8 +1,9 @@
 //! What is told of environments. What this driver cannot know is a constant here, and documented in the contract.
 
-use proto::environment::v1::{Environment, EnvironmentInfo, HostGroup, Node, NodeGroup};
+use proto::environment::v1::{Environment, EnvironmentInfo, HostGroup, Node, NodeGroup, OperationInfo};
 
 use crate::domain::{self, Observed, Status};
+use crate::store::{LoggedOperation, Outcome};
 
 /// The one group of machines that there is.
 const HOST_GROUP: &str = "default";
@@ -25,6 +26,22 @@ pub(crate) fn info(environment: &domain::Environment, seen: &[Observed]) -> Envi
         node_groups: node_groups(environment),
         env_groups: environment.groups.iter().map(ToString::to_string).collect(),
         right: RIGHT.to_owned(),
+    }
+}
+
+/// An operation.
+pub(crate) fn operation(logged: LoggedOperation) -> OperationInfo {
+    let (ended_on, outcome, message) = match logged.ended {
+        None => (None, "", String::new()),
+        Some((at, Outcome::Done)) => (Some(proto::time::to_wire(at)), "done", String::new()),
+        Some((at, Outcome::Failed(text))) => (Some(proto::time::to_wire(at)), "failed", text),
+    };
+    OperationInfo {
+        name: logged.operation.as_str().to_owned(),
+        begun_on: Some(proto::time::to_wire(logged.begun_at)),
+        ended_on,
+        outcome: outcome.to_owned(),
+        message,
     }
 }
 
