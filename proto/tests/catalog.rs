@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use prost_reflect::MessageDescriptor;
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, Value};
 use proto::catalog::{Access, Catalog, CatalogError, POOL, ServiceRole, TokenTemplate};
 use proto::{Method, catalog};
