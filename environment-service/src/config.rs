@@ -11,7 +11,12 @@ use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use tonic::transport::Endpoint;
 
+use crate::domain::Policies;
 use crate::driver::{Template, TemplateError};
+
+mod account;
+
+pub use account::{AccountRules, DriverName, Limits};
 
 /// How the environment-service runs: a TOML file, and over it the environment,
 /// `PORTCULLIS_ENVIRONMENT_SERVICE__DATABASE_URL` and so on (`__` goes one level down).
@@ -43,6 +48,16 @@ pub struct Config {
     /// run as this service's own user. Default: none.
     #[serde(default)]
     pub exec_commands: Vec<String>,
+    /// The drivers that accounts may use, those of them that are configured: the first that can run a new environment runs it.
+    /// Default: `["process", "docker", "kubernetes"]`.
+    #[serde(default = "account::all_drivers")]
+    pub drivers: Vec<DriverName>,
+    /// How much each account may have.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What single accounts may.
+    #[serde(default, rename = "account")]
+    pub accounts: Vec<AccountRules>,
     /// What nodes can run.
     #[serde(default, rename = "template")]
     pub templates: Vec<Template>,
@@ -133,6 +148,9 @@ impl Config {
             start_settle: default_start_settle(),
             on_shutdown: OnShutdown::default(),
             exec_commands: Vec::new(),
+            drivers: account::all_drivers(),
+            limits: Limits::default(),
+            accounts: Vec::new(),
             templates: Vec::new(),
             telemetry: TelemetryConfig::default(),
         }
@@ -155,6 +173,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         let value = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Value { key, allowed }) };
         self.authority()?;
+        self.policies()?;
         value(!self.data_dir.as_os_str().is_empty(), "data_dir", "a folder")?;
         let grace = SignedDuration::ZERO..=SignedDuration::from_mins(10);
         value(grace.contains(&self.stop_grace), "stop_grace", "0 s to 10 min")?;
@@ -169,6 +188,11 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// What each account may.
+    pub(crate) fn policies(&self) -> Result<Policies, ConfigError> {
+        account::policies(&self.drivers, self.limits, &self.accounts)
     }
 
     /// Where the authority's replicas are.

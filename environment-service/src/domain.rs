@@ -3,6 +3,7 @@
 mod environment;
 mod name;
 mod plan;
+mod policy;
 mod selection;
 mod spec;
 mod status;
@@ -13,6 +14,7 @@ pub(crate) use environment::{
 };
 pub(crate) use name::{DisplayName, EnvGroup, EnvName, ImageName, NodeGroupName, NodeType, Tag};
 pub(crate) use plan::{Action, Observed, plan};
+pub(crate) use policy::{Holdings, Policies, Policy, Quota, QuotaExceeded};
 pub(crate) use selection::{Selection, SelectionError};
 pub(crate) use spec::MAX_COUNT;
 pub(crate) use spec::{Cloudlets, CloudletsError, EnvironmentSpec, NodeCount, NodeSpec};

@@ -34,7 +34,7 @@ pub(crate) use start::StartError;
 pub(crate) use stop::StopError;
 pub(crate) use update::{UpdateError, VariablesChange};
 
-use crate::domain::{Desired, Environment, Node, Observed};
+use crate::domain::{Desired, Environment, Node, Observed, Policies};
 use crate::driver::Drivers;
 use crate::store::{Outcome, Store};
 
@@ -49,6 +49,7 @@ pub(crate) struct Operations(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) drivers: Drivers,
+    pub(crate) policies: Policies,
     pub(crate) clock: Clock,
     pub(crate) lifecycle: Lifecycle,
     /// How long a node has to run before it counts as started.

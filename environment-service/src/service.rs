@@ -114,6 +114,7 @@ impl Service {
         let operations = Operations::new(Parts {
             store: Store::new(database),
             drivers,
+            policies: config.policies()?,
             clock: clock.clone(),
             lifecycle: lifecycle.clone(),
             settle: config.start_settle(),

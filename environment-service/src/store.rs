@@ -6,6 +6,7 @@ mod groups;
 mod launch;
 mod log;
 mod operation;
+mod quota;
 mod read;
 mod row;
 #[cfg(test)]

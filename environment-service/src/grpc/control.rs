@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
-use ::access::AccountPermit;
+use ::access::{AccountId, AccountPermit};
 use proto::environment::v1::EnvironmentInfo;
 use proto::{ErrorKind, Failure};
 use storage::StorageError;
 
 use super::answer;
 use crate::domain::{
-    Desired, DriverKind, EnvName, Environment, EnvironmentSpec, NodeSpec, NodeType, Observed, SelectionError, Status,
+    Desired, DriverKind, EnvName, Environment, EnvironmentSpec, NodeSpec, NodeType, Observed, QuotaExceeded,
+    SelectionError, Status, Workload,
 };
 use crate::driver::{EndError, LaunchError, NoDriver, NodeError, Unfit};
 use crate::operation::{BeginError, BringDownError, BringUpError, CreateError, Operations, StopError, UpdateError};
@@ -111,6 +112,7 @@ pub(crate) fn update_failure(name: &EnvName, parameter: &str, error: UpdateError
         UpdateError::Selection(error) => selection_failure(error),
         UpdateError::Variables(problem) => Failure::invalid(parameter, problem),
         UpdateError::Node(error) => node_failure(error),
+        UpdateError::Quota(exceeded) => quota_failure(exceeded),
         UpdateError::Storage(error) => storage_failure(error),
         error @ (UpdateError::Driver(_) | UpdateError::Torn(_)) => Failure::internal(error),
     }
@@ -118,10 +120,19 @@ pub(crate) fn update_failure(name: &EnvName, parameter: &str, error: UpdateError
 
 impl Control {
     /// What is to run an environment: the first driver that can run all of its nodes.
-    pub(crate) async fn driver_for(&self, spec: &EnvironmentSpec) -> Result<DriverKind, Failure> {
+    pub(crate) fn driver_for(&self, account: AccountId, spec: &EnvironmentSpec) -> Result<DriverKind, Failure> {
+        let policy = self.operations.policies.of(account);
         let mut first = None;
-        for driver in self.operations.drivers.all() {
-            let unfit = |node: &NodeSpec| driver.accepts(&node.workload).err();
+        for driver in policy.drivers.iter().filter_map(|kind| self.operations.drivers.get(*kind).ok()) {
+            let unfit = |node: &NodeSpec| {
+                let Workload { node_type, image, .. } = &node.workload;
+                if image.is_none() && !policy.allows(node_type) {
+                    return Some(Unfit(format!(
+                        "must be a template that the account may use, and `{node_type}` is none"
+                    )));
+                }
+                driver.accepts(&node.workload).err()
+            };
             match spec.nodes().iter().enumerate().find_map(|(index, node)| Some((index, unfit(node)?))) {
                 None => return Ok(driver.kind()),
                 Some(found) if first.is_none() => first = Some(found),
@@ -141,10 +152,16 @@ pub(crate) fn create_failure(name: &EnvName, parameter: &str, error: CreateError
         CreateError::Record(store::CreateError::NameTaken) => {
             Failure::new(ErrorKind::AlreadyExists, format!("the name `{name}` is taken")).with("parameter", parameter)
         }
+        CreateError::Record(store::CreateError::Quota(exceeded)) => quota_failure(exceeded),
         CreateError::Record(store::CreateError::Storage(error)) => storage_failure(error),
         CreateError::Up(error) => up_failure(name, error),
         error @ CreateError::Torn(_) => Failure::internal(error),
     }
+}
+
+/// The account would have more than it may.
+fn quota_failure(exceeded: QuotaExceeded) -> Failure {
+    Failure::new(ErrorKind::QuotaExceeded, exceeded.to_string())
 }
 
 /// There are no such nodes.

@@ -29,7 +29,9 @@ impl Operations {
         let operations = self.clone();
         self.detached("environment.create", async move {
             let id = EnvironmentId(Uuid::new_v4());
-            let new = NewEnvironment { id, account, spec, driver, operation, created_at: operations.clock.now() };
+            let quota = operations.policies.of(account).quota;
+            let new =
+                NewEnvironment { id, account, spec, driver, operation, quota, created_at: operations.clock.now() };
             let _claim = operations.claims.claim(id, operation);
             let environment = operations.store.create(new).await?;
             operations.finish_create(&environment).await?;

@@ -4,7 +4,8 @@ use tokio::task::JoinError;
 
 use super::{BeginError, Operations, outcome};
 use crate::domain::{
-    Cloudlets, EnvName, Environment, Node, NodeId, Operation, Selection, SelectionError, VariableError, Variables,
+    Cloudlets, EnvName, Environment, Node, NodeId, Operation, QuotaExceeded, Selection, SelectionError, VariableError,
+    Variables,
 };
 use crate::driver::{NoDriver, NodeAt, NodeError};
 
@@ -21,6 +22,8 @@ pub(crate) enum UpdateError {
     Driver(#[from] NoDriver),
     #[error("the node was not changed")]
     Node(#[from] NodeError),
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
     #[error("the database did not keep the change")]
     Storage(#[from] StorageError),
     #[error("the operation was torn off")]
@@ -100,8 +103,11 @@ impl Operations {
                 let node = Selection::Node(node).of(environment)?.remove(0);
                 let driver = self.drivers.of(environment)?;
                 let resized = Node { cloudlets, ..node.clone() };
-                driver.resize(NodeAt { environment, node: &resized }).await?;
-                Ok(self.store.set_cloudlets(node.id, cloudlets).await?)
+                let quota = self.policies.of(environment.account).quota;
+                match self.store.set_cloudlets((environment.account, node.id), cloudlets, quota).await? {
+                    Ok(()) => Ok(driver.resize(NodeAt { environment, node: &resized }).await?),
+                    Err(exceeded) => Err(exceeded.into()),
+                }
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Changes to what is recorded of an environment, while an operation is under way on it.
 
+use access::AccountId;
 use storage::StorageError;
 
-use super::{Store, changed_one, row};
-use crate::domain::{Cloudlets, DisplayName, EnvironmentId, NodeId, Tag, Variables};
+use super::{Store, changed_one, quota, row};
+use crate::domain::{Cloudlets, DisplayName, EnvironmentId, NodeId, Quota, QuotaExceeded, Tag, Variables};
 
 impl Store {
     /// Gives an environment another name for people.
@@ -33,8 +34,14 @@ impl Store {
     }
 
     /// Makes a node larger or smaller.
-    pub(crate) async fn set_cloudlets(&self, node: NodeId, cloudlets: Cloudlets) -> Result<(), StorageError> {
+    pub(crate) async fn set_cloudlets(
+        &self,
+        (account, node): (AccountId, NodeId),
+        cloudlets: Cloudlets,
+        quota: Quota,
+    ) -> Result<Result<(), QuotaExceeded>, StorageError> {
         let mut tx = self.database.begin("node.cloudlets").await?;
+        quota::lock(&mut tx).await?;
         let changed = sqlx::query("update node set fixed_cloudlets = $1, flexible_cloudlets = $2 where id = $3")
             .bind(i64::from(cloudlets.fixed()))
             .bind(i64::from(cloudlets.flexible()))
@@ -42,7 +49,11 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         changed_one("node", changed.rows_affected())?;
-        tx.commit().await
+        if let Err(exceeded) = quota.allow(quota::holdings(&mut tx, account).await?) {
+            return Ok(Err(exceeded));
+        }
+        tx.commit().await?;
+        Ok(Ok(()))
     }
 
     /// Begins to bring nodes to another version. The one that they had is kept until it is known whether that succeeds.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::{
     Cloudlets, Desired, DriverKind, EnvGroup, EnvName, Environment, EnvironmentId, EnvironmentSpec, Instance, Launch,
-    LaunchId, NodeCount, NodeSpec, Operation, Tag, Variables, Workload,
+    LaunchId, NodeCount, NodeSpec, Operation, Quota, Tag, Variables, Workload,
 };
 
 const ALICE: AccountId = AccountId(1);
@@ -52,6 +52,7 @@ fn new(account: AccountId, text: &str) -> NewEnvironment {
             .with_groups(groups(&["b", "a"])),
         driver: DriverKind::Process,
         operation: Operation::Create,
+        quota: QUOTA,
         created_at: Timestamp::from_microsecond(1_700_000_000_123_456).unwrap(),
     }
 }
@@ -65,6 +66,8 @@ async fn at_rest(store: &Store, account: AccountId, text: &str) -> Environment {
 fn groups(names: &[&str]) -> Vec<EnvGroup> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
+
+const QUOTA: Quota = Quota { environments: 100, nodes: 100, cloudlets: 1000 };
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -277,7 +280,8 @@ async fn what_is_changed_of_an_environment_is_read_again() {
         let node = shop.nodes[0].id;
         let variables = Variables::new([("A".to_owned(), "ä \"".to_owned())]).unwrap();
         store.set_variables(&[(node, variables.clone())]).await.unwrap();
-        store.set_cloudlets(node, Cloudlets::new(Some(3), Some(9)).unwrap()).await.unwrap();
+        let size = Cloudlets::new(Some(3), Some(9)).unwrap();
+        store.set_cloudlets((ALICE, node), size, QUOTA).await.unwrap().unwrap();
         store.set_display_name(shop.id, &"Neu".parse().unwrap()).await.unwrap();
         let changed = store.get(shop.id).await.unwrap().unwrap();
         assert_eq!(changed.display_name, "Neu");
@@ -308,6 +312,49 @@ async fn operations_are_logged_with_their_end() {
         store.delete(shop.id, &Outcome::Done, AT).await.unwrap();
         assert_eq!(last().await.unwrap().ended, Some((AT, Outcome::Done)), "the log outlives it");
         assert_eq!(store.last_operation(EnvironmentId(Uuid::new_v4())).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_has_more_than_the_account_may() {
+    on_both(async |store| {
+        // Each has three nodes of eight cloudlets.
+        let quota = Quota { environments: 2, nodes: 6, cloudlets: 50 };
+        let create = async |account, text, quota| store.create(NewEnvironment { quota, ..new(account, text) }).await;
+        let first = create(ALICE, "a", quota).await.unwrap();
+        for (quota, what) in [
+            (Quota { environments: 1, ..quota }, "environments"),
+            (Quota { nodes: 5, ..quota }, "nodes"),
+            (Quota { cloudlets: 47, ..quota }, "cloudlets"),
+        ] {
+            let refused = create(ALICE, "b", quota).await.unwrap_err();
+            assert!(matches!(refused, CreateError::Quota(exceeded) if exceeded.what == what), "{refused:?}");
+        }
+        assert_eq!(store.list(ALICE).await.unwrap().len(), 1, "nothing is left of what was refused");
+        create(BOB, "c", quota).await.unwrap();
+        create(ALICE, "b", quota).await.unwrap();
+        let node = (ALICE, first.nodes[0].id);
+        let resize = async |flexible| {
+            let size = Cloudlets::new(None, Some(flexible)).unwrap();
+            store.set_cloudlets(node, size, quota).await.unwrap()
+        };
+        assert!(resize(11).await.is_err());
+        assert_eq!(store.get(first.id).await.unwrap().unwrap().nodes[0].cloudlets.flexible(), 8);
+        assert_eq!(resize(10).await, Ok(()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_that_are_made_at_once_no_more_are_kept_than_may_be() {
+    on_both(async |store| {
+        let quota = Quota { environments: 3, ..QUOTA };
+        let names: Vec<String> = (0..10).map(|number| format!("env{number}")).collect();
+        let all = names.iter().map(|text| store.create(NewEnvironment { quota, ..new(ALICE, text) }));
+        let made = futures::future::join_all(all).await;
+        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 3);
+        assert!(made.iter().all(|made| matches!(made, Ok(_) | Err(CreateError::Quota(_)))));
     })
     .await;
 }

@@ -3,10 +3,10 @@ use jiff::Timestamp;
 use storage::{StorageError, Transaction};
 
 use super::log::{Outcome, log_begin, log_end};
-use super::{Store, changed_one, groups, row};
+use super::{Store, changed_one, groups, quota, row};
 use crate::domain::{
     Desired, DisplayName, DriverKind, Environment, EnvironmentId, EnvironmentSpec, ImageName, Node, NodeId, NodeSpec,
-    Operation, Workload,
+    Operation, Quota, QuotaExceeded, Workload,
 };
 
 /// An environment to be recorded.
@@ -17,6 +17,8 @@ pub(crate) struct NewEnvironment {
     pub(crate) spec: EnvironmentSpec,
     /// What is to run it.
     pub(crate) driver: DriverKind,
+    /// How much the account may have with it.
+    pub(crate) quota: Quota,
     /// What is being done: it is made, or cloned.
     pub(crate) operation: Operation,
     pub(crate) created_at: Timestamp,
@@ -26,6 +28,8 @@ pub(crate) struct NewEnvironment {
 pub(crate) enum CreateError {
     #[error("the name is taken")]
     NameTaken,
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
     #[error("the database did not keep the environment")]
     Storage(#[from] StorageError),
 }
@@ -34,6 +38,7 @@ impl Store {
     /// Records an environment that is being created: it is meant to be stopped until it has been started once.
     pub(crate) async fn create(&self, new: NewEnvironment) -> Result<Environment, CreateError> {
         let mut tx = self.database.begin("environment.create").await?;
+        quota::lock(&mut tx).await?;
         insert_environment(&mut tx, &new).await?;
         log_begin(&mut tx, (new.id, new.account, new.spec.name()), new.operation, new.created_at).await?;
         groups::put(&mut tx, new.id, new.account, new.spec.groups()).await?;
@@ -43,6 +48,7 @@ impl Store {
                 nodes.push(insert_node(&mut tx, new.id, spec).await?);
             }
         }
+        new.quota.allow(quota::holdings(&mut tx, new.account).await?)?;
         tx.commit().await?;
         Ok(Environment {
             id: new.id,

@@ -21,7 +21,7 @@ impl Handle<CreateEnvironment> for Control {
         request: CreateEnvironmentRequest,
     ) -> Result<CreateEnvironmentResponse, Failure> {
         let spec = environment(request, self.node_types())?;
-        let driver = self.driver_for(&spec).await?;
+        let driver = self.driver_for(permit.account(), &spec)?;
         let name = spec.name().clone();
         let created = self.operations.create(permit.account(), spec, driver, Operation::Create).await;
         created.map_err(|error| create_failure(&name, "env.shortdomain", error))?;
