@@ -98,5 +98,6 @@ create table operation (
 );
 
 create index operation_environment on operation (environment_id, id);
+create index operation_account on operation (account, begun_at);
 
 insert into counter (name, value) values ('operation', 0);

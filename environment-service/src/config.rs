@@ -48,6 +48,12 @@ pub struct Config {
     /// run as this service's own user. Default: none.
     #[serde(default)]
     pub exec_commands: Vec<String>,
+    /// How large a log of a node that is a process may become before it is put aside: 64 KiB to 1 GiB. Default: 10 MiB.
+    #[serde(default = "default_node_log_bytes")]
+    pub node_log_bytes: u64,
+    /// How many logs that were put aside are kept: 0 to 100. Default: 3.
+    #[serde(default = "default_node_log_files")]
+    pub node_log_files: u32,
     /// The drivers that accounts may use, those of them that are configured: the first that can run a new environment runs it.
     /// Default: `["process", "docker", "kubernetes"]`.
     #[serde(default = "account::all_drivers")]
@@ -87,6 +93,14 @@ fn default_stop_grace() -> SignedDuration {
 
 fn default_start_settle() -> SignedDuration {
     SignedDuration::from_millis(200)
+}
+
+fn default_node_log_bytes() -> u64 {
+    10 << 20
+}
+
+fn default_node_log_files() -> u32 {
+    3
 }
 
 /// Why a configuration cannot be used.
@@ -148,6 +162,8 @@ impl Config {
             start_settle: default_start_settle(),
             on_shutdown: OnShutdown::default(),
             exec_commands: Vec::new(),
+            node_log_bytes: default_node_log_bytes(),
+            node_log_files: default_node_log_files(),
             drivers: account::all_drivers(),
             limits: Limits::default(),
             accounts: Vec::new(),
@@ -179,6 +195,8 @@ impl Config {
         value(grace.contains(&self.stop_grace), "stop_grace", "0 s to 10 min")?;
         let settle = SignedDuration::ZERO..=SignedDuration::from_mins(1);
         value(settle.contains(&self.start_settle), "start_settle", "0 s to 1 min")?;
+        value((64 << 10..=1 << 30).contains(&self.node_log_bytes), "node_log_bytes", "64 KiB to 1 GiB")?;
+        value(self.node_log_files <= 100, "node_log_files", "0 to 100")?;
         let mut names = HashSet::new();
         for template in &self.templates {
             let name = template.name.clone();

@@ -15,8 +15,8 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-pub use process::{OpenError, Template, TemplateError};
-pub(crate) use process::{ProcessDriver, ProcessSettings};
+pub(crate) use process::{LogLimits, ProcessDriver, ProcessSettings};
+pub use process::{OpenError, Restart, Template, TemplateError};
 
 use crate::domain::{
     Cloudlets, DriverKind, EnvName, Environment, EnvironmentId, ImageName, Instance, Launch, LaunchId, Node,
@@ -228,6 +228,12 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// The environments that were there before, for this service to control.
     fn discover(&self) -> BoxFuture<'_, Result<Vec<Discovered>, ScanError>>;
 
+    /// Whether a node that has ended by itself is to be launched again. An engine that sees to it by itself says no.
+    fn restarts(&self, workload: &Workload) -> bool {
+        let _ = workload;
+        false
+    }
+
     /// Tells whenever what is seen of anything may have changed.
     fn changes(&self) -> watch::Receiver<()>;
 }
@@ -249,6 +255,22 @@ impl Drivers {
     /// Every one.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<dyn Driver>> {
         self.0.values()
+    }
+
+    /// Resolves when what is seen of anything may have changed since the receivers were last asked.
+    pub(crate) async fn changed(receivers: &mut [watch::Receiver<()>]) {
+        let each = receivers.iter_mut().map(|receiver| {
+            Box::pin(async move {
+                if receiver.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            })
+        });
+        let each: Vec<_> = each.collect();
+        if each.is_empty() {
+            return std::future::pending().await;
+        }
+        futures::future::select_all(each).await;
     }
 
     /// The one of a kind.

@@ -10,6 +10,6 @@ mod service;
 mod store;
 
 pub use config::{Config, ConfigError, OnShutdown};
-pub use driver::{OpenError, ScanError, Template, TemplateError};
+pub use driver::{OpenError, Restart, ScanError, Template, TemplateError};
 pub use operation::RecoverError;
 pub use service::{MigrationError, RunError, Service, migrate, run};

@@ -12,6 +12,7 @@ mod restart;
 mod shutdown;
 mod start;
 mod stop;
+mod supervise;
 mod update;
 
 use std::future::Future;

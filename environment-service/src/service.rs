@@ -16,7 +16,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::config::{Config, ConfigError, OnShutdown};
-use crate::driver::{self, Driver, Drivers, ProcessDriver, ProcessSettings};
+use crate::driver::{self, Driver, Drivers, LogLimits, ProcessDriver, ProcessSettings};
 use crate::grpc::{self, AuthorityKeys, Control};
 use crate::operation::{Claims, Operations, Parts, RecoverError};
 use crate::store::{MIGRATIONS, Store};
@@ -105,6 +105,7 @@ impl Service {
             data_dir: config.data_dir.clone(),
             stop_grace: config.stop_grace(),
             templates: config.templates.clone(),
+            log: LogLimits { bytes: config.node_log_bytes, files: config.node_log_files },
             exec: config.exec_commands.clone(),
         };
         let process: Arc<dyn Driver> = Arc::new(ProcessDriver::open(settings, lifecycle.clone()).await?);
@@ -170,6 +171,8 @@ impl Service {
         let watch = watch_health(reporter, ready, self.operations.store.clone(), self.lifecycle.clone());
         self.lifecycle.spawn("environment-service.health", watch);
         self.lifecycle.spawn("environment-service.keys", self.keys.clone().renew(self.lifecycle.clone()));
+
+        self.lifecycle.spawn("environment-service.supervision", self.operations.clone().supervise());
 
         let kept = self.lifecycle.spawn("environment-service.lease", self.keeper.keep());
 

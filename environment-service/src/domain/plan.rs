@@ -36,6 +36,16 @@ pub(crate) enum Action {
     Launch(NodeId),
 }
 
+impl Action {
+    /// The node.
+    #[must_use]
+    pub(crate) fn node(self) -> NodeId {
+        match self {
+            Self::End(node) | Self::Launch(node) => node,
+        }
+    }
+}
+
 /// What is to be done, in this order. A node that runs is never launched again, and what is left of a dead one is ended
 /// before it is. Nothing is done to one of which it is not known what it is.
 #[must_use]

@@ -11,6 +11,7 @@ mod files;
 mod hold;
 mod identity;
 mod launch;
+mod rotate;
 mod table;
 mod template;
 #[cfg(test)]
@@ -30,12 +31,13 @@ use procfs::process::Process;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use template::{Template, TemplateError};
+pub use template::{Restart, Template, TemplateError};
 
 use self::children::Children;
 use self::end::Target;
 use self::hold::Hold;
 use self::identity::{Fate, Identity, Key};
+pub(crate) use self::rotate::LogLimits;
 use self::table::Table;
 use super::{
     ClearError, Command, Discovered, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
@@ -59,6 +61,8 @@ pub(crate) struct ProcessSettings {
     pub(crate) stop_grace: Duration,
     /// What nodes can run.
     pub(crate) templates: Vec<Template>,
+    /// How long logs become.
+    pub(crate) log: LogLimits,
     /// The programs that may be run in nodes.
     pub(crate) exec: Vec<String>,
 }
@@ -122,9 +126,11 @@ impl ProcessDriver {
             settings.templates.into_iter().map(|template| Ok((template.validate()?, template))).collect();
         // Files that were open before this program began may lack the flag that keeps them from nodes.
         close_fds::CloseFdsBuilder::new().threadsafe(true).cloexecfrom(3);
+        let environments = data_dir.join("environments");
+        tasks.spawn("node.logs", rotate::keep(environments.clone(), settings.log, tasks.clone()));
         Ok(Self {
             templates: templates.map_err(OpenError::Template)?,
-            environments: data_dir.join("environments"),
+            environments,
             stop_grace: settings.stop_grace,
             boot,
             children: Children::default(),
@@ -358,6 +364,10 @@ impl Driver for ProcessDriver {
 
     fn discover(&self) -> BoxFuture<'_, Result<Vec<Discovered>, ScanError>> {
         async move { Ok(Vec::new()) }.boxed()
+    }
+
+    fn restarts(&self, workload: &Workload) -> bool {
+        self.templates.get(&workload.node_type).is_some_and(|template| template.restart == Restart::Always)
     }
 
     fn changes(&self) -> watch::Receiver<()> {

@@ -74,8 +74,19 @@ impl From<BringDownError> for BringUpError {
 impl Operations {
     /// Launches every node that does not run. Where one fails, those that were launched with it are ended again.
     pub(super) async fn bring_up(&self, environment: &Environment) -> Result<(), BringUpError> {
+        self.bring_up_where(environment, |_| true).await
+    }
+
+    /// The same with some of the nodes; the others are left as they are.
+    pub(super) async fn bring_up_where(
+        &self,
+        environment: &Environment,
+        meant: impl Fn(&Node) -> bool,
+    ) -> Result<(), BringUpError> {
         let driver = self.drivers.of(environment)?;
-        let actions = self.plan(environment, Desired::Running).await?;
+        let mut actions = self.plan(environment, Desired::Running).await?;
+        let of = |id: &NodeId| environment.nodes.iter().find(|node| node.id == *id);
+        actions.retain(|action| of(&action.node()).is_some_and(&meant));
         let left = to_end(environment, &actions);
         driver.end(&left).await?;
         self.store.forget(&ids(&left)).await?;

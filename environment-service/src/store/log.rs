@@ -1,7 +1,7 @@
 //! The log of operations: what was done to which environment, when, and how it ended.
 
 use access::AccountId;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::Row;
 use storage::{StorageError, Transaction};
 
@@ -10,6 +10,9 @@ use crate::domain::{EnvName, EnvironmentId, Operation};
 
 /// The most characters of an outcome that are kept.
 const MOST_TEXT: usize = 500;
+
+/// How long operations are kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,19 @@ pub(super) async fn log_begin(
     at: Timestamp,
 ) -> Result<(), StorageError> {
     let number = tx.next_value("operation").await?;
+    // What is kept is bounded: the last of each environment, and of environments that are gone those of the last month.
+    sqlx::query(
+        "delete from operation where environment_id = $1 and id <= \
+         (select id from operation where environment_id = $1 order by id desc limit 1 offset 99)",
+    )
+    .bind(id.0.as_bytes().as_slice())
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("delete from operation where account = $1 and begun_at < $2")
+        .bind(account.0)
+        .bind((at - KEPT).as_microsecond())
+        .execute(&mut **tx)
+        .await?;
     sqlx::query(
         "insert into operation (id, environment_id, environment, account, operation, begun_at) \
          values ($1, $2, $3, $4, $5, $6)",

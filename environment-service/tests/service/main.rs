@@ -7,5 +7,6 @@ mod crash;
 mod grants;
 mod input;
 mod lifetime;
+mod methods;
 mod operations;
 mod stage;

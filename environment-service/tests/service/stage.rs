@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use access::{AccountId, Claims};
-use environment_service::{Config, Service, Template};
+use environment_service::{Config, Restart, Service, Template};
 use jiff::SignedDuration;
 use lifecycle::Lifecycle;
 use procfs::process::{Process, all_processes};
@@ -33,7 +33,7 @@ use crate::authority::{ALICE, Authority, with_grant};
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// What nodes can run here.
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 8] = [
     // Two processes in one group.
     ("pair", "sleep 1000 & wait"),
     ("listener", "echo $PORT; exec sleep 1000"),
@@ -43,6 +43,10 @@ const TEMPLATES: [(&str, &str); 6] = [
     ("slow", "trap 'while [ ! -e $GATE ]; do sleep 0.01; done; exit 0' TERM; while :; do sleep 1000 & wait; done"),
     ("broken", "exit 3"),
     // Starts only while a file is not there.
+    // Starts in each version but one.
+    ("versioned", "[ $PORTCULLIS_TAG = bad ] && exit 4; echo $PORTCULLIS_TAG $COLOUR; exec sleep 1000"),
+    // Is launched again whenever it ends.
+    ("immortal", "exec sleep 1000"),
     ("fickle", "[ -e $GATE ] && exit 4; exec sleep 1000"),
 ];
 
@@ -85,6 +89,7 @@ impl Stage {
             command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             environment: BTreeMap::from([("GATE".to_owned(), gate.clone())]),
             working_directory: None,
+            restart: if *name == "immortal" { Restart::Always } else { Restart::Never },
             port: *name == "listener",
         };
         config.templates = TEMPLATES.iter().map(template).collect();
@@ -234,7 +239,7 @@ impl Caller<'_> {
         self.authority.session(self.account)
     }
 
-    fn granted<T>(&self, message: T) -> Request<T> {
+    pub(crate) fn granted<T>(&self, message: T) -> Request<T> {
         with_grant(&self.authority.signing_key.sign(&self.claims()), message)
     }
 
@@ -297,7 +302,7 @@ impl Caller<'_> {
     }
 }
 
-fn answer<T>(answer: Result<Response<T>, Status>) -> Result<T, Failure> {
+pub(crate) fn answer<T>(answer: Result<Response<T>, Status>) -> Result<T, Failure> {
     answer.map(Response::into_inner).map_err(Failure::from)
 }
 

@@ -19,9 +19,24 @@ pub struct Template {
     /// The folder that it is run in. Default: the node's own.
     #[serde(default)]
     pub working_directory: Option<PathBuf>,
+    /// Whether a node that has ended by itself is launched again: `always` or `never`. Default: `never`. It waits ever longer between
+    /// attempts, up to 30 s.
+    #[serde(default)]
+    pub restart: Restart,
     /// Whether each node is given a free port of the loopback address to listen on, in the variable `PORT`.
     #[serde(default)]
     pub port: bool,
+}
+
+/// Whether what has ended by itself is launched again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restart {
+    /// It stays as it is, and shows as broken.
+    #[default]
+    Never,
+    /// However it ended.
+    Always,
 }
 
 /// What is wrong with a template: the key, and what it may be.
@@ -71,6 +86,7 @@ mod tests {
             command: vec!["/bin/true".to_owned()],
             environment: BTreeMap::new(),
             working_directory: None,
+            restart: Restart::Never,
             port: false,
         }
     }

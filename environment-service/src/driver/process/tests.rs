@@ -15,6 +15,8 @@ use crate::domain::{Cloudlets, Desired, EnvironmentId, Node, NodeGroupName, Vari
 /// Longer than any test; what waits as long is a failure.
 const LONG: Duration = Duration::from_secs(30);
 
+const LOG: LogLimits = LogLimits { bytes: 1 << 20, files: 1 };
+
 /// A machine of its own for a test: a data folder, templates, and the processes that were launched from them.
 struct Machine {
     folder: TempDir,
@@ -33,6 +35,7 @@ impl Machine {
             command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             environment: BTreeMap::from([("FLAVOUR".to_owned(), "vanilla".to_owned())]),
             working_directory: None,
+            restart: Restart::Never,
             port: false,
         };
         let folder = tempfile::tempdir().unwrap();
@@ -56,6 +59,7 @@ impl Machine {
             data_dir: self.folder.path().to_owned(),
             stop_grace: self.grace,
             templates: self.templates.clone(),
+            log: LOG,
             exec: self.exec.clone(),
         };
         ProcessDriver::open(settings, Lifecycle::new()).await.unwrap()
@@ -478,6 +482,7 @@ async fn a_data_folder_is_used_by_one_service() {
         data_dir: machine.folder.path().to_owned(),
         stop_grace: LONG,
         templates: Vec::new(),
+        log: LOG,
         exec: Vec::new(),
     };
     let second = ProcessDriver::open(settings.clone(), Lifecycle::new()).await;
