@@ -38,8 +38,14 @@ impl Handle<CreateGroup> for Control {
 impl Handle<EditGroup> for Control {
     async fn handle(&self, permit: &AccountPermit, request: EditGroupRequest) -> Result<EditGroupResponse, Failure> {
         let from = named(&request.src_group_name, "srcGroupName")?;
-        let to = named(&request.dst_group_name, "dstGroupName")?;
         let store = &self.operations.store;
+        let Some(to) = given(request.dst_group_name.as_deref()) else {
+            let there = store.env_groups(permit.account()).await.map_err(storage_failure)?;
+            let there = if there.contains(&from) { GroupChange::Done } else { GroupChange::NotFound };
+            became(there, (&from, "srcGroupName"), (&from, "srcGroupName"))?;
+            return Ok(EditGroupResponse { array: all(self, permit).await? });
+        };
+        let to = named(to, "dstGroupName")?;
         let renamed = store.rename_env_group(permit.account(), &from, &to).await.map_err(storage_failure)?;
         became(renamed, (&from, "srcGroupName"), (&to, "dstGroupName"))?;
         Ok(EditGroupResponse { array: all(self, permit).await? })
@@ -87,5 +93,5 @@ async fn all(control: &Control, permit: &AccountPermit) -> Result<Vec<WireGroup>
 }
 
 fn wire(groups: Vec<EnvGroup>) -> Vec<WireGroup> {
-    groups.into_iter().map(|group| WireGroup { name: group.to_string() }).collect()
+    groups.into_iter().map(|group| WireGroup { name: group.to_string(), ..WireGroup::default() }).collect()
 }
