@@ -174,7 +174,7 @@ mod tests {
     fn an_image_is_a_name_and_perhaps_a_version() {
         let run = |image: &str, tag: Option<&str>| {
             let mut request = request();
-            let docker = wire::DockerSpec { image: image.to_owned(), tag: tag.map(str::to_owned) };
+            let docker = wire::DockerSpec { image: image.to_owned(), tag: tag.map(str::to_owned), node_group: None };
             request.nodes[0].docker = Some(docker);
             let spec = parse(request).unwrap();
             let Workload { image, tag, .. } = spec.nodes()[0].workload.clone();
@@ -199,6 +199,21 @@ mod tests {
             };
             assert_eq!(refused(change).0, format!("nodes[0].docker.{parameter}"));
         }
+    }
+
+    #[test]
+    fn an_image_may_say_the_group_where_the_node_does_not() {
+        let group = |of_node: Option<&str>, of_image: &str| {
+            let mut request = request();
+            let (image, of_image) = ("nginx".to_owned(), Some(of_image.to_owned()));
+            request.nodes[0].docker = Some(wire::DockerSpec { image, tag: None, node_group: of_image });
+            request.nodes[0].node_group = of_node.map(str::to_owned);
+            parse(request).map(|spec| spec.nodes()[0].group.to_string())
+        };
+        assert_eq!(group(None, "bl").unwrap(), "bl");
+        assert_eq!(group(Some("cache"), "bl").unwrap(), "cache");
+        assert_eq!(group(None, "").unwrap(), "cp");
+        assert_eq!(group(None, "B L").unwrap_err().detail("parameter"), Some("nodes[0].docker.nodeGroup"));
     }
 
     #[test]
