@@ -36,7 +36,7 @@ impl Place {
                     open.extend(inner.fields().map(|field| {
                         let way = [place.way.as_slice(), &[field]].concat();
                         Self { way, ..place.clone() }
-                    }))
+                    }));
                 }
                 _ => places.push(place),
             }
