@@ -2,7 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Caller, logs, nodes};
 use crate::api::Parameters;
-use crate::arguments::{Env, EnvGroups, NodeGroup};
+use crate::arguments::{Env, EnvGroups, NodeGroup, Nodes};
 use crate::output::{self, cell, object, objects, status};
 use crate::progress::Action;
 
@@ -13,57 +13,76 @@ pub(super) async fn run(caller: &Caller, command: Env) -> anyhow::Result<()> {
     match command {
         Env::List => call(caller, "GetEnvs", Vec::new(), list).await,
         Env::Info { name } => call(caller, "GetEnvInfo", named(&name), info).await,
+        Env::Create { name, nodes, display_name } => create(caller, name, &nodes, display_name).await,
+        Env::Start { name } => {
+            act(caller, Action::new("starting", &name, "is running"), "StartEnv", named(&name), nothing).await
+        }
+        Env::Stop { name } => {
+            act(caller, Action::new("stopping", &name, "is stopped"), "StopEnv", named(&name), nothing).await
+        }
+        Env::Sleep { name } => {
+            act(caller, Action::new("putting to sleep", &name, "is asleep"), "SleepEnv", named(&name), nothing).await
+        }
+        Env::Delete { name } => {
+            act(caller, Action::new("deleting", &name, "is gone"), "DeleteEnv", named(&name), nothing).await
+        }
+        Env::Clone { name, copy } => {
+            let action = Action::new("cloning", &name, "is running").into(&copy);
+            act(caller, action, "CloneEnv", vec![("srcEnvName", name), ("dstEnvName", copy)], info).await
+        }
         Env::Rename { name, display_name } => {
             let mut parameters = named(&name);
             parameters.extend(display_name.map(|display_name| ("displayName", display_name)));
             call(caller, "SetEnvDisplayName", parameters, nothing).await
         }
-        Env::Groups(command) => groups(caller, command).await,
+        Env::Restart { name, nodes } => {
+            let action = Action::new("restarting", &name, "is running again");
+            act(caller, action, "RestartNodes", nodes::of(&name, nodes.node, nodes.group), nothing).await
+        }
+        Env::Redeploy { name, tag, nodes } => redeploy(caller, &name, tag, nodes).await,
         Env::Vars(command) => nodes::vars(caller, command).await,
         Env::Exec { name, nodes, command } => nodes::exec(caller, &name, nodes, &command).await,
+        Env::Logs(command) => logs::run(caller, command).await,
         Env::Resize { name, node, fixed, flexible } => {
             let mut parameters = nodes::of(&name, Some(node), None);
             parameters.push(("fixedCloudlets", fixed.to_string()));
             parameters.push(("flexibleCloudlets", flexible.to_string()));
             call(caller, "SetCloudletsCountById", parameters, nothing).await
         }
-        Env::Logs(command) => logs::run(caller, command).await,
+        Env::Groups(command) => groups(caller, command).await,
         Env::File { name, node, path } => logs::file(caller, &name, node, path).await,
-        long => act(caller, long).await,
     }
 }
 
-/// What takes its time: it is told how it goes.
-async fn act(caller: &Caller, command: Env) -> anyhow::Result<()> {
-    let (action, method, parameters, people): (Action, _, _, People) = match command {
-        Env::Start { name } => (Action::new("starting", &name, "is running"), "StartEnv", named(&name), nothing),
-        Env::Stop { name } => (Action::new("stopping", &name, "is stopped"), "StopEnv", named(&name), nothing),
-        Env::Sleep { name } => (Action::new("putting to sleep", &name, "is asleep"), "SleepEnv", named(&name), nothing),
-        Env::Delete { name } => (Action::new("deleting", &name, "is gone"), "DeleteEnv", named(&name), nothing),
-        Env::Clone { name, copy } => {
-            let action = Action::new("cloning", &name, "is running").into(&copy);
-            (action, "CloneEnv", vec![("srcEnvName", name), ("dstEnvName", copy)], info)
-        }
-        Env::Restart { name, nodes } => {
-            let action = Action::new("restarting", &name, "is running again");
-            (action, "RestartNodes", nodes::of(&name, nodes.node, nodes.group), nothing)
-        }
-        Env::Redeploy { name, tag, nodes } => {
-            let action = Action::new("redeploying", &name, "is redeployed");
-            let by_node = nodes.node.is_some();
-            let mut parameters = nodes::of(&name, nodes.node, nodes.group);
-            parameters.push(("tag", tag));
-            let method = if by_node { "RedeployContainerById" } else { "RedeployContainersByGroup" };
-            (action, method, parameters, redeployed)
-        }
-        Env::Create { name, nodes, display_name } => {
-            let nodes: Vec<Value> = nodes.iter().map(node_group).collect();
-            let environment = json!({ "shortdomain": name, "displayName": display_name });
-            let parameters = vec![("env", environment.to_string()), ("nodes", Value::from(nodes).to_string())];
-            (Action::new("creating", &name, "is running"), "CreateEnvironment", parameters, created)
-        }
-        _ => unreachable!("the others are no long actions"),
-    };
+async fn create(
+    caller: &Caller,
+    name: String,
+    nodes: &[NodeGroup],
+    display_name: Option<String>,
+) -> anyhow::Result<()> {
+    let action = Action::new("creating", &name, "is running");
+    let nodes: Vec<Value> = nodes.iter().map(node_group).collect();
+    let environment = json!({ "shortdomain": name, "displayName": display_name });
+    let parameters = vec![("env", environment.to_string()), ("nodes", Value::from(nodes).to_string())];
+    act(caller, action, "CreateEnvironment", parameters, created).await
+}
+
+async fn redeploy(caller: &Caller, name: &str, tag: String, nodes: Nodes) -> anyhow::Result<()> {
+    let action = Action::new("redeploying", name, "is redeployed");
+    let method = if nodes.node.is_some() { "RedeployContainerById" } else { "RedeployContainersByGroup" };
+    let mut parameters = nodes::of(name, nodes.node, nodes.group);
+    parameters.push(("tag", tag));
+    act(caller, action, method, parameters, redeployed).await
+}
+
+/// Calls what takes its time, and tells meanwhile how it goes.
+async fn act(
+    caller: &Caller,
+    action: Action,
+    method: &str,
+    parameters: Parameters,
+    people: People,
+) -> anyhow::Result<()> {
     let method = format!("environment.control.{method}");
     let answer = action.follow(&caller.api, caller.api.call(&method, parameters)).await?;
     output::answer(caller.output, &answer, people)
