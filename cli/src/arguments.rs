@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use storage::DatabaseUrl;
 use token_service::AuditHead;
 
-pub(crate) use env::{Env, EnvGroups, Group, Logs, NodeGroup, Nodes, Variable, Variables, Vars};
+pub(crate) use env::{Env, EnvGroups, Group, ImageNode, Logs, NodeGroup, Nodes, Variable, Variables, Vars};
 pub(crate) use second_factor::{Code, TwoFactor};
 
 /// Personal access tokens for a platform's API, and the environments that they control.

@@ -12,8 +12,11 @@ pub(crate) enum Env {
         name: String,
         /// A template for nodes, with their number and their group: `web`, `worker:2` or `bl=web`; again for each group. A group is
         /// called like its template where it is not said.
-        #[arg(long = "node", value_name = "[GROUP=]TEMPLATE[:COUNT]", required = true)]
+        #[arg(long = "node", value_name = "[GROUP=]TEMPLATE[:COUNT]", required_unless_present = "images")]
         nodes: Vec<NodeGroup>,
+        /// An image for a node, with the group, `cp` where it is not said: `nginx:1.27` or `bl=nginx:1.27`; again for each group.
+        #[arg(long = "image", value_name = "[GROUP=]IMAGE[:TAG]")]
+        images: Vec<ImageNode>,
         /// Its name for people.
         #[arg(long)]
         display_name: Option<String>,
@@ -294,6 +297,22 @@ impl FromStr for NodeGroup {
     }
 }
 
+/// A node of an image.
+#[derive(Clone)]
+pub(crate) struct ImageNode {
+    pub(crate) group: Option<String>,
+    pub(crate) image: String,
+}
+
+impl From<&str> for ImageNode {
+    fn from(text: &str) -> Self {
+        match text.split_once('=') {
+            Some((group, image)) => Self { group: Some(group.to_owned()), image: image.to_owned() },
+            None => Self { group: None, image: text.to_owned() },
+        }
+    }
+}
+
 /// A variable's name and value.
 #[derive(Clone)]
 pub(crate) struct Variable {
@@ -322,6 +341,14 @@ mod tests {
         assert_eq!(nodes("worker:2"), expected("worker", "worker", 2));
         assert_eq!(nodes("cp=web:3"), expected("cp", "web", 3));
         assert!(nodes("web:x").is_err() && nodes("web:-1").is_err() && nodes("cp=web:").is_err());
+    }
+
+    #[test]
+    fn an_image_has_a_group_where_it_is_said() {
+        let node = |text: &str| ImageNode::from(text);
+        let (alone, grouped) = (node("host:5000/a/b:v1"), node("bl=nginx:1.27"));
+        assert_eq!((alone.group, alone.image.as_str()), (None, "host:5000/a/b:v1"));
+        assert_eq!((grouped.group.as_deref(), grouped.image.as_str()), (Some("bl"), "nginx:1.27"));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Caller, logs, nodes};
 use crate::api::Parameters;
-use crate::arguments::{Env, EnvGroups, NodeGroup, Nodes};
+use crate::arguments::{Env, EnvGroups, ImageNode, NodeGroup, Nodes};
 use crate::output::{self, cell, object, objects, status};
 use crate::progress::Action;
 
@@ -13,7 +13,10 @@ pub(super) async fn run(caller: &Caller, command: Env) -> anyhow::Result<()> {
     match command {
         Env::List => call(caller, "GetEnvs", Vec::new(), list).await,
         Env::Info { name } => call(caller, "GetEnvInfo", named(&name), info).await,
-        Env::Create { name, nodes, display_name } => create(caller, name, &nodes, display_name).await,
+        Env::Create { name, nodes, images, display_name } => {
+            let nodes = nodes.iter().map(node_group).chain(images.iter().map(image_node)).collect();
+            create(caller, &name, nodes, display_name).await
+        }
         Env::Start { name } => {
             act(caller, Action::new("starting", &name, "is running"), "StartEnv", named(&name), nothing).await
         }
@@ -54,14 +57,8 @@ pub(super) async fn run(caller: &Caller, command: Env) -> anyhow::Result<()> {
     }
 }
 
-async fn create(
-    caller: &Caller,
-    name: String,
-    nodes: &[NodeGroup],
-    display_name: Option<String>,
-) -> anyhow::Result<()> {
-    let action = Action::new("creating", &name, "is running");
-    let nodes: Vec<Value> = nodes.iter().map(node_group).collect();
+async fn create(caller: &Caller, name: &str, nodes: Vec<Value>, display_name: Option<String>) -> anyhow::Result<()> {
+    let action = Action::new("creating", name, "is running");
     let environment = json!({ "shortdomain": name, "displayName": display_name });
     let parameters = vec![("env", environment.to_string()), ("nodes", Value::from(nodes).to_string())];
     act(caller, action, "CreateEnvironment", parameters, created).await
@@ -111,6 +108,10 @@ pub(super) fn named(name: &str) -> Parameters {
 
 fn node_group(nodes: &NodeGroup) -> Value {
     json!({ "nodeType": nodes.template, "nodeGroup": nodes.group, "count": nodes.count })
+}
+
+fn image_node(node: &ImageNode) -> Value {
+    json!({ "docker": { "image": node.image }, "nodeGroup": node.group })
 }
 
 pub(super) fn nothing(_: &Map<String, Value>) -> String {

@@ -63,7 +63,8 @@ async fn follow(caller: &Caller, name: &str, node: i64, path: &str, from: Option
         let (read, body) = if most == 0 { (0, String::new()) } else { log.part(at, most).await? };
         output::raw(&body)?;
         at += if size == 0 { u64::try_from(body.len())? } else { read };
-        if size <= at {
+        let more = if size == 0 { !body.is_empty() } else { at < size };
+        if !more {
             tokio::time::sleep(PAUSE).await;
             size = log.size().await?;
         }
