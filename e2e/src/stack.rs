@@ -28,7 +28,7 @@ command = ["/bin/sh", "-c", "echo working; sleep 600 & wait"]
 name = "container"
 node_type = "docker"
 port = true
-command = ["/bin/sh", "-c", "echo version $PORTCULLIS_TAG, colour $COLOUR; sleep 600 & wait"]
+command = ["/bin/sh", "-c", "echo version $PORTCULLIS_TAG, colour $COLOUR; test \"$PORTCULLIS_TAG\" != broken && sleep 600 & wait $!"]
 
 [[template]]
 name = "stubborn"

@@ -49,8 +49,12 @@ async fn jelapi_changes_nodes_and_reads_what_is_in_them() {
     assert_eq!(told["variables"], json!({"COLOUR": "blue", "SIZE": "a b"}));
     assert_eq!(told["cloudlets"], json!([2, 4]));
     assert_eq!(told["versions"], json!(["v2", "v2"]));
-    // The log that both ways of reading tell holds the launches of before and after.
-    let log = "version latest, colour\nversion v2, colour blue\nversion v2, colour blue\n";
+    let broken = told["broken version"].as_str().unwrap();
+    assert!(broken.contains("'result': 9109,") && broken.contains("the former one runs again"), "{broken}");
+    assert_eq!(told["versions after that"], json!(["v2", "v2"]));
+    // The log that both ways of reading tell holds every launch.
+    let log = "version latest, colour\nversion v2, colour blue\nversion v2, colour blue\n\
+               version broken, colour blue\nversion v2, colour blue\n";
     assert_eq!(told["log"], log);
     assert_eq!(told["log by group"], log);
     assert_eq!(
@@ -111,4 +115,5 @@ async fn jelapi_reads_no_environment_of_other_types_or_groups() {
     let told = JELAPI.tells("jelapi_limits.py", &stack.url, &token).await;
     assert_eq!(told["types"], json!(["JelasticObjectException", "nodeType unknown: worker"]));
     assert_eq!(told["groups"][0], "StopIteration");
+    assert_eq!(told["list"], "StopIteration", "`groups` comes before `types`");
 }

@@ -13,5 +13,9 @@ for name in ["types", "groups"]:
         JelasticEnvironment.get(name)
     except Exception as error:
         told[name] = [type(error).__name__, str(error)]
+try:
+    JelasticEnvironment.dict()
+except (jelapi.JelasticObjectException, StopIteration) as error:
+    told["list"] = type(error).__name__
 
 print(json.dumps(told))

@@ -4,7 +4,7 @@ import json
 import sys
 
 import jelapi
-from jelapi import JelasticEnvironment
+from jelapi import JelasticAPIException, JelasticEnvironment
 
 jelapi.api_url, jelapi.api_token = sys.argv[1] + "/1.0/", sys.argv[2]
 told = {}
@@ -30,6 +30,11 @@ told["cloudlets"] = [node.fixedCloudlets, node.flexibleCloudlets]
 group().redeploy("v2")
 told["versions"] = [node.version for node in group().nodes]
 group().restart()
+try:
+    group().redeploy("broken")
+except JelasticAPIException as error:
+    told["broken version"] = str(error)
+told["versions after that"] = [node.version for node in group().nodes]
 
 cp = group()
 told["commands"] = cp.nodes[0].execute_commands(

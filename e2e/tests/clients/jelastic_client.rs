@@ -69,5 +69,6 @@ async fn jelastic_client_raises_its_own_error_with_our_text() {
         assert_eq!((class.as_str(), &told[what][2]), ("JelasticClientException", &json!(result)), "{what}: {told}");
         assert!(text.contains("returned non-zero result: ") && text.contains(named), "{what}: {text}");
     }
+    assert_eq!(told["without GetEnvInfo"], "NotExists", "it takes every failure for that");
     assert_eq!(stack.info(&session, "shop").await["env"]["status"], 1, "nothing of it was done");
 }

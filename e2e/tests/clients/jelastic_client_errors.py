@@ -26,6 +26,7 @@ def create(name, node):
 
 told["unknown environment"] = raised(lambda: control.start_env("nobodys"))
 told["missing permission"] = raised(lambda: control.stop_env("shop"))
+told["without GetEnvInfo"] = control.get_env_info("shop").status().name
 image = NodeSettings(docker=DockerSettings(image="nginx:1.27", nodeGroup="bl"))
 told["image"] = raised(create("image", image))
 told["name taken"] = raised(create("shop", NodeSettings(nodeType="container")))
