@@ -35,7 +35,8 @@ fn set(message: &mut DynamicMessage, parameter: &Parameter, values: &[&str]) -> 
         _ => return Err(Failure::invalid(parameter.name(), "is given more than once")),
     };
     match value {
-        Some(value) if field.is_list() && value.as_list().is_some_and(<[Value]>::is_empty) => missing(parameter),
+        Some(Value::List(values)) if values.is_empty() => missing(parameter),
+        Some(Value::Map(entries)) if entries.is_empty() => missing(parameter),
         Some(value) => {
             message.set_field(field, value);
             Ok(())

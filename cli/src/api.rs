@@ -22,7 +22,7 @@ pub(crate) enum ApiError {
     #[error("there is no account {0:?}")]
     NoSuchAccount(String),
     #[error("{error} (result {result})")]
-    Refused { result: i64, reason: String, error: String },
+    Refused { method: String, result: i64, reason: String, error: String },
 }
 
 /// The API at an address, with the credential to call it.
@@ -85,6 +85,7 @@ impl Api {
             None => Err(foreign()),
             Some(0) => Ok(answer),
             Some(result) => Err(ApiError::Refused {
+                method: method.to_owned(),
                 result,
                 reason: text(&answer, "reason").to_owned(),
                 error: text(&answer, "error").to_owned(),

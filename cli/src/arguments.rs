@@ -1,13 +1,14 @@
+mod env;
 mod second_factor;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use storage::DatabaseUrl;
 use token_service::AuditHead;
 
+pub(crate) use env::{Env, EnvGroups, Group, ImageNode, Logs, NodeGroup, Nodes, Variable, Variables, Vars};
 pub(crate) use second_factor::{Code, TwoFactor};
 
 /// Personal access tokens for a platform's API, and the environments that they control.
@@ -65,6 +66,9 @@ pub(crate) enum Command {
     /// Environments.
     #[command(subcommand)]
     Env(Env),
+    /// The groups under which environments are put together.
+    #[command(subcommand)]
+    Group(Group),
     /// The API's methods.
     #[command(subcommand)]
     Api(Api),
@@ -286,58 +290,6 @@ pub(crate) enum Token {
     /// Reports the value of a token or session that was found where it does not belong: it is dead from then on, and its owner
     /// is told. The value is read from standard input, one line.
     ReportLeak,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Env {
-    /// Lists the environments.
-    List,
-    /// Makes an environment and starts it.
-    Create {
-        /// Its name.
-        name: String,
-        /// A node's template, with the number of nodes: `web` or `worker:2`; again for each group.
-        #[arg(long = "node", value_name = "TEMPLATE[:COUNT]", required = true)]
-        nodes: Vec<NodeGroup>,
-    },
-    /// Starts an environment.
-    Start {
-        /// Its name.
-        name: String,
-    },
-    /// Stops an environment.
-    Stop {
-        /// Its name.
-        name: String,
-    },
-    /// Stops an environment and forgets it.
-    Delete {
-        /// Its name.
-        name: String,
-    },
-    /// Tells all about an environment.
-    Info {
-        /// Its name.
-        name: String,
-    },
-}
-
-/// Nodes of one template.
-#[derive(Clone, Debug)]
-pub(crate) struct NodeGroup {
-    pub(crate) template: String,
-    pub(crate) count: u32,
-}
-
-impl FromStr for NodeGroup {
-    type Err = String;
-
-    /// `worker:2` is two nodes of the template `worker`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (template, count) = text.split_once(':').unwrap_or((text, "1"));
-        let count = count.parse().map_err(|_| format!("{count:?} is no number of nodes"))?;
-        Ok(Self { template: template.to_owned(), count })
-    }
 }
 
 /// The address of an API: `http` or `https`.

@@ -4,8 +4,11 @@ mod account;
 mod api;
 mod audit;
 mod env;
+mod group;
 mod holders;
 mod key;
+mod logs;
+mod nodes;
 mod session;
 mod token;
 mod two_factor;
@@ -43,6 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Account(command) => account::run(&caller()?, command).await,
         Command::Token(command) => token::run(&caller()?, command).await,
         Command::Env(command) => env::run(&caller()?, command).await,
+        Command::Group(command) => group::run(&caller()?, command).await,
         Command::Api(command) => api::run(output, &command),
         Command::Audit(Audit::List { before, limit }) => audit::list(&caller()?, before, limit).await,
         Command::Audit(Audit::Verify { expect, database }) => audit::verify(output, expect, &database).await,

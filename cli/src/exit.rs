@@ -48,11 +48,12 @@ fn hint(error: &ApiError) -> Option<&'static str> {
         }
         ApiError::NoSuchAccount(_) => Some("`portcullis account list` tells the logins"),
         ApiError::NotTheApi { .. } => Some("--url must be the address of a Portcullis gateway"),
-        ApiError::Refused { reason, .. } => match reason.as_str() {
+        ApiError::Refused { method, reason, .. } => match reason.as_str() {
             "NOT_AUTHENTICATED" => Some("the session or token has ended: sign in again with `portcullis signin`"),
             "WRONG_SECOND_FACTOR" => Some("each code is good once: wait for the next one, or use a recovery code"),
             "MISSING_PERMISSION" => Some("make a token that lists the method, or use a session"),
-            "PERMISSION_DENIED" => {
+            // Where a token can, it is something else that is not allowed, and the error says it.
+            "PERMISSION_DENIED" if proto::catalog().by_name(method)?.permission().is_none() => {
                 Some("tokens can't do this: sign in with `portcullis signin`, and unset PORTCULLIS_TOKEN")
             }
             _ => None,

@@ -6,6 +6,7 @@ mod command;
 mod credentials;
 mod exit;
 mod output;
+mod progress;
 mod up;
 
 use std::process::ExitCode;

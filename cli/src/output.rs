@@ -13,6 +13,13 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{text}")
 }
 
+/// Writes a text as it is: what a program or a file has in it.
+pub(crate) fn raw(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 /// Writes an answer: as it came for machines, or as `people` has it.
 pub(crate) fn answer(
     output: Output,
@@ -27,6 +34,28 @@ pub(crate) fn answer(
         line(&text)?;
     }
     Ok(())
+}
+
+/// The status of an environment or a node in words, for each of the platform's numbers.
+pub(crate) fn status(of: &Map<String, Value>) -> String {
+    let word = match of.get("status").and_then(Value::as_i64) {
+        Some(1) => "running",
+        Some(2) => "stopped",
+        Some(3) => "launching",
+        Some(4) => "asleep",
+        Some(6) => "being created",
+        Some(7) => "being cloned",
+        Some(8) => "not there",
+        Some(9) => "being exported",
+        Some(10) => "migrating",
+        Some(11) => "broken",
+        Some(12) => "being updated",
+        Some(13) => "stopping",
+        Some(14) => "going to sleep",
+        Some(15) => "being restored",
+        _ => "unknown",
+    };
+    word.to_owned()
 }
 
 /// A table without lines, which `cut` and `awk` can read too.
@@ -56,5 +85,20 @@ pub(crate) fn cell(object: &Map<String, Value>, member: &str) -> String {
         Some(Value::String(_)) if !text(object, member).is_empty() => text(object, member).to_owned(),
         None | Some(Value::Null | Value::String(_)) => "-".to_owned(),
         Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_number_of_a_status_has_a_word_of_its_own() {
+        let word = |number: i64| status(json!({ "status": number }).as_object().expect("an object"));
+        let words: std::collections::HashSet<String> = (1..=15).map(word).collect();
+        assert_eq!(words.len(), 15, "{words:?}");
+        assert_eq!((word(5), word(99)), ("unknown".to_owned(), "unknown".to_owned()));
     }
 }

@@ -25,6 +25,12 @@ name = "worker"
 command = ["/bin/sh", "-c", "echo working; sleep 600 & wait"]
 
 [[template]]
+name = "container"
+node_type = "docker"
+port = true
+command = ["/bin/sh", "-c", "echo version $PORTCULLIS_TAG, colour $COLOUR; test \"$PORTCULLIS_TAG\" != broken && sleep 600 & wait $!"]
+
+[[template]]
 name = "stubborn"
 command = ["/bin/sh", "-c", "trap '' TERM; echo deaf; for second in $(seq 600); do sleep 1; done"]
 
@@ -58,20 +64,25 @@ pub struct Stack {
 
 /// One on each engine.
 pub async fn stacks() -> Vec<Stack> {
-    let sqlite = Stack::start([TestDatabase::sqlite(), TestDatabase::sqlite()]).await;
-    vec![sqlite, Stack::start([TestDatabase::postgres(), TestDatabase::postgres()]).await]
+    let sqlite = Stack::start([TestDatabase::sqlite(), TestDatabase::sqlite()], "").await;
+    vec![sqlite, Stack::start([TestDatabase::postgres(), TestDatabase::postgres()], "").await]
 }
 
 impl Stack {
     /// One on SQLite, for what has nothing to do with the engine.
     pub async fn sqlite() -> Self {
-        Self::start([TestDatabase::sqlite(), TestDatabase::sqlite()]).await
+        Self::sqlite_with("").await
     }
 
-    async fn start(databases: [TestDatabase; 2]) -> Self {
+    /// One on SQLite, with further keys in the environment-service's configuration.
+    pub async fn sqlite_with(keys: &str) -> Self {
+        Self::start([TestDatabase::sqlite(), TestDatabase::sqlite()], keys).await
+    }
+
+    async fn start(databases: [TestDatabase; 2], keys: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let [token_port, environment_port, gateway_port] = [free_port(), free_port(), free_port()];
-        write_configurations(folder.path(), &databases, [token_port, environment_port, gateway_port]);
+        write_configurations(folder.path(), &databases, [token_port, environment_port, gateway_port], keys);
         let url = format!("http://127.0.0.1:{gateway_port}");
         let mut stack = Self {
             engine: databases[0].engine,
@@ -242,7 +253,7 @@ pub async fn run(program: &str, arguments: &[&str], line: &str) {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u16; 3]) {
+fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u16; 3], keys: &str) {
     let [token_port, environment_port, gateway_port] = ports;
     let write = |name: &str, text: &str| -> PathBuf {
         let path = folder.join(name);
@@ -273,6 +284,7 @@ fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u1
     let environment = format!(
         "listen = \"127.0.0.1:{environment_port}\"\ndatabase_url = \"{}\"\nauthority_url = \"http://127.0.0.1:{token_port}\"\n\
          service_key_file = {environment_key_file:?}\ndata_dir = {:?}\nstop_grace = \"1s\"\n\
+         {keys}\n\
          [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n{TEMPLATES}",
         databases[1].url,
         folder.join("nodes"),

@@ -12,7 +12,7 @@ mod workload;
 pub(crate) use environment::{
     Desired, DriverKind, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, Operation,
 };
-pub(crate) use name::{DisplayName, EnvGroup, EnvName, ImageName, NodeGroupName, NodeType, Tag};
+pub(crate) use name::{DisplayName, EnvGroup, EnvName, ImageName, InvalidNodeType, NodeGroupName, NodeType, Tag};
 pub(crate) use plan::{Action, Observed, plan};
 pub(crate) use policy::{Holdings, Policies, Policy, Quota, QuotaExceeded};
 pub(crate) use selection::{Selection, SelectionError};

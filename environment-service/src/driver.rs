@@ -166,6 +166,11 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// The names of the templates that it can run.
     fn node_types(&self) -> Vec<&NodeType>;
 
+    /// What nodes of a template answer as their type, where that is not the template's name.
+    fn answered_type(&self, _template: &NodeType) -> Option<NodeType> {
+        None
+    }
+
     /// Whether it can run this, and may.
     ///
     /// # Errors

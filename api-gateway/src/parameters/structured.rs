@@ -34,9 +34,14 @@ pub(super) fn decode(parameter: &Parameter, text: &str) -> Result<Value, Failure
         let path = track.path().to_string();
         let member = path.strip_prefix(field.json_name()).unwrap_or_default().trim_start_matches('.');
         let at = if member.is_empty() { String::new() } else { format!(" at `{member}`") };
-        Failure::invalid(parameter.name(), format!("does not fit{at}: {error}"))
+        Failure::invalid(parameter.name(), format!("does not fit{at}{}", expected(&error.to_string())))
     })?;
     Ok(message.get_field(field).into_owned())
+}
+
+/// What was expected, without what was there: it can be a secret.
+fn expected(error: &str) -> String {
+    error.rsplit_once(", expected ").map_or_else(String::new, |(_, expected)| format!(": it must be {expected}"))
 }
 
 /// Drops the members that the contract does not know. Decoding could ignore them, but then it ignores unknown values of enums too.

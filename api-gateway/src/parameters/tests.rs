@@ -177,6 +177,89 @@ fn structures_are_json_with_either_quotes() {
 }
 
 #[test]
+fn maps_are_json_objects_of_texts() {
+    let vars = |query: &str| {
+        build("environment.control.AddContainerEnvVars", &format!("envName=a&{query}"))
+            .map(|message| message.transcode_to::<proto::environment::v1::AddContainerEnvVarsRequest>().unwrap())
+    };
+    for query in [
+        "vars={\"A\":\"b c\",\"D\":\"\"}",
+        "vars={'A':'b c','D':''}",
+        "VARS={%22A%22:%22b+c%22,%20%22D%22:%22%22}&nodeId=&nodeGroup=",
+        "vars={'A':'b c','D':'',}&nodeid=null",
+    ] {
+        let request = vars(query).unwrap();
+        let mut pairs: Vec<(&str, &str)> =
+            request.vars.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        pairs.sort_unstable();
+        assert_eq!(pairs, [("A", "b c"), ("D", "")], "{query}");
+        assert_eq!((request.node_id, request.node_group.unwrap_or_default()), (None, String::new()), "{query}");
+    }
+    assert_eq!(vars("vars={'A':'b'}&NODEID=7").unwrap().node_id, Some(7));
+    for wrong in ["", "vars=", "vars=null", "vars={}", "vars=[]", "vars=A", "vars={'A':{}}", "vars={'A':'b','A':'c'}"] {
+        assert_invalid(vars(wrong), "vars");
+    }
+    let set = |query: &str| {
+        build("environment.control.SetContainerEnvVars", &format!("envName=a&nodeId=1&{query}"))
+            .map(|message| message.transcode_to::<proto::environment::v1::SetContainerEnvVarsRequest>().unwrap())
+    };
+    for none in ["", "vars=", "vars=null", "vars={}"] {
+        assert!(set(none).unwrap().vars.is_empty(), "{none}: these and no others");
+    }
+}
+
+#[test]
+fn no_error_repeats_a_secret() {
+    for vars in
+        ["{\"A\":12345678}", "{'A':12345678}", "{'A':'b' 12345678}", "{'A':'b','C':[12345678]}", "{'A':12345678"]
+    {
+        let failure = build("environment.control.AddContainerEnvVars", &format!("envName=a&vars={vars}")).unwrap_err();
+        assert!(!failure.message().contains("12345678"), "{vars}: {failure:?}");
+        assert_invalid(Err::<(), _>(failure), "vars");
+        let nodes = format!("[{{'nodeType':'web','env':{vars}}}]");
+        let failure = environment(&format!("env={{}}&nodes={nodes}")).unwrap_err();
+        assert!(!failure.message().contains("12345678"), "{nodes}: {failure:?}");
+        assert_invalid(Err::<(), _>(failure), "nodes");
+    }
+}
+
+#[test]
+fn commands_and_groups_come_as_clients_send_them() {
+    let commands = |query: &str| {
+        let message = build("environment.control.ExecCmdById", &format!("envName=a&nodeid=1&{query}"))?;
+        let request: proto::environment::v1::ExecCmdByIdRequest = message.transcode_to().unwrap();
+        let parts = request.command_list.into_iter().map(|one| (one.command, one.params.unwrap_or_default()));
+        Ok::<_, Failure>(parts.collect::<Vec<_>>())
+    };
+    let expected = [("ls".to_owned(), String::new()), ("echo".to_owned(), "-n it's".to_owned())];
+    for query in [
+        "commandList=[{\"command\":\"ls\"},{\"command\":\"echo\",\"params\":\"-n it's\"}]",
+        "commandlist=[{'command':'ls','params':''},{'command':'echo','params':\"-n it's\"}]&sayYes=True",
+        "commandList=[{'command':'ls','params':None},{'command':'echo','params':'-n it\\'s'}]",
+    ] {
+        assert_eq!(commands(query).unwrap(), expected, "{query}");
+    }
+    for wrong in
+        ["", "commandList=[]", "commandList=ls", "commandList={'command':'ls'}", "commandList=[{'command':[]}]"]
+    {
+        assert_invalid(commands(wrong), "commandList");
+    }
+    let groups = |method: &str, query: &str| {
+        build(&format!("environment.control.{method}"), &format!("envName=a&{query}"))
+            .map(|message| message.transcode_to::<proto::environment::v1::SetEnvGroupRequest>().unwrap().env_group)
+    };
+    for query in
+        ["envGroup=a,b/c d", "envGroups=[\"a\",\"b/c d\"]", "ENVGROUP=['a','b/c d']", "envGroup=a&envGroups=b/c+d"]
+    {
+        assert_eq!(groups("SetEnvGroup", query).unwrap(), ["a", "b/c d"], "{query}");
+    }
+    for none in ["", "envGroup=", "envGroups=[]", "envGroup=null"] {
+        assert!(groups("SetEnvGroup", none).unwrap().is_empty(), "{none}");
+        assert_invalid(groups("AttachEnvGroup", none), "envGroup");
+    }
+}
+
+#[test]
 fn nesting_ends_somewhere() {
     for (open, close) in [("[", "]"), ("{'a':", "}"), ("[\"x\",", "]"), ("[/*'*/", "]")] {
         let deep = format!("{}{}", open.repeat(100_000), close.repeat(100_000));
@@ -205,7 +288,7 @@ fn a_credential_is_one_of_two_names_once() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(query: Vec<u8>, method in 0_usize..64) {
+    fn no_bytes_panic(query: Vec<u8>, method in 0_usize..1024) {
         let methods = catalog().methods();
         let mut parameters = Parameters::default();
         parameters.add_encoded(&query).unwrap();
@@ -214,7 +297,7 @@ proptest! {
     }
 
     #[test]
-    fn no_value_panics(value in "\\PC*", method in 0_usize..64) {
+    fn no_value_panics(value in "\\PC*", method in 0_usize..1024) {
         let methods = catalog().methods();
         let method = &methods[method % methods.len()];
         let mut parameters = Parameters::default();

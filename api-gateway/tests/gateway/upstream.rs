@@ -10,7 +10,7 @@ use proto::environment::v1::{
     EnvironmentInfo, GetEnvInfoRequest, GetEnvInfoResponse, GetEnvsRequest, GetEnvsResponse, Node, StartEnvRequest,
     StartEnvResponse, StopEnvRequest, StopEnvResponse, rpc,
 };
-use proto::{ErrorKind, Failure};
+use proto::{ErrorKind, Failure, Rpc};
 use tokio::sync::Semaphore;
 use tonic::service::LayerExt;
 use tonic::transport::server::Router;
@@ -108,4 +108,44 @@ impl Handle<rpc::GetEnvInfo> for Upstream {
         self.reach(permit, &request.env_name).await?;
         Ok(GetEnvInfoResponse { env: Some(Environment::default()), ..GetEnvInfoResponse::default() })
     }
+}
+
+/// What is no matter of the gateway's, and is called by no test of it.
+macro_rules! not_served {
+    ($($method:ident),+ $(,)?) => {$(
+        impl Handle<rpc::$method> for Upstream {
+            async fn handle(
+                &self,
+                _: &AccountPermit,
+                _: <rpc::$method as Rpc>::Request,
+            ) -> Result<<rpc::$method as Rpc>::Response, Failure> {
+                Err(Failure::internal(concat!(stringify!($method), " is not served here")))
+            }
+        }
+    )+};
+}
+
+not_served! {
+    SleepEnv,
+    CloneEnv,
+    GetBasicEnvsInfo,
+    SetEnvDisplayName,
+    AttachEnvGroup,
+    DetachEnvGroup,
+    SetEnvGroup,
+    RestartNodes,
+    RestartNodeById,
+    RedeployContainerById,
+    RedeployContainersByGroup,
+    AddContainerEnvVars,
+    SetContainerEnvVars,
+    GetContainerEnvVars,
+    RemoveContainerEnvVars,
+    SetContainerEnvVarsByGroup,
+    GetContainerEnvVarsByGroup,
+    ExecCmdById,
+    ExecCmdByGroup,
+    SetCloudletsCountById,
+    GetLogs,
+    ReadLog,
 }

@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 
 /// What the first start offers to run. Whoever runs the system adds to the file.
 const TEMPLATES: &str = r#"# What environments can run. A node names a template; it never brings a command of its own.
+#
+# Programs that may be run in nodes (`portcullis env exec`), as this system's own user: none.
+# exec_commands = ["/bin/ls"]
 
 [[template]]
 name = "web"
@@ -34,9 +37,13 @@ pub(super) struct DataFolder {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Templates {
+pub(super) struct Templates {
+    /// The programs that may be run in nodes.
     #[serde(default)]
-    template: Vec<Template>,
+    pub(super) exec_commands: Vec<String>,
+    /// What nodes can run.
+    #[serde(default)]
+    pub(super) template: Vec<Template>,
 }
 
 impl DataFolder {
@@ -87,11 +94,10 @@ impl DataFolder {
     }
 
     /// What environments can run.
-    pub(super) fn templates(&self) -> anyhow::Result<Vec<Template>> {
+    pub(super) fn templates(&self) -> anyhow::Result<Templates> {
         let path = self.secret("templates.toml", || Zeroizing::new(TEMPLATES.to_owned()))?;
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let templates: Templates = toml::from_str(&text).with_context(|| path.display().to_string())?;
-        Ok(templates.template)
+        toml::from_str(&text).with_context(|| path.display().to_string())
     }
 
     /// The login of the account whose first start has begun and is not complete.

@@ -64,7 +64,9 @@ impl System {
             data.nodes(),
         );
         environment_config.listen = anywhere();
-        environment_config.templates = data.templates()?;
+        let templates = data.templates()?;
+        environment_config.exec_commands = templates.exec_commands;
+        environment_config.templates = templates.template;
         if options.stop_environments {
             environment_config.on_shutdown = environment_service::OnShutdown::Stop;
         }

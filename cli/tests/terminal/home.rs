@@ -6,8 +6,19 @@ use testkit::{ServiceProcess, free_port};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-const PORTCULLIS: &str = env!("CARGO_BIN_EXE_portcullis");
+pub(crate) const PORTCULLIS: &str = env!("CARGO_BIN_EXE_portcullis");
 pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// What the first start's example runs.
+const EXAMPLE: &str = r#"
+[[template]]
+name = "web"
+command = ["/bin/sh", "-c", "sleep 600 & wait"]
+
+[[template]]
+name = "worker"
+command = ["/bin/sh", "-c", "sleep 600 & wait"]
+"#;
 
 /// A data folder, a port, and a home for the session that `signin` keeps.
 pub(crate) struct Home {
@@ -33,6 +44,14 @@ impl Home {
 
     pub(crate) fn data(&self) -> String {
         self.folder.path().join("data").display().to_string()
+    }
+
+    /// One that offers more to run than the example does.
+    pub(crate) fn offering(templates: &str) -> Self {
+        let home = Self::new();
+        std::fs::create_dir(home.data()).unwrap();
+        std::fs::write(Path::new(&home.data()).join("templates.toml"), format!("{templates}{EXAMPLE}")).unwrap();
+        home
     }
 
     pub(crate) async fn up(&self, more: &[&str]) -> ServiceProcess {

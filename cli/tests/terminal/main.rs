@@ -4,9 +4,11 @@
 
 mod accounts;
 mod audit;
+mod environments;
 mod first_start;
 mod holders;
 mod home;
+mod progress;
 mod proxies;
 mod tokens;
 mod two_factor;

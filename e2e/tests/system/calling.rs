@@ -131,7 +131,7 @@ async fn single_quotes_and_wrapped_answers_as_the_platforms_clients_have_them() 
     let form = [
         ("session", session.as_str()),
         ("env", "{'shortdomain':'quoted','ishaenabled':true,'region':null,'unknown':1}"),
-        ("nodes", "[{'nodeType':'worker','count':1,'fixedCloudlets':'1','docker':{'image':'x'}}]"),
+        ("nodes", "[{'nodeType':'worker','count':1,'fixedCloudlets':'1','docker':null}]"),
         ("actionkey", "createenv;x"),
     ];
     let answer = client.post("/1.0/environment/control/rest/createenvironment", &form).await.success();
@@ -139,6 +139,10 @@ async fn single_quotes_and_wrapped_answers_as_the_platforms_clients_have_them() 
     assert_eq!(answer["response"]["env"]["shortdomain"], "quoted");
     assert_eq!(answer["response"]["env"]["ishaenabled"], true);
     assert_eq!(answer["response"]["nodes"][0]["nodeType"], "worker");
+    let mut image = form;
+    image[2].1 = "[{'docker':{'image':'x'}}]";
+    let image = client.post("/1.0/environment/control/rest/createenvironment", &image).await;
+    assert!(image.result() == 3 && image.error().contains("`nodes[0].docker.image`"), "none is run here: {image:?}");
     let lazy = client.post("/1.0/environment/control/rest/getenvs", &[("session", &session), ("lazy", "True")]).await;
     assert_eq!(lazy.success()["infos"].as_array().map(Vec::len), Some(2));
 }

@@ -53,6 +53,46 @@ async fn a_token_reaches_the_environments_that_it_is_confined_to_and_sees_no_oth
     }
 }
 
+/// A group can hold environments that are out of reach.
+#[tokio::test]
+async fn a_token_that_is_confined_sees_the_groups_in_reach_and_changes_none() {
+    let stack = Stack::sqlite().await;
+    let session = stack.session().await;
+    let call = async |credential: &str, method: &str, more: &[(&str, &str)]| {
+        let form = [more, &[("session", credential)]].concat();
+        stack.client.post(&format!("/1.0/environment/{method}"), &form).await
+    };
+    for (name, groups) in [("staging-1", "webs,tests"), ("live", "webs,production")] {
+        stack.create_environment(&session, name, "worker", 1).await;
+        let form = [("envName", name), ("envGroups", groups)];
+        call(&session, "control/rest/setenvgroup", &form).await.success();
+    }
+    let methods: Vec<&str> = catalog().permissions().iter().map(|method| method.name()).collect();
+    let (_, token) = stack.token_with(&session, &methods.join(","), &[("environments", "staging-*")]).await;
+    let groups = async |credential: &str| call(credential, "group/rest/getgroups", &[]).await.success()["array"].take();
+    let names = |groups: &serde_json::Value| {
+        groups.as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&groups(&token).await), ["tests", "webs"]);
+    let before = groups(&session).await;
+    assert_eq!(names(&before), ["production", "tests", "webs"]);
+    for (method, form) in [
+        ("creategroup", vec![("envGroup", "more")]),
+        ("editgroup", vec![("srcGroupName", "webs"), ("dstGroupName", "sites")]),
+        ("removegroup", vec![("envGroup", "webs")]),
+    ] {
+        let answer = call(&token, &format!("group/rest/{method}"), &form).await;
+        assert_eq!((answer.result(), &answer.json()["confinement"]), (8, &json!("environments")), "{answer:?}");
+    }
+    let attach = [("envName", "live"), ("envGroup", "tests")];
+    assert_out_of_reach(&call(&token, "control/rest/attachenvgroup", &attach).await, "`live`");
+    assert_eq!(groups(&session).await, before, "nothing was changed");
+    assert_eq!(stack.info(&session, "live").await["envGroups"], json!(["production", "webs"]));
+    let attach = [("envName", "staging-1"), ("envGroup", "more")];
+    call(&token, "control/rest/attachenvgroup", &attach).await.success();
+    assert_eq!(names(&groups(&token).await), ["more", "tests", "webs"]);
+}
+
 #[tokio::test]
 async fn the_executing_service_holds_a_confinement_too() {
     let stack = Stack::sqlite().await;

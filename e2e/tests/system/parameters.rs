@@ -34,6 +34,8 @@ enum Flaw {
     /// A text that is taken by the gateway, and longer than what any text stands for.
     Long,
     OutOfRange,
+    /// Names of variables that none can have, and more of them than a node may have.
+    Names,
     Twice,
 }
 
@@ -51,6 +53,7 @@ fn flaws(method: &'static Method, parameter: &'static Parameter) -> BTreeSet<Fla
         // A secret of that length is a wrong guess, and those are counted.
         (Flaw::Long, within(Place::is_text) && !parameter.is_secret()),
         (Flaw::OutOfRange, within(ranged)),
+        (Flaw::Names, within(Place::is_map)),
         (Flaw::Twice, !field.is_list()),
     ];
     can_be.into_iter().filter(|(_, can)| *can).map(|(flaw, _)| flaw).collect()
@@ -60,8 +63,12 @@ fn flaws(method: &'static Method, parameter: &'static Parameter) -> BTreeSet<Fla
 fn mistyped(place: &Place) -> Vec<String> {
     let field = place.field();
     let texts: &[&str] = match field.kind() {
+        _ if place.is_nested() && field.is_map() => {
+            return [json!("x"), json!([]), json!({"A": {}}), json!({"A": 1})].map(|wrong| place.with(&wrong)).to_vec();
+        }
         // Every structure stands in its own parameter; what stands in it can be one itself.
         _ if place.is_nested() => return vec![place.with(&json!({})), place.with(&json!([{}]))],
+        _ if field.is_map() => &[],
         Kind::String | Kind::Bytes => &[],
         Kind::Bool => &["maybe", "2"],
         Kind::Enum(_) => &["nonsense"],
@@ -76,6 +83,7 @@ fn misshapen(parameter: &Parameter) -> &'static [&'static str] {
     let field = parameter.field();
     match field.kind() {
         Kind::Message(_) if is_timestamp(field) => &[],
+        _ if field.is_map() => &["{", "[]", "1", "nonsense", "{\"A\":{}}", "{\"A\":1}", "{'A':null}", "{\"A\""],
         Kind::Message(_) if field.is_list() => &["{", "{}", "[1]", "nonsense", "[{]"],
         Kind::Message(_) => &["{", "[]", "1", "nonsense", "{\"a\""],
         _ => &[],
@@ -145,6 +153,9 @@ impl Trial<'_> {
             if place.is_number() {
                 self.numbers(&place).await;
             }
+            if place.is_map() {
+                self.variables(&place).await;
+            }
         }
     }
 
@@ -154,6 +165,7 @@ impl Trial<'_> {
         let answer = self.call(Flaw::Long, &[&text]).await;
         let told = match place.meaning() {
             Some(Meaning::Object(Object::Login)) => answer.result() == 701,
+            Some(Meaning::File) => answer.result() == 5 && answer.error().contains("no such file"),
             None if self.method.is_safe() && answer.result() == 0 => {
                 let lists = answer.json();
                 lists.as_object().unwrap().values().filter_map(|list| list.as_array()).all(Vec::is_empty)
@@ -177,6 +189,16 @@ impl Trial<'_> {
             "10000-01-01 00:00:00",
         ] {
             self.refused_text(Flaw::OutOfRange, text).await;
+        }
+    }
+
+    /// Variables that no node can have.
+    async fn variables(&mut self, place: &Place) {
+        let many: serde_json::Map<_, _> = (0..513).map(|number| (format!("V{number}"), json!("x"))).collect();
+        for wrong in [json!({"1A": "x"}), json!({"": "x"}), json!({"A=B": "x"}), json!({"PORT": "x"}), many.into()] {
+            let answer = self.call(Flaw::Names, &[&escaped(&place.with(&wrong))]).await;
+            let case = format!("{} {wrong:.60}", self.what(Flaw::Names));
+            assert!(answer.result() == 3 && place.is_named_in(&answer.error()), "{case}: {answer:?}");
         }
     }
 

@@ -98,6 +98,14 @@ impl Variables {
         Self::new(self.0.clone().into_iter().chain(others.0.clone()))
     }
 
+    /// Whether each of these texts can be a variable's name.
+    ///
+    /// # Errors
+    /// Where one cannot.
+    pub(crate) fn check_names(names: &[String]) -> Result<(), VariableError> {
+        if names.iter().all(|name| is_name(name)) { Ok(()) } else { Err(VariableError::Name) }
+    }
+
     /// Those that are not among these names.
     #[must_use]
     pub(crate) fn without(&self, names: &[String]) -> Self {
@@ -119,10 +127,14 @@ pub(crate) fn is_reserved(variable: &str) -> bool {
     variable.starts_with("PORTCULLIS_") || variable == "PORT"
 }
 
-fn check(name: &str, value: &str) -> Result<(), VariableError> {
+fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     let first = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
-    if !first || name.len() > MAX_VARIABLE_NAME || !name.bytes().all(fits) {
+    first && name.len() <= MAX_VARIABLE_NAME && name.bytes().all(fits)
+}
+
+fn check(name: &str, value: &str) -> Result<(), VariableError> {
+    if !is_name(name) {
         return Err(VariableError::Name);
     }
     if is_reserved(name) {
@@ -143,6 +155,11 @@ mod tests {
     fn what_cannot_be_a_variable_is_told() {
         for name in ["", "1A", "A B", "A=B", "Ä", "A\0", &"a".repeat(129)] {
             assert_eq!(variables(&[(name, "x")]), Err(VariableError::Name), "{name:?}");
+            assert_eq!(
+                Variables::check_names(&["A".to_owned(), name.to_owned()]),
+                Err(VariableError::Name),
+                "{name:?}"
+            );
         }
         for name in ["PORT", "PORTCULLIS_INSTANCE"] {
             assert_eq!(variables(&[(name, "x")]), Err(VariableError::Reserved(name.to_owned())));

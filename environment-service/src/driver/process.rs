@@ -276,6 +276,10 @@ impl Driver for ProcessDriver {
         self.templates.keys().collect()
     }
 
+    fn answered_type(&self, template: &NodeType) -> Option<NodeType> {
+        self.templates.get(template)?.answered_type().ok()?
+    }
+
     fn ports(&self, nodes: &[(&Workload, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)> {
         // All are held until all are found, so that they differ.
         let mut held = Vec::new();

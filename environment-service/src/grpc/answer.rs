@@ -1,8 +1,10 @@
 //! What is told of environments. What this driver cannot know is a constant here, and documented in the contract.
 
+use std::collections::BTreeMap;
+
 use proto::environment::v1::{Environment, EnvironmentInfo, HostGroup, Node, NodeGroup, OperationInfo};
 
-use crate::domain::{self, Observed, Status};
+use crate::domain::{self, NodeType, Observed, Status};
 use crate::store::{LoggedOperation, Outcome};
 
 /// The one group of machines that there is.
@@ -18,11 +20,14 @@ const TEMPLATE_TYPE: &str = "NATIVE";
 /// What the caller is to an environment: only its owner sees it.
 const RIGHT: &str = "OWNER";
 
+/// What nodes of templates answer as their type, where that is not the template's name.
+pub(crate) type AnsweredTypes = BTreeMap<NodeType, NodeType>;
+
 /// All about an environment.
-pub(crate) fn info(environment: &domain::Environment, seen: &[Observed]) -> EnvironmentInfo {
+pub(crate) fn info(environment: &domain::Environment, seen: &[Observed], types: &AnsweredTypes) -> EnvironmentInfo {
     EnvironmentInfo {
         env: Some(env(environment, seen)),
-        nodes: nodes(environment, seen),
+        nodes: nodes(environment, seen, types),
         node_groups: node_groups(environment),
         env_groups: environment.groups.iter().map(ToString::to_string).collect(),
         right: RIGHT.to_owned(),
@@ -67,11 +72,12 @@ pub(crate) fn env(environment: &domain::Environment, seen: &[Observed]) -> Envir
     }
 }
 
-pub(crate) fn nodes(environment: &domain::Environment, seen: &[Observed]) -> Vec<Node> {
-    environment.nodes.iter().zip(seen).map(|(node, seen)| self::node(environment, node, seen)).collect()
+pub(crate) fn nodes(environment: &domain::Environment, seen: &[Observed], types: &AnsweredTypes) -> Vec<Node> {
+    environment.nodes.iter().zip(seen).map(|(node, seen)| self::node(environment, node, seen, types)).collect()
 }
 
-fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed) -> Node {
+fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed, types: &AnsweredTypes) -> Node {
+    let node_type = &node.workload.node_type;
     let status = Status::of_node(environment.operation, environment.desired, seen);
     let first = environment.nodes.iter().find(|other| other.group == node.group);
     let (ctid, messages) = match seen {
@@ -88,7 +94,7 @@ fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed)
         name: format!("node{}-{}", node.id, environment.name),
         display_name: node.display_name.clone(),
         node_group: node.group.to_string(),
-        node_type: node.workload.node_type.to_string(),
+        node_type: types.get(node_type).unwrap_or(node_type).to_string(),
         nodemission: node.group.to_string(),
         r#type: TEMPLATE_TYPE.to_owned(),
         status: status.number(),

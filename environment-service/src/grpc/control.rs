@@ -5,7 +5,7 @@ use proto::environment::v1::EnvironmentInfo;
 use proto::{ErrorKind, Failure};
 use storage::StorageError;
 
-use super::answer;
+use super::answer::{self, AnsweredTypes};
 use crate::domain::{
     Desired, DriverKind, EnvName, Environment, EnvironmentSpec, NodeSpec, NodeType, Observed, QuotaExceeded,
     SelectionError, Status, Workload,
@@ -19,6 +19,7 @@ use crate::store;
 pub(crate) struct Control {
     pub(crate) operations: Operations,
     node_types: Arc<Vec<NodeType>>,
+    pub(crate) answered_types: Arc<AnsweredTypes>,
 }
 
 impl Control {
@@ -27,7 +28,12 @@ impl Control {
             operations.drivers.all().flat_map(|driver| driver.node_types()).cloned().collect();
         node_types.sort();
         node_types.dedup();
-        Self { operations, node_types: Arc::new(node_types) }
+        let answered = |name: &NodeType| {
+            let told = operations.drivers.all().find_map(|driver| driver.answered_type(name))?;
+            Some((name.clone(), told))
+        };
+        let answered_types = Arc::new(node_types.iter().filter_map(answered).collect());
+        Self { operations, node_types: Arc::new(node_types), answered_types }
     }
 
     /// What nodes can run, by name.
@@ -61,7 +67,7 @@ impl Control {
         let reach = permit.confinement();
         for environment in environments.into_iter().filter(|environment| reach.reaches(environment.name.as_str())) {
             let seen = self.operations.observe(&environment).await;
-            infos.push(answer::info(&environment, &seen));
+            infos.push(answer::info(&environment, &seen, &self.answered_types));
         }
         Ok(infos)
     }

@@ -86,6 +86,7 @@ impl Stage {
         let gate = folder.path().join("gate").to_str().unwrap().to_owned();
         let template = |(name, script): &(&str, &str)| Template {
             name: (*name).to_owned(),
+            node_type: None,
             command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             environment: BTreeMap::from([("GATE".to_owned(), gate.clone())]),
             working_directory: None,

@@ -25,13 +25,21 @@ pub(super) struct Caller<'a> {
     /// The number of its other session, and the value.
     pub(super) other_session: (i64, String),
     pub(super) environment: String,
+    /// The number of its environment's node.
+    pub(super) node: i64,
+    /// A group of environments.
+    pub(super) group: String,
 }
 
 impl<'a> Caller<'a> {
     /// Signs an account in, and makes it what it owns.
     pub(super) async fn new(stack: &'a Stack, login: &str, environment: &str) -> Self {
         let (session, other) = (stack.signin(login).await, stack.signin(login).await);
-        stack.create_environment(&session, environment, "worker", 1).await;
+        let created = stack.create_environment(&session, environment, "worker", 1).await;
+        let node = created["response"]["nodes"][0]["id"].as_i64().unwrap();
+        let group = format!("group of {environment}");
+        let form = [("session", session.as_str()), ("envGroup", group.as_str())];
+        stack.client.post("/1.0/environment/group/rest/creategroup", &form).await.success();
         let every: Vec<&str> = proto::catalog().permissions().iter().map(|method| method.name()).collect();
         let (token, token_value) = stack.token(&session, &every.join(",")).await;
         let info = stack.client.post("/1.0/users/account/rest/getuserinfo", &[("session", &session)]).await.success();
@@ -42,7 +50,7 @@ impl<'a> Caller<'a> {
         let other_session = (other_number.flatten().max().unwrap(), other);
         let uid = info["uid"].as_i64().unwrap();
         let (login, environment) = (login.to_owned(), environment.to_owned());
-        Self { stack, login, session, uid, token, token_value, other_session, environment }
+        Self { stack, login, session, uid, token, token_value, other_session, environment, node, group }
     }
 
     /// What names an object of the account's.
@@ -54,13 +62,15 @@ impl<'a> Caller<'a> {
             Object::Session => self.other_session.0.to_string(),
             Object::SessionValue => self.other_session.1.clone(),
             Object::Environment => self.environment.clone(),
+            Object::Node => self.node.to_string(),
+            Object::Group => self.group.clone(),
         }
     }
 
     /// A right value of a parameter.
     pub(super) fn right(&self, method: &'static Method, parameter: &'static Parameter) -> String {
         let place = &Place::in_parameter(method, parameter)[0];
-        if place.is_nested() {
+        if place.is_nested() || place.is_map() {
             return structure(parameter.name()).to_owned();
         }
         match (place.meaning(), parameter.name()) {
@@ -73,6 +83,8 @@ impl<'a> Caller<'a> {
             (_, "tokenTemplate") => "Marketplace".to_owned(),
             (_, "expiresAt") => "2999-01-01 00:00:00".to_owned(),
             (_, "sourceNetworks") => "10.0.0.0/8".to_owned(),
+            (_, "nodeGroup") => "cp".to_owned(),
+            (_, "path") => "stdout.log".to_owned(),
             _ if !place.is_text() => "true".to_owned(),
             _ => "never-made".to_owned(),
         }
@@ -81,7 +93,13 @@ impl<'a> Caller<'a> {
     /// The form of a call that is all right but for one parameter, and would change something.
     pub(super) fn form(&self, method: &'static Method, but: &Parameter) -> Vec<(&'static str, String)> {
         let edits = ["CreateToken", "EditToken"].contains(&method.short_name());
-        let wanted = |one: &Parameter| one.is_required() || edits && ["description", "apiList"].contains(&one.name());
+        let by_node = method.parameters().iter().any(|one| one.name().eq_ignore_ascii_case("nodeId"));
+        let wanted = |one: &Parameter| {
+            one.is_required()
+                || edits && ["description", "apiList"].contains(&one.name())
+                // Nodes are chosen by the one or by the other.
+                || by_node && one.name() == "nodeGroup"
+        };
         let others = method.parameters().iter().filter(|other| other.name() != but.name() && wanted(other));
         let mut form: Vec<_> = others.map(|other| (other.name(), self.right(method, other))).collect();
         if method.access() != Some(&Access::Public) {
@@ -93,10 +111,13 @@ impl<'a> Caller<'a> {
     /// All that the account sees of itself, but for when it was seen last.
     pub(super) async fn state(&self) -> Vec<Value> {
         let mut seen = Vec::new();
+        let of_nodes = vec![("envName", self.environment.as_str()), ("nodeGroup", "cp")];
         for (method, more) in [
             ("users/authentication/rest/gettokens", vec![]),
             ("users/authentication/rest/getsessions", vec![]),
             ("environment/control/rest/getenvs", vec![]),
+            ("environment/control/rest/getcontainerenvvarsbygroup", of_nodes),
+            ("environment/group/rest/getgroups", vec![]),
             ("users/account/rest/getuserinfo", vec![]),
             ("users/account/rest/get2fastatus", vec![]),
             ("users/account/rest/getauditlog", vec![("limit", "1000")]),

@@ -13,7 +13,9 @@ pub(super) enum Meaning {
     Between(i128, i128),
     /// The name of what is to be made, unique within the installation: who takes one that is taken is told so.
     NewName,
-    /// A text for people, or a name that stands for something within the same request only.
+    /// A file of a node's: where there is none, that is told.
+    File,
+    /// A text for people, or a name that stands for something within the same request, or within what that names.
     Text,
 }
 
@@ -27,33 +29,56 @@ pub(super) enum Object {
     /// A session by its value.
     SessionValue,
     Environment,
+    Node,
+    /// A group of environments.
+    Group,
 }
 
-use Meaning::{Between, NewName, Object as Of, Page, Text};
+use Meaning::{Between, File, NewName, Object as Of, Page, Text};
 
 /// By method (`*`: all) and the value's name.
 const MEANINGS: &[(&str, &str, Meaning)] = &[
     ("*", "uid", Of(Object::Account)),
     ("*", "envName", Of(Object::Environment)),
     ("*", "limit", Between(1, 1000)),
+    ("*", "nodeId", Of(Object::Node)),
+    ("*", "nodeGroup", Text),
+    ("*", "path", File),
+    ("AttachEnvGroup", "envGroup", Text),
+    ("CloneEnv", "srcEnvName", Of(Object::Environment)),
+    ("CloneEnv", "dstEnvName", NewName),
     ("CreateAccount", "login", NewName),
     ("CreateAccount", "name", Text),
     ("CreateEnvironment", "env.displayName", Text),
+    ("CreateEnvironment", "envGroups", Text),
     ("CreateEnvironment", "env.shortdomain", NewName),
     ("CreateEnvironment", "nodes.count", Between(1, 32)),
     ("CreateEnvironment", "nodes.displayName", Text),
+    ("CreateEnvironment", "nodes.docker.nodeGroup", Text),
     ("CreateEnvironment", "nodes.fixedCloudlets", Between(0, 512)),
     ("CreateEnvironment", "nodes.flexibleCloudlets", Between(1, 512)),
     ("CreateEnvironment", "nodes.nodeGroup", Text),
+    ("CreateGroup", "envGroup", Text),
     ("CreateToken", "copyFrom", Of(Object::Token)),
     ("DeleteTokens", "ids", Of(Object::Token)),
+    ("DetachEnvGroup", "envGroup", Text),
+    ("EditGroup", "dstGroupName", Text),
+    ("EditGroup", "srcGroupName", Of(Object::Group)),
     ("EditToken", "id", Of(Object::Token)),
     ("GetAccounts", "after", Page(0)),
     ("GetAuditLog", "before", Page(1)),
     ("GetTokenUses", "id", Of(Object::Token)),
     ("GetTokens", "ids", Of(Object::Token)),
+    ("Read", "nodeid", Of(Object::Node)),
+    ("ReadLog", "count", Between(1, 1 << 20)),
+    ("ReadLog", "from", Between(0, 9_223_372_036_854_775_807)),
     ("RegenerateToken", "id", Of(Object::Token)),
     ("RegenerateToken", "overlapSeconds", Between(0, 30 * 24 * 60 * 60)),
+    ("RemoveGroup", "envGroup", Of(Object::Group)),
+    ("SetCloudletsCountById", "fixedCloudlets", Between(0, 512)),
+    ("SetCloudletsCountById", "flexibleCloudlets", Between(1, 512)),
+    ("SetEnvDisplayName", "displayName", Text),
+    ("SetEnvGroup", "envGroup", Text),
     ("Signin", "login", Of(Object::Login)),
     ("SignoutSessions", "ids", Of(Object::Session)),
     ("Verify2FACode", "session", Of(Object::SessionValue)),

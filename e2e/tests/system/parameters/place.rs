@@ -32,10 +32,12 @@ impl Place {
         let mut open = vec![Self { method, parameter, way: Vec::new() }];
         while let Some(place) = open.pop() {
             match place.field().kind() {
-                Kind::Message(inner) if !is_timestamp(place.field()) => open.extend(inner.fields().map(|field| {
-                    let way = [place.way.as_slice(), &[field]].concat();
-                    Self { way, ..place.clone() }
-                })),
+                Kind::Message(inner) if !is_timestamp(place.field()) && !place.is_map() => {
+                    open.extend(inner.fields().map(|field| {
+                        let way = [place.way.as_slice(), &[field]].concat();
+                        Self { way, ..place.clone() }
+                    }));
+                }
                 _ => places.push(place),
             }
         }
@@ -44,6 +46,11 @@ impl Place {
 
     pub(super) fn field(&self) -> &FieldDescriptor {
         self.way.last().unwrap_or(self.parameter.field())
+    }
+
+    /// Whether it is a map of texts to texts: a JSON object.
+    pub(super) fn is_map(&self) -> bool {
+        self.field().is_map()
     }
 
     pub(super) fn is_nested(&self) -> bool {
@@ -55,7 +62,7 @@ impl Place {
     }
 
     pub(super) fn is_text(&self) -> bool {
-        self.field().kind() == Kind::String
+        self.field().kind() == Kind::String && !self.is_map()
     }
 
     /// `envName`, `nodes.count`.
@@ -78,7 +85,9 @@ impl Place {
         if !self.is_nested() {
             return value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         }
-        let mut structure: Value = serde_json::from_str(structure(self.parameter.name())).unwrap();
+        let image = self.way.first().is_some_and(|member| member.json_name() == "docker");
+        let structure = if image { r#"[{"docker":{"image":"nginx"}}]"# } else { structure(self.parameter.name()) };
+        let mut structure: Value = serde_json::from_str(structure).unwrap();
         let mut at = if structure.is_array() { &mut structure[0] } else { &mut structure };
         for member in &self.way {
             at = &mut at[member.json_name()];
@@ -110,6 +119,8 @@ pub(super) fn structure(parameter: &str) -> &'static str {
     match parameter {
         "env" => r#"{"shortdomain":"never-made"}"#,
         "nodes" => r#"[{"nodeType":"worker"}]"#,
+        "commandList" => r#"[{"command":"true"}]"#,
+        "vars" | "data" => r#"{"COLOUR":"red"}"#,
         _ => panic!("{parameter}: say here what is a right one"),
     }
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::domain::{NodeType, is_reserved};
+use crate::domain::{InvalidNodeType, NodeType, is_reserved};
 
 /// What nodes of one type run. Only the operator's configuration holds templates: an account chooses one by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -11,6 +11,9 @@ use crate::domain::{NodeType, is_reserved};
 pub struct Template {
     /// The name: what a node's `nodeType` says.
     pub name: String,
+    /// What its nodes answer as their `nodeType`, for clients that read only the types that they know. Default: the name.
+    #[serde(default)]
+    pub node_type: Option<String>,
     /// The program and its arguments. No shell is between.
     pub command: Vec<String>,
     /// Variables for the command, besides those that every node gets.
@@ -54,6 +57,7 @@ impl Template {
     pub(crate) fn validate(&self) -> Result<NodeType, TemplateError> {
         let error = |key: &str, problem: &str| TemplateError { key: key.to_owned(), problem: problem.to_owned() };
         let name = self.name.parse().map_err(|problem| error("name", &format!("{problem}")))?;
+        self.answered_type().map_err(|problem| error("node_type", &format!("{problem}")))?;
         if self.command.first().is_none_or(String::is_empty) {
             return Err(error("command", "must hold a program and its arguments"));
         }
@@ -74,6 +78,11 @@ impl Template {
         }
         Ok(name)
     }
+
+    /// What its nodes answer as their type, where that is not its name.
+    pub(crate) fn answered_type(&self) -> Result<Option<NodeType>, InvalidNodeType> {
+        self.node_type.as_deref().map(str::parse).transpose()
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +92,7 @@ mod tests {
     fn template() -> Template {
         Template {
             name: "web".to_owned(),
+            node_type: None,
             command: vec!["/bin/true".to_owned()],
             environment: BTreeMap::new(),
             working_directory: None,
@@ -99,6 +109,7 @@ mod tests {
     fn each_flaw_is_named() {
         assert_eq!(template().validate().unwrap().as_str(), "web");
         assert_eq!(key(&Template { name: "Web".to_owned(), ..template() }), "name");
+        assert_eq!(key(&Template { node_type: Some("Docker".to_owned()), ..template() }), "node_type");
         assert_eq!(key(&Template { command: vec![], ..template() }), "command");
         assert_eq!(key(&Template { command: vec![String::new()], ..template() }), "command");
         assert_eq!(key(&Template { working_directory: Some("here".into()), ..template() }), "working_directory");

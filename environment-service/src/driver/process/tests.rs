@@ -31,6 +31,7 @@ impl Machine {
     /// One whose template `node` is this shell script.
     fn running(script: &str) -> Self {
         let template = Template {
+            node_type: None,
             name: "node".to_owned(),
             command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             environment: BTreeMap::from([("FLAVOUR".to_owned(), "vanilla".to_owned())]),

@@ -24,7 +24,8 @@ impl Handle<CloneEnv> for Control {
         made.map_err(|error| create_failure(&copy, "dstEnvName", error))?;
         let found = self.look(permit, &copy).await.map_err(storage_failure)?;
         let (environment, seen) = found.ok_or_else(|| not_found_as(&copy, "dstEnvName"))?;
-        let EnvironmentInfo { env, nodes, node_groups, env_groups, right } = answer::info(&environment, &seen);
+        let EnvironmentInfo { env, nodes, node_groups, env_groups, right } =
+            answer::info(&environment, &seen, &self.answered_types);
         Ok(CloneEnvResponse { env, nodes, node_groups, env_groups, right })
     }
 }

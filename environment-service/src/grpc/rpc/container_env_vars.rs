@@ -13,7 +13,7 @@ use proto::environment::v1::{
     SetContainerEnvVarsByGroupResponse, SetContainerEnvVarsRequest, SetContainerEnvVarsResponse,
 };
 
-use crate::domain::{NodeId, Selection};
+use crate::domain::{NodeId, Selection, Variables};
 use crate::grpc::Control;
 use crate::grpc::control::{env_name, selection_failure, update_failure};
 use crate::grpc::parameter::{node_group, selection, variables};
@@ -39,6 +39,7 @@ impl Handle<RemoveContainerEnvVars> for Control {
         request: RemoveContainerEnvVarsRequest,
     ) -> Result<RemoveContainerEnvVarsResponse, Failure> {
         let nodes = given(selection(request.node_id, request.node_group.as_deref())?)?;
+        Variables::check_names(&request.vars).map_err(|problem| Failure::invalid("vars", problem))?;
         change(self, permit, &request.env_name, nodes, VariablesChange::Remove(request.vars), "vars").await?;
         Ok(RemoveContainerEnvVarsResponse {})
     }

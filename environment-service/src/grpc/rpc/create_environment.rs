@@ -29,7 +29,7 @@ impl Handle<CreateEnvironment> for Control {
         let (environment, seen) = found.ok_or_else(|| gone(&name))?;
         Ok(CreateEnvironmentResponse {
             env: Some(answer::env(&environment, &seen)),
-            nodes: answer::nodes(&environment, &seen),
+            nodes: answer::nodes(&environment, &seen, &self.answered_types),
         })
     }
 }
@@ -55,13 +55,17 @@ fn environment(request: CreateEnvironmentRequest, node_types: &[NodeType]) -> Re
 
 fn node(index: usize, node: &wire::NodeSpec, node_types: &[NodeType]) -> Result<NodeSpec, Failure> {
     let key = |field: &str| format!("nodes[{index}].{field}");
-    let workload = workload(node, key("nodeType"), key("docker.image"), node_types)?;
+    let workload = workload(node, key, node_types)?;
     let workload = match node.env.is_empty() {
         true => workload,
         false => Workload { variables: variables(node.env.clone(), &key("env"))?, ..workload },
     };
-    let group = given(node.node_group.as_deref()).map(str::parse).transpose();
-    let group = group.map_err(|problem| Failure::invalid(&key("nodeGroup"), problem))?;
+    let of_image = node.docker.as_ref().and_then(|docker| docker.node_group.as_deref());
+    let (group, group_key) = match given(node.node_group.as_deref()) {
+        Some(group) => (Some(group), key("nodeGroup")),
+        None => (given(of_image), key("docker.nodeGroup")),
+    };
+    let group = group.map(str::parse).transpose().map_err(|problem| Failure::invalid(&group_key, problem))?;
     let count = NodeCount::new(node.count.unwrap_or(1)).map_err(|problem| Failure::invalid(&key("count"), problem))?;
     let cloudlets = cloudlets(node.fixed_cloudlets, node.flexible_cloudlets, key)?;
     Ok(NodeSpec {
@@ -76,26 +80,32 @@ fn node(index: usize, node: &wire::NodeSpec, node_types: &[NodeType]) -> Result<
 /// What a node is to run: an image where one is given, a template otherwise.
 fn workload(
     node: &wire::NodeSpec,
-    type_key: String,
-    image_key: String,
+    key: impl Fn(&str) -> String,
     node_types: &[NodeType],
 ) -> Result<Workload, Failure> {
-    let image = node.docker.as_ref().and_then(|docker| given(Some(&docker.image)));
-    if let Some(image) = image {
-        let (name, tag) = match image.rsplit_once(':') {
+    let docker = node.docker.as_ref();
+    if let Some(image) = docker.and_then(|docker| given(Some(&docker.image))) {
+        let image_key = key("docker.image");
+        let (name, version) = match image.rsplit_once(':') {
             // A port is followed by a path.
-            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            Some((name, version)) if !version.contains('/') => (name, Some(version)),
             _ => (image, None),
         };
-        let docker = node.docker.as_ref();
-        let tag = tag.or_else(|| given(docker.and_then(|docker| docker.tag.as_deref())));
         let name = name.parse().map_err(|problem| Failure::invalid(&image_key, problem))?;
-        let tag = tag.map(str::parse).transpose().map_err(|problem| Failure::invalid(&image_key, problem))?;
-        return Ok(Workload::image(name, tag.unwrap_or_else(Tag::latest)));
+        let (version, version_key) = match version {
+            Some(version) => (Some(version), image_key),
+            None => (given(docker.and_then(|docker| docker.tag.as_deref())), key("docker.tag")),
+        };
+        let version = version.map(str::parse).transpose();
+        let version = version.map_err(|problem| Failure::invalid(&version_key, problem))?;
+        return Ok(Workload::image(name, version.unwrap_or_else(Tag::latest)));
+    }
+    if docker.is_some_and(|docker| given(docker.tag.as_deref()).is_some()) {
+        return Err(Failure::invalid(&key("docker.image"), "must be given with a tag"));
     }
     let node_type = node_types.iter().find(|known| known.as_str() == node.node_type).ok_or_else(|| {
         let known: Vec<String> = node_types.iter().map(|known| format!("`{known}`")).collect();
-        Failure::invalid(&type_key, format!("must be one of the templates: {}", known.join(", ")))
+        Failure::invalid(&key("nodeType"), format!("must be one of the templates: {}", known.join(", ")))
     })?;
     Ok(Workload::template(node_type.clone()))
 }
@@ -164,7 +174,7 @@ mod tests {
     fn an_image_is_a_name_and_perhaps_a_version() {
         let run = |image: &str, tag: Option<&str>| {
             let mut request = request();
-            let docker = wire::DockerSpec { image: image.to_owned(), tag: tag.map(str::to_owned) };
+            let docker = wire::DockerSpec { image: image.to_owned(), tag: tag.map(str::to_owned), node_group: None };
             request.nodes[0].docker = Some(docker);
             let spec = parse(request).unwrap();
             let Workload { image, tag, .. } = spec.nodes()[0].workload.clone();
@@ -178,10 +188,32 @@ mod tests {
         assert_eq!(run("host:5000/a/b:v1.2", None), expected("host:5000/a/b", "v1.2"));
         for wrong in ["Nginx", "a b", "a:", "a:ä", "a@sha256:0"] {
             let change = |request: &mut CreateEnvironmentRequest| {
-                request.nodes[0].docker = Some(wire::DockerSpec { image: wrong.to_owned(), tag: None });
+                request.nodes[0].docker = Some(wire::DockerSpec { image: wrong.to_owned(), tag: None, ..Default::default() });
             };
             assert_eq!(refused(change).0, "nodes[0].docker.image", "{wrong}");
         }
+        for (image, tag, parameter) in [("nginx", "-1", "tag"), ("", "1", "image")] {
+            let change = |request: &mut CreateEnvironmentRequest| {
+                let (image, tag) = (image.to_owned(), Some(tag.to_owned()));
+                request.nodes[0].docker = Some(wire::DockerSpec { image, tag, node_group: None });
+            };
+            assert_eq!(refused(change).0, format!("nodes[0].docker.{parameter}"));
+        }
+    }
+
+    #[test]
+    fn an_image_may_say_the_group_where_the_node_does_not() {
+        let group = |of_node: Option<&str>, of_image: &str| {
+            let mut request = request();
+            let (image, of_image) = ("nginx".to_owned(), Some(of_image.to_owned()));
+            request.nodes[0].docker = Some(wire::DockerSpec { image, tag: None, node_group: of_image });
+            request.nodes[0].node_group = of_node.map(str::to_owned);
+            parse(request).map(|spec| spec.nodes()[0].group.to_string())
+        };
+        assert_eq!(group(None, "bl").unwrap(), "bl");
+        assert_eq!(group(Some("cache"), "bl").unwrap(), "cache");
+        assert_eq!(group(None, "").unwrap(), "cp");
+        assert_eq!(group(None, "B L").unwrap_err().detail("parameter"), Some("nodes[0].docker.nodeGroup"));
     }
 
     #[test]

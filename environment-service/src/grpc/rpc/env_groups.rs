@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use access::{AccountPermit, Handle};
 use proto::environment::v1::rpc::{CreateGroup, EditGroup, GetGroups, RemoveGroup};
 use proto::environment::v1::{
@@ -28,6 +30,7 @@ impl Handle<CreateGroup> for Control {
         permit: &AccountPermit,
         request: CreateGroupRequest,
     ) -> Result<CreateGroupResponse, Failure> {
+        unconfined(permit)?;
         let group = named(&request.env_group, "envGroup")?;
         let made = self.operations.store.make_env_group(permit.account(), &group).await.map_err(storage_failure)?;
         became(made, (&group, "envGroup"), (&group, "envGroup"))?;
@@ -37,9 +40,16 @@ impl Handle<CreateGroup> for Control {
 
 impl Handle<EditGroup> for Control {
     async fn handle(&self, permit: &AccountPermit, request: EditGroupRequest) -> Result<EditGroupResponse, Failure> {
+        unconfined(permit)?;
         let from = named(&request.src_group_name, "srcGroupName")?;
-        let to = named(&request.dst_group_name, "dstGroupName")?;
         let store = &self.operations.store;
+        let Some(to) = given(request.dst_group_name.as_deref()) else {
+            let there = store.env_groups(permit.account()).await.map_err(storage_failure)?;
+            let there = if there.contains(&from) { GroupChange::Done } else { GroupChange::NotFound };
+            became(there, (&from, "srcGroupName"), (&from, "srcGroupName"))?;
+            return Ok(EditGroupResponse { array: all(self, permit).await? });
+        };
+        let to = named(to, "dstGroupName")?;
         let renamed = store.rename_env_group(permit.account(), &from, &to).await.map_err(storage_failure)?;
         became(renamed, (&from, "srcGroupName"), (&to, "dstGroupName"))?;
         Ok(EditGroupResponse { array: all(self, permit).await? })
@@ -52,12 +62,22 @@ impl Handle<RemoveGroup> for Control {
         permit: &AccountPermit,
         request: RemoveGroupRequest,
     ) -> Result<RemoveGroupResponse, Failure> {
+        unconfined(permit)?;
         let group = named(&request.env_group, "envGroup")?;
         let removed =
             self.operations.store.remove_env_group(permit.account(), &group).await.map_err(storage_failure)?;
         became(removed, (&group, "envGroup"), (&group, "envGroup"))?;
         Ok(RemoveGroupResponse {})
     }
+}
+
+/// Refuses to change an account's groups under a credential that does not reach all of its environments.
+fn unconfined(permit: &AccountPermit) -> Result<(), Failure> {
+    if permit.confinement().environments.is_empty() {
+        return Ok(());
+    }
+    let text = "a token that is confined to environments does not change the account's groups";
+    Err(Failure::new(ErrorKind::PermissionDenied, text).with("confinement", "environments"))
 }
 
 fn named(text: &str, parameter: &str) -> Result<EnvGroup, Failure> {
@@ -82,10 +102,18 @@ fn became(
     }
 }
 
+/// The account's groups, by name; under a credential that is confined to environments, those that one in its reach is in.
 async fn all(control: &Control, permit: &AccountPermit) -> Result<Vec<WireGroup>, Failure> {
-    control.operations.store.env_groups(permit.account()).await.map(wire).map_err(storage_failure)
+    let (store, reach) = (&control.operations.store, permit.confinement());
+    if reach.environments.is_empty() {
+        return store.env_groups(permit.account()).await.map(wire).map_err(storage_failure);
+    }
+    let environments = store.list(permit.account()).await.map_err(storage_failure)?;
+    let reached = environments.into_iter().filter(|environment| reach.reaches(environment.name.as_str()));
+    let groups: BTreeSet<EnvGroup> = reached.flat_map(|environment| environment.groups).collect();
+    Ok(wire(groups.into_iter().collect()))
 }
 
 fn wire(groups: Vec<EnvGroup>) -> Vec<WireGroup> {
-    groups.into_iter().map(|group| WireGroup { name: group.to_string() }).collect()
+    groups.into_iter().map(|group| WireGroup { name: group.to_string(), ..WireGroup::default() }).collect()
 }

@@ -15,6 +15,8 @@ use crate::grpc::parameter::{given, node_group};
 
 /// The most commands in one call.
 const MAX_COMMANDS: usize = 32;
+/// The most bytes of a command, and of its arguments.
+const MAX_BYTES: usize = 32 * 1024;
 /// How long a command may take.
 const TIME: Duration = Duration::from_secs(600);
 /// How many bytes of each output are told.
@@ -77,6 +79,9 @@ async fn exec(
 fn command((index, command): (usize, &NodeCommand)) -> Result<Command, Failure> {
     let parameter = |field: &str| format!("commandList[{index}].{field}");
     let divided = |text: &str, field: &str| {
+        if text.len() > MAX_BYTES {
+            return Err(Failure::invalid(&parameter(field), format!("must not have more than {MAX_BYTES} bytes")));
+        }
         shell_words::split(text)
             .map_err(|problem| Failure::invalid(&parameter(field), format!("is cut off: {problem}")))
     };
@@ -87,8 +92,8 @@ fn command((index, command): (usize, &NodeCommand)) -> Result<Command, Failure> 
             (words.next().unwrap_or_default(), words.collect())
         }
     };
-    if program.is_empty() || program.contains('\0') || arguments.iter().any(|argument| argument.contains('\0')) {
-        return Err(Failure::invalid(&parameter("command"), "must name a program, without zero bytes"));
+    if program.is_empty() || program.len() > MAX_BYTES || program.contains('\0') || arguments.iter().any(|argument| argument.contains('\0')) {
+        return Err(Failure::invalid(&parameter("command"), "must name a program, in at most 32,768 bytes without zero bytes"));
     }
     Ok(Command { program, arguments, time: TIME, most_output: MOST_OUTPUT })
 }
@@ -117,6 +122,9 @@ mod tests {
             ("ls 'a", None, "commandList[0].command"),
             ("ls", Some("'a"), "commandList[0].params"),
             ("ls\0", None, "commandList[0].command"),
+            (&"x".repeat(MAX_BYTES + 1), None, "commandList[0].command"),
+            (&"x".repeat(MAX_BYTES + 1), Some("x"), "commandList[0].command"),
+            ("ls", Some(&"x".repeat(MAX_BYTES + 1)), "commandList[0].params"),
         ] {
             assert_eq!(divided(text, params).unwrap_err().detail("parameter"), Some(parameter), "{text:?}");
         }

@@ -13,7 +13,8 @@ impl Handle<GetEnvInfo> for Control {
         let found = self.look(permit, &name).await.map_err(storage_failure)?;
         let (environment, seen) = found.ok_or_else(|| not_found(&name))?;
         let last = self.operations.store.last_operation(environment.id).await.map_err(storage_failure)?;
-        let EnvironmentInfo { env, nodes, node_groups, env_groups, right } = answer::info(&environment, &seen);
+        let EnvironmentInfo { env, nodes, node_groups, env_groups, right } =
+            answer::info(&environment, &seen, &self.answered_types);
         let last_operation = last.map(answer::operation);
         Ok(GetEnvInfoResponse { env, nodes, node_groups, env_groups, right, last_operation })
     }
