@@ -3,13 +3,14 @@
 
 mod config;
 mod domain;
+#[allow(dead_code, reason = "the drivers for Docker and Kubernetes, which use the rest of it, are on their way")]
 mod driver;
 mod grpc;
 mod operation;
 mod service;
 mod store;
 
-pub use config::{Config, ConfigError, OnShutdown};
+pub use config::{AccountRules, Config, ConfigError, DriverName, Limits, OnShutdown};
 pub use driver::{OpenError, Restart, ScanError, Template, TemplateError};
 pub use operation::RecoverError;
 pub use service::{MigrationError, RunError, Service, migrate, run};

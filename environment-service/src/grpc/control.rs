@@ -171,6 +171,7 @@ fn quota_failure(exceeded: QuotaExceeded) -> Failure {
 }
 
 /// There are no such nodes.
+#[expect(clippy::needless_pass_by_value, reason = "it is what becomes of an error")]
 pub(crate) fn selection_failure(error: SelectionError) -> Failure {
     let parameter = match error {
         SelectionError::NoNode(_) => "nodeId",

@@ -266,7 +266,7 @@ async fn groups_hold_environments_and_are_an_accounts_own() {
     let attach = AttachEnvGroupRequest { env_name: shop(), env_group: vec!["live".into(), "eu".into()] };
     call!(stage, alice, attach_env_group, attach).unwrap();
     assert_eq!(alice.info("shop").await.unwrap().env_groups, ["eu", "live"]);
-    let edit = EditGroupRequest { src_group_name: "eu".into(), dst_group_name: "europe".into() };
+    let edit = EditGroupRequest { src_group_name: "eu".into(), dst_group_name: Some("europe".into()) };
     groups.edit_group(alice.granted(edit.clone())).await.unwrap();
     assert_kind(answer(groups.edit_group(bob.granted(edit)).await), ErrorKind::ObjectNotFound);
     let detach = DetachEnvGroupRequest { env_name: shop(), env_group: vec!["live".into()] };

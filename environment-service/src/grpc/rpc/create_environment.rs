@@ -78,11 +78,7 @@ fn node(index: usize, node: &wire::NodeSpec, node_types: &[NodeType]) -> Result<
 }
 
 /// What a node is to run: an image where one is given, a template otherwise.
-fn workload(
-    node: &wire::NodeSpec,
-    key: impl Fn(&str) -> String,
-    node_types: &[NodeType],
-) -> Result<Workload, Failure> {
+fn workload(node: &wire::NodeSpec, key: impl Fn(&str) -> String, node_types: &[NodeType]) -> Result<Workload, Failure> {
     let docker = node.docker.as_ref();
     if let Some(image) = docker.and_then(|docker| given(Some(&docker.image))) {
         let image_key = key("docker.image");
@@ -188,7 +184,8 @@ mod tests {
         assert_eq!(run("host:5000/a/b:v1.2", None), expected("host:5000/a/b", "v1.2"));
         for wrong in ["Nginx", "a b", "a:", "a:ä", "a@sha256:0"] {
             let change = |request: &mut CreateEnvironmentRequest| {
-                request.nodes[0].docker = Some(wire::DockerSpec { image: wrong.to_owned(), tag: None, ..Default::default() });
+                request.nodes[0].docker =
+                    Some(wire::DockerSpec { image: wrong.to_owned(), tag: None, ..Default::default() });
             };
             assert_eq!(refused(change).0, "nodes[0].docker.image", "{wrong}");
         }

@@ -92,8 +92,15 @@ fn command((index, command): (usize, &NodeCommand)) -> Result<Command, Failure> 
             (words.next().unwrap_or_default(), words.collect())
         }
     };
-    if program.is_empty() || program.len() > MAX_BYTES || program.contains('\0') || arguments.iter().any(|argument| argument.contains('\0')) {
-        return Err(Failure::invalid(&parameter("command"), "must name a program, in at most 32,768 bytes without zero bytes"));
+    if program.is_empty()
+        || program.len() > MAX_BYTES
+        || program.contains('\0')
+        || arguments.iter().any(|argument| argument.contains('\0'))
+    {
+        return Err(Failure::invalid(
+            &parameter("command"),
+            "must name a program, in at most 32,768 bytes without zero bytes",
+        ));
     }
     Ok(Command { program, arguments, time: TIME, most_output: MOST_OUTPUT })
 }
