@@ -1,6 +1,9 @@
 //! What really runs an environment's nodes. A driver knows nothing of accounts, calls and records: it launches, observes and
 //! ends what it is told to, and finds again what it launched before a crash.
 
+#[cfg(test)]
+mod conformance;
+mod port;
 mod process;
 
 use std::collections::{BTreeMap, HashMap};
