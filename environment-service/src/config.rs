@@ -1,3 +1,5 @@
+mod docker;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use tonic::transport::Endpoint;
 
+pub use self::docker::DockerConfig;
 use crate::driver::{Template, TemplateError};
 
 /// How the environment-service runs: a TOML file, and over it the environment,
@@ -46,6 +49,9 @@ pub struct Config {
     /// What nodes can run.
     #[serde(default, rename = "template")]
     pub templates: Vec<Template>,
+    /// The Docker engine. Default: none, and nothing is run in containers.
+    #[serde(default)]
+    pub docker: Option<DockerConfig>,
     /// Logging.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -134,6 +140,7 @@ impl Config {
             on_shutdown: OnShutdown::default(),
             exec_commands: Vec::new(),
             templates: Vec::new(),
+            docker: None,
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -164,9 +171,12 @@ impl Config {
         for template in &self.templates {
             let name = template.name.clone();
             template.validate().map_err(|source| ConfigError::Template { name, source })?;
-            if !names.insert(&template.name) {
+            if !names.insert(template.name.clone()) {
                 return Err(ConfigError::TemplateTwice(template.name.clone()));
             }
+        }
+        if let Some(docker) = &self.docker {
+            docker.validate(&mut names)?;
         }
         Ok(())
     }

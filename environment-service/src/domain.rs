@@ -9,7 +9,7 @@ mod status;
 mod workload;
 
 pub(crate) use environment::{
-    Desired, DriverKind, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, Operation,
+    Desired, DriverKind, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, NotOurs, Operation,
 };
 pub(crate) use name::{DisplayName, EnvGroup, EnvName, ImageName, NodeGroupName, NodeType, Tag};
 pub(crate) use plan::{Action, Observed, plan};

@@ -7,7 +7,8 @@ use storage::StorageError;
 
 use super::answer;
 use crate::domain::{
-    Desired, DriverKind, EnvName, Environment, EnvironmentSpec, NodeSpec, NodeType, Observed, SelectionError, Status,
+    Desired, DriverKind, EnvName, Environment, EnvironmentSpec, NodeSpec, NodeType, NotOurs, Observed, SelectionError,
+    Status,
 };
 use crate::driver::{EndError, LaunchError, NoDriver, NodeError, Unfit};
 use crate::operation::{BeginError, BringDownError, BringUpError, CreateError, Operations, StopError, UpdateError};
@@ -58,9 +59,10 @@ impl Control {
         let environments = self.operations.store.list(permit.account()).await.map_err(storage_failure)?;
         let mut infos = Vec::new();
         let reach = permit.confinement();
-        for environment in environments.into_iter().filter(|environment| reach.reaches(environment.name.as_str())) {
-            let seen = self.operations.observe(&environment).await;
-            infos.push(answer::info(&environment, &seen));
+        let reached = |environment: &Environment| reach.reaches(environment.name.as_str());
+        let environments: Vec<Environment> = environments.into_iter().filter(reached).collect();
+        for (environment, seen) in environments.iter().zip(self.operations.observe_all(&environments).await) {
+            infos.push(answer::info(environment, &seen));
         }
         Ok(infos)
     }
@@ -80,6 +82,11 @@ pub(crate) fn not_found(name: &EnvName) -> Failure {
 pub(crate) fn not_found_as(name: &EnvName, parameter: &'static str) -> Failure {
     Failure::new(ErrorKind::EnvironmentNotFound, format!("environment `{name}` does not exist"))
         .with("parameter", parameter)
+}
+
+/// What was there before is not ours to change or to remove.
+pub(crate) fn not_ours(name: &EnvName, verb: &str, error: NotOurs) -> Failure {
+    Failure::new(ErrorKind::PermissionDenied, format!("environment `{name}` is not {verb}: {error}"))
 }
 
 /// What is to be done needs an environment that runs.
@@ -108,6 +115,7 @@ pub(crate) fn stop_failure(name: &EnvName, verb: &str, error: StopError) -> Fail
 pub(crate) fn update_failure(name: &EnvName, parameter: &str, error: UpdateError) -> Failure {
     match error {
         UpdateError::Begin(error) => begin_failure(name, "changed", error),
+        UpdateError::NotOurs(error) => not_ours(name, "changed", error),
         UpdateError::Selection(error) => selection_failure(error),
         UpdateError::Variables(problem) => Failure::invalid(parameter, problem),
         UpdateError::Node(error) => node_failure(error),
@@ -142,6 +150,11 @@ pub(crate) fn create_failure(name: &EnvName, parameter: &str, error: CreateError
             Failure::new(ErrorKind::AlreadyExists, format!("the name `{name}` is taken")).with("parameter", parameter)
         }
         CreateError::Record(store::CreateError::Storage(error)) => storage_failure(error),
+        CreateError::Prepare(LaunchError::Unreachable(what, error)) => Failure::unavailable(what, error),
+        CreateError::Prepare(error) => {
+            let text = format!("environment `{name}` was not made: {error}");
+            Failure::new(ErrorKind::EnvironmentFailed, text).because(error)
+        }
         CreateError::Up(error) => up_failure(name, error),
         error @ CreateError::Torn(_) => Failure::internal(error),
     }

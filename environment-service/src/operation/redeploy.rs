@@ -3,7 +3,7 @@ use storage::StorageError;
 use tokio::task::JoinError;
 
 use super::{BeginError, BringUpError, Operations, outcome};
-use crate::domain::{EnvName, Environment, Node, NodeId, Operation, Selection, SelectionError, Tag, Workload};
+use crate::domain::{EnvName, Environment, Node, NodeId, NotOurs, Operation, Selection, SelectionError, Tag, Workload};
 use crate::driver::{LaunchError, NoDriver, Unfit};
 
 /// Why nodes were not brought to another version. They have the one that they had.
@@ -11,6 +11,8 @@ use crate::driver::{LaunchError, NoDriver, Unfit};
 pub(crate) enum RedeployError {
     #[error("the operation was not begun")]
     Begin(#[from] BeginError),
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
     #[error(transparent)]
     Selection(#[from] SelectionError),
     #[error(transparent)]
@@ -60,6 +62,7 @@ impl Operations {
         selection: &Selection,
         tag: &Tag,
     ) -> Result<Vec<NodeId>, RedeployError> {
+        environment.may_be_changed()?;
         let nodes = selection.of(environment)?;
         let driver = self.drivers.of(environment)?;
         for node in &nodes {
