@@ -19,8 +19,8 @@ pub(crate) enum RedeployError {
     Driver(#[from] NoDriver),
     #[error(transparent)]
     Unfit(#[from] Unfit),
-    #[error("the version could not be got")]
-    Prepare(#[from] LaunchError),
+    #[error("the version could not be got: {0}")]
+    Prepare(#[source] LaunchError),
     #[error("the version did not come up, and the former one runs again: {0}")]
     RolledBack(#[source] BringUpError),
     #[error("the version did not come up, nor does the former one any more: {0}")]
@@ -68,7 +68,7 @@ impl Operations {
         for node in &nodes {
             let workload = Workload { tag: tag.clone(), ..node.workload.clone() };
             driver.accepts(&workload)?;
-            driver.prepare(&workload).await?;
+            driver.prepare(&workload).await.map_err(RedeployError::Prepare)?;
         }
         let nodes: Vec<NodeId> = nodes.into_iter().map(|node| node.id).collect();
         self.store.begin_redeployment(&nodes, tag).await?;

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
+#[path = "../common/authority.rs"]
 mod authority;
 mod crash;
 mod grants;
 mod input;
 mod lifetime;
 mod operations;
+#[path = "../common/stage.rs"]
 mod stage;

@@ -234,7 +234,13 @@ impl Caller<'_> {
         self.authority.session(self.account)
     }
 
-    fn granted<T>(&self, message: T) -> Request<T> {
+    /// A client, for what is called by nothing else here.
+    pub(crate) fn client(&self) -> ControlClient<Channel> {
+        self.client.clone()
+    }
+
+    /// A request that bears the account's grant.
+    pub(crate) fn granted<T>(&self, message: T) -> Request<T> {
         with_grant(&self.authority.signing_key.sign(&self.claims()), message)
     }
 
@@ -297,7 +303,7 @@ impl Caller<'_> {
     }
 }
 
-fn answer<T>(answer: Result<Response<T>, Status>) -> Result<T, Failure> {
+pub(crate) fn answer<T>(answer: Result<Response<T>, Status>) -> Result<T, Failure> {
     answer.map(Response::into_inner).map_err(Failure::from)
 }
 
