@@ -198,7 +198,7 @@ impl Service {
 }
 
 /// The engine need not answer yet.
-fn docker_driver(config: &Config, lifecycle: &Lifecycle) -> Result<Option<Arc<dyn Driver>>, RunError> {
+fn docker_driver(config: &Config, lifecycle: &Lifecycle) -> Result<Option<Arc<dyn Driver>>, driver::OpenError> {
     let Some(docker) = config.docker.clone() else { return Ok(None) };
     let settings = DockerSettings {
         socket: docker.socket,

@@ -126,7 +126,7 @@ pub(crate) fn update_failure(name: &EnvName, parameter: &str, error: UpdateError
 
 impl Control {
     /// What is to run an environment: the first driver that can run all of its nodes.
-    pub(crate) async fn driver_for(&self, spec: &EnvironmentSpec) -> Result<DriverKind, Failure> {
+    pub(crate) fn driver_for(&self, spec: &EnvironmentSpec) -> Result<DriverKind, Failure> {
         let mut first = None;
         for driver in self.operations.drivers.all() {
             let unfit = |node: &NodeSpec| driver.accepts(&node.workload).err();

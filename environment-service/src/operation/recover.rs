@@ -29,7 +29,7 @@ impl Operations {
         for driver in self.drivers.all() {
             match self.recover_of(driver.as_ref()).await {
                 Err(RecoverError::Scan(error @ ScanError::Unreachable(..))) => {
-                    self.recover_later(driver.clone(), &error)
+                    self.recover_later(driver.clone(), &error);
                 }
                 recovered => recovered?,
             }
@@ -70,7 +70,7 @@ impl Operations {
                 match operations.recover_of(driver.as_ref()).await {
                     Err(RecoverError::Scan(ScanError::Unreachable(..))) => (),
                     Err(error) => {
-                        tracing::error!(driver = kind.as_str(), %error, "what was begun before is not taken up")
+                        tracing::error!(driver = kind.as_str(), %error, "what was begun before is not taken up");
                     }
                     Ok(()) => return,
                 }

@@ -10,4 +10,5 @@ mod input;
 mod lifetime;
 mod operations;
 #[path = "../common/stage.rs"]
+#[allow(dead_code, reason = "each suite uses a part of it")]
 mod stage;

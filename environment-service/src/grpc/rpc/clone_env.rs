@@ -19,7 +19,7 @@ impl Handle<CloneEnv> for Control {
         let (original, _) = found.ok_or_else(|| not_found_as(&source, "srcEnvName"))?;
         let spec = EnvironmentSpec::copy_of(&original, copy.clone());
         let spec = spec.map_err(|problem| Failure::invalid("srcEnvName", problem))?;
-        let driver = self.driver_for(&spec).await?;
+        let driver = self.driver_for(&spec)?;
         let made = self.operations.create(permit.account(), spec, driver, Operation::Clone).await;
         made.map_err(|error| create_failure(&copy, "dstEnvName", error))?;
         let found = self.look(permit, &copy).await.map_err(storage_failure)?;

@@ -21,7 +21,7 @@ impl Handle<CreateEnvironment> for Control {
         request: CreateEnvironmentRequest,
     ) -> Result<CreateEnvironmentResponse, Failure> {
         let spec = environment(request, self.node_types())?;
-        let driver = self.driver_for(&spec).await?;
+        let driver = self.driver_for(&spec)?;
         let name = spec.name().clone();
         let created = self.operations.create(permit.account(), spec, driver, Operation::Create).await;
         created.map_err(|error| create_failure(&name, "env.shortdomain", error))?;
@@ -55,7 +55,7 @@ fn environment(request: CreateEnvironmentRequest, node_types: &[NodeType]) -> Re
 
 fn node(index: usize, node: &wire::NodeSpec, node_types: &[NodeType]) -> Result<NodeSpec, Failure> {
     let key = |field: &str| format!("nodes[{index}].{field}");
-    let workload = workload(node, key("nodeType"), key("docker.image"), node_types)?;
+    let workload = workload(node, &key("nodeType"), &key("docker.image"), node_types)?;
     let workload = match node.env.is_empty() {
         true => workload,
         false => Workload { variables: variables(node.env.clone(), &key("env"))?, ..workload },
@@ -76,8 +76,8 @@ fn node(index: usize, node: &wire::NodeSpec, node_types: &[NodeType]) -> Result<
 /// What a node is to run: an image where one is given, a template otherwise.
 fn workload(
     node: &wire::NodeSpec,
-    type_key: String,
-    image_key: String,
+    type_key: &str,
+    image_key: &str,
     node_types: &[NodeType],
 ) -> Result<Workload, Failure> {
     let image = node.docker.as_ref().and_then(|docker| given(Some(&docker.image)));
@@ -89,13 +89,13 @@ fn workload(
         };
         let docker = node.docker.as_ref();
         let tag = tag.or_else(|| given(docker.and_then(|docker| docker.tag.as_deref())));
-        let name = name.parse().map_err(|problem| Failure::invalid(&image_key, problem))?;
-        let tag = tag.map(str::parse).transpose().map_err(|problem| Failure::invalid(&image_key, problem))?;
+        let name = name.parse().map_err(|problem| Failure::invalid(image_key, problem))?;
+        let tag = tag.map(str::parse).transpose().map_err(|problem| Failure::invalid(image_key, problem))?;
         return Ok(Workload::image(name, tag.unwrap_or_else(Tag::latest)));
     }
     let node_type = node_types.iter().find(|known| known.as_str() == node.node_type).ok_or_else(|| {
         let known: Vec<String> = node_types.iter().map(|known| format!("`{known}`")).collect();
-        Failure::invalid(&type_key, format!("must be one of the templates: {}", known.join(", ")))
+        Failure::invalid(type_key, format!("must be one of the templates: {}", known.join(", ")))
     })?;
     Ok(Workload::template(node_type.clone()))
 }
