@@ -11,7 +11,7 @@ mod workload;
 pub(crate) use environment::{
     Desired, DriverKind, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, NotOurs, Operation,
 };
-pub(crate) use name::{DisplayName, EnvGroup, EnvName, ImageName, NodeGroupName, NodeType, Tag};
+pub(crate) use name::{DisplayName, EnvGroup, EnvName, ImageName, NodeGroupName, NodeType, Tag, labels_near};
 pub(crate) use plan::{Action, Observed, plan};
 pub(crate) use selection::{Selection, SelectionError};
 pub(crate) use spec::MAX_COUNT;

@@ -374,21 +374,3 @@ fn processes(pids: &[i32]) -> String {
     let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
     format!("process {}", pids.join(", "))
 }
-
-/// A name made one of an environment or a group, as near to the text as that can be.
-pub(crate) fn label_of(text: &str, otherwise: &str) -> String {
-    let letter = |letter: char| match letter.to_ascii_lowercase() {
-        letter if letter.is_ascii_lowercase() || letter.is_ascii_digit() => letter,
-        _ => '-',
-    };
-    let name: String = text.chars().map(letter).collect();
-    let name = match name.trim_matches('-') {
-        "" => otherwise.to_owned(),
-        name if name.starts_with(|first: char| first.is_ascii_digit()) => format!("{otherwise}-{name}"),
-        name => name.to_owned(),
-    };
-    name.chars().take(MAX_LABEL).collect::<String>().trim_end_matches('-').to_owned()
-}
-
-/// The most characters of a name that is also a part of a domain name.
-const MAX_LABEL: usize = 32;

@@ -1,16 +1,21 @@
-//! Environments that were there before: drivers are asked again and again for what they discover.
+//! Environments that were there before: drivers are asked again and again for what they discover, and whenever they tell
+//! of a change.
 
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::select_all;
 use storage::StorageError;
+use tokio::sync::watch;
 
 use super::Operations;
-use crate::domain::{DriverKind, EnvName};
-use crate::driver::{Discovered, Driver, ScanError, label_of};
+use crate::domain::{DriverKind, EnvName, labels_near};
+use crate::driver::{Discovered, Driver, ScanError};
 use crate::store::{Adoption, is_current};
 
-/// How often drivers are asked.
+/// How often drivers are asked where they tell of no change, and how often at most.
 const INTERVAL: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(250);
 /// How many names are tried for an environment whose own is taken.
 const MOST_NAMES: usize = 1000;
 
@@ -26,12 +31,19 @@ enum AdoptError {
 impl Operations {
     /// Keeps what is recorded as it is discovered, until the service drains.
     pub(crate) async fn keep_adopting(self) {
-        loop {
-            self.adopt_all().await;
-            tokio::select! {
-                () = self.lifecycle.draining() => return,
-                () = tokio::time::sleep(INTERVAL) => (),
+        let mut changes: Vec<watch::Receiver<()>> = self.drivers.all().map(|driver| driver.changes()).collect();
+        let keep = async {
+            loop {
+                self.adopt_all().await;
+                let changed = select_all(changes.iter_mut().map(|changes| changes.changed().boxed()));
+                // The time alone counts where a driver tells nothing.
+                drop(tokio::time::timeout(INTERVAL, changed).await);
+                tokio::time::sleep(PAUSE).await;
             }
+        };
+        tokio::select! {
+            () = self.lifecycle.draining() => (),
+            () = keep => (),
         }
     }
 
@@ -48,9 +60,10 @@ impl Operations {
 
     async fn adopt(&self, driver: &dyn Driver) -> Result<(), AdoptError> {
         let kind = driver.kind();
-        let found = driver.discover().await?;
+        // Read first: what an operation does between the two is not taken back by what was discovered before it.
         let recorded = self.store.adopted(kind).await?;
-        for environment in &recorded {
+        let found = driver.discover().await?;
+        for environment in recorded.iter().filter(|environment| environment.operation.is_none()) {
             let key = environment.adopted.as_ref();
             match found.iter().find(|found| Some(&found.key) == key) {
                 Some(found) if is_current(environment, found) => (),
@@ -81,17 +94,8 @@ impl Operations {
 }
 
 /// The name, made one, and then with numbers.
-fn names(text: &str) -> impl Iterator<Item = EnvName> {
-    let base = label_of(text, "project");
-    let numbered = (2..).map({
-        let base = base.clone();
-        move |number: u32| {
-            let suffix = format!("-{number}");
-            let kept: String = base.chars().take(32 - suffix.len()).collect();
-            format!("{}{suffix}", kept.trim_end_matches('-'))
-        }
-    });
-    std::iter::once(base).chain(numbered).filter_map(|name| name.parse().ok())
+fn names(text: &str) -> impl Iterator<Item = EnvName> + use<> {
+    labels_near(text, "project").filter_map(|name| name.parse().ok())
 }
 
 #[cfg(test)]

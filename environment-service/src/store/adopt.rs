@@ -79,6 +79,13 @@ impl Store {
                 Some(known) => refresh(&mut tx, known, node).await?,
             }
         }
+        if runs(found) {
+            sqlx::query("update environment set desired = $1 where id = $2")
+                .bind(Desired::Running.as_str())
+                .bind(recorded.id.0.as_bytes().as_slice())
+                .execute(&mut *tx)
+                .await?;
+        }
         for gone in recorded.nodes.iter().filter(|node| !found.nodes.iter().any(|other| is(node, other))) {
             sqlx::query("delete from node where id = $1").bind(gone.id.0).execute(&mut *tx).await?;
         }
@@ -117,6 +124,11 @@ fn is(node: &Node, found: &DiscoveredNode) -> bool {
     node.adopted.as_deref() == Some(found.key.as_str())
 }
 
+/// Whether all of it runs: whoever has started it means it to run.
+fn runs(found: &Discovered) -> bool {
+    found.nodes.iter().all(|node| node.instance.is_some())
+}
+
 /// Whether what is recorded is what was discovered.
 pub(crate) fn is_current(recorded: &Environment, found: &Discovered) -> bool {
     let same = |node: &DiscoveredNode| {
@@ -131,7 +143,11 @@ pub(crate) fn is_current(recorded: &Environment, found: &Discovered) -> bool {
                 && !unrecorded
         })
     };
-    recorded.account == found.account && recorded.nodes.len() == found.nodes.len() && found.nodes.iter().all(same)
+    let meant = recorded.desired.is_running() || !runs(found);
+    meant
+        && recorded.account == found.account
+        && recorded.nodes.len() == found.nodes.len()
+        && found.nodes.iter().all(same)
 }
 
 async fn insert(tx: &mut Transaction, environment: EnvironmentId, node: &DiscoveredNode) -> Result<(), StorageError> {

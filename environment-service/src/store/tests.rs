@@ -359,6 +359,10 @@ async fn what_was_there_before_is_recorded_as_it_is_discovered() {
         assert!(is_current(&second, &found), "{second:?}");
         assert_eq!((second.id, second.account, second.nodes[0].id), (first.id, BOB, first.nodes[1].id));
         assert_eq!(second.nodes[0].port, Some(8080), "it is known while it does not run");
+        found.nodes[1].instance = Some(Instance("c".to_owned()));
+        assert_eq!(second.desired, Desired::Stopped);
+        store.refresh(&second, &found).await.unwrap();
+        assert_eq!(adopted().await.desired, Desired::Running, "it was started by another");
         store.disown(&second).await.unwrap();
         assert_eq!(store.adopted(docker).await.unwrap(), []);
         assert_eq!(store.list(BOB).await.unwrap().len(), 1, "another's is left alone");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 
 use bollard::Docker;
-use bollard::models::{ContainerConfig, ContainerCreateBody, ContainerSummary, HealthConfig};
+use bollard::models::{ContainerConfig, ContainerCreateBody, ContainerSummary, HealthConfig, HostConfig};
 use bollard::query_parameters::{
     CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder,
@@ -144,6 +144,11 @@ impl Host {
 
     /// A container as Docker Compose makes one, which runs.
     pub(crate) async fn compose(&self, project: &str, service: &str, needs: &str) {
+        self.compose_with(project, service, needs, HostConfig::default()).await;
+    }
+
+    /// The same, with something of the machine.
+    pub(crate) async fn compose_with(&self, project: &str, service: &str, needs: &str, host: HostConfig) {
         let labels = [
             ("com.docker.compose.project", project),
             ("com.docker.compose.service", service),
@@ -157,6 +162,7 @@ impl Host {
         let body = ContainerCreateBody {
             image: Some("portcullis/app:1".to_owned()),
             labels: Some(labels),
+            host_config: Some(host),
             ..Default::default()
         };
         let options = CreateContainerOptionsBuilder::default().name(&name).build();

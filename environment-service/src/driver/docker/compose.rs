@@ -8,11 +8,8 @@ use super::DockerDriver;
 use super::label::{self, DEPENDS_ON, NUMBER, PROJECT, SERVICE, Target};
 use super::observe::runs;
 use super::template::ComposeProject;
-use crate::domain::{ImageName, NodeGroupName, Tag};
+use crate::domain::{ImageName, NodeGroupName, Tag, labels_near};
 use crate::driver::{Discovered, DiscoveredNode, ScanError};
-
-/// The most characters of a group's name.
-const MAX_GROUP: usize = 32;
 
 /// The services of a project: of each, what it needs, and its containers by number.
 type Services<'a> = BTreeMap<&'a str, (Vec<&'a str>, BTreeMap<u32, &'a ContainerSummary>)>;
@@ -85,13 +82,7 @@ fn rank<'a>(service: &'a str, services: &Services<'a>, above: &mut HashSet<&'a s
 
 /// A service's name made one of a group, and another than those before.
 fn group(service: &str, taken: &mut HashSet<NodeGroupName>) -> NodeGroupName {
-    let base = super::super::label_of(service, "service");
-    let names = std::iter::once(base.clone()).chain((2..).map(|number| {
-        let suffix = format!("-{number}");
-        let kept = &base[..base.len().min(MAX_GROUP - suffix.len())];
-        format!("{}{suffix}", kept.trim_end_matches('-'))
-    }));
-    let mut groups = names.filter_map(|name| name.parse::<NodeGroupName>().ok());
+    let mut groups = labels_near(service, "service").filter_map(|name| name.parse::<NodeGroupName>().ok());
     let group = groups.find(|group| !taken.contains(group)).unwrap_or_else(NodeGroupName::application);
     taken.insert(group.clone());
     group

@@ -93,3 +93,31 @@ fn keep(kept: &mut Vec<u8>, part: &[u8], most: usize) {
     let room = most.saturating_sub(kept.len()).min(part.len());
     kept.extend_from_slice(&part[..room]);
 }
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::{DeviceMapping, HostConfig, MountPoint};
+
+    use super::*;
+
+    fn of(host: HostConfig, mounts: &[&str]) -> Option<&'static str> {
+        let mount = |kind: &&str| MountPoint { typ: Some((*kind).to_owned()), ..Default::default() };
+        let mounts = Some(mounts.iter().map(mount).collect());
+        of_the_machine(&ContainerInspectResponse { host_config: Some(host), mounts, ..Default::default() })
+    }
+
+    #[test]
+    fn what_a_container_has_of_the_machine_is_seen() {
+        let none = HostConfig { privileged: Some(false), network_mode: Some("shop".to_owned()), ..Default::default() };
+        assert_eq!(of(none.clone(), &["volume", "tmpfs"]), None);
+        assert_eq!(of(none.clone(), &["volume", "bind"]), Some("folders"));
+        assert_eq!(of(HostConfig { privileged: Some(true), ..none.clone() }, &[]), Some("privileges"));
+        let added = Some(vec!["SYS_ADMIN".to_owned()]);
+        assert_eq!(of(HostConfig { cap_add: added, ..none.clone() }, &[]), Some("privileges"));
+        let devices = Some(vec![DeviceMapping::default()]);
+        assert_eq!(of(HostConfig { devices, ..none.clone() }, &[]), Some("devices"));
+        let host = || Some("host".to_owned());
+        assert_eq!(of(HostConfig { network_mode: host(), ..none.clone() }, &[]), Some("namespaces"));
+        assert_eq!(of(HostConfig { pid_mode: host(), ..none }, &[]), Some("namespaces"));
+    }
+}
