@@ -1,3 +1,5 @@
+mod docker;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use tonic::transport::Endpoint;
 
+pub use self::docker::DockerConfig;
 use crate::domain::Policies;
 use crate::driver::{Template, TemplateError};
 
@@ -67,6 +70,9 @@ pub struct Config {
     /// What nodes can run.
     #[serde(default, rename = "template")]
     pub templates: Vec<Template>,
+    /// The Docker engine. Default: none, and nothing is run in containers.
+    #[serde(default)]
+    pub docker: Option<DockerConfig>,
     /// Logging.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -168,6 +174,7 @@ impl Config {
             limits: Limits::default(),
             accounts: Vec::new(),
             templates: Vec::new(),
+            docker: None,
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -201,9 +208,12 @@ impl Config {
         for template in &self.templates {
             let name = template.name.clone();
             template.validate().map_err(|source| ConfigError::Template { name, source })?;
-            if !names.insert(&template.name) {
+            if !names.insert(template.name.clone()) {
                 return Err(ConfigError::TemplateTwice(template.name.clone()));
             }
+        }
+        if let Some(docker) = &self.docker {
+            docker.validate(&mut names)?;
         }
         Ok(())
     }

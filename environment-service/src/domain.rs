@@ -10,9 +10,11 @@ mod status;
 mod workload;
 
 pub(crate) use environment::{
-    Desired, DriverKind, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, Operation,
+    Desired, DriverKind, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, NotOurs, Operation,
 };
-pub(crate) use name::{DisplayName, EnvGroup, EnvName, ImageName, InvalidNodeType, NodeGroupName, NodeType, Tag};
+pub(crate) use name::{
+    DisplayName, EnvGroup, EnvName, ImageName, InvalidNodeType, NodeGroupName, NodeType, Tag, labels_near,
+};
 pub(crate) use plan::{Action, Observed, plan};
 pub(crate) use policy::{Holdings, Policies, Policy, Quota, QuotaExceeded};
 pub(crate) use selection::{Selection, SelectionError};

@@ -1,6 +1,10 @@
 //! What really runs an environment's nodes. A driver knows nothing of accounts, calls and records: it launches, observes and
 //! ends what it is told to, and finds again what it launched before a crash.
 
+#[cfg(test)]
+mod conformance;
+mod docker;
+mod port;
 mod process;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +19,8 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+pub use docker::{ComposeProject, DockerTemplate, ImagePattern};
+pub(crate) use docker::{DockerDriver, DockerSettings};
 pub(crate) use process::{LogLimits, ProcessDriver, ProcessSettings};
 pub use process::{OpenError, Restart, Template, TemplateError};
 

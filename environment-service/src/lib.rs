@@ -10,7 +10,9 @@ mod operation;
 mod service;
 mod store;
 
-pub use config::{AccountRules, Config, ConfigError, DriverName, Limits, OnShutdown};
-pub use driver::{OpenError, Restart, ScanError, Template, TemplateError};
+pub use config::{AccountRules, Config, ConfigError, DockerConfig, DriverName, Limits, OnShutdown};
+pub use driver::{
+    ComposeProject, DockerTemplate, ImagePattern, OpenError, Restart, ScanError, Template, TemplateError,
+};
 pub use operation::RecoverError;
 pub use service::{MigrationError, RunError, Service, migrate, run};

@@ -1,6 +1,7 @@
 //! What is done to environments: one operation at a time on each, recorded before it begins and finished even if its caller
 //! goes away or the service is torn away. A pure function plans, this acts.
 
+mod adopt;
 mod begin;
 mod claim;
 mod converge;
@@ -15,6 +16,7 @@ mod stop;
 mod supervise;
 mod update;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +37,7 @@ pub(crate) use start::StartError;
 pub(crate) use stop::StopError;
 pub(crate) use update::{UpdateError, VariablesChange};
 
-use crate::domain::{Desired, Environment, Node, Observed, Policies};
+use crate::domain::{Desired, Environment, Launch, Node, Observed, Policies};
 use crate::driver::Drivers;
 use crate::store::{Outcome, Store};
 
@@ -84,13 +86,27 @@ impl Operations {
 
     /// What is seen of an environment's nodes, in their order.
     pub(crate) async fn observe(&self, environment: &Environment) -> Vec<Observed> {
-        let launches: Vec<_> = environment.nodes.iter().filter_map(|node| node.launch.clone()).collect();
-        let Ok(driver) = self.drivers.of(environment) else {
-            return vec![Observed::Unknown; environment.nodes.len()];
+        self.observe_all(std::slice::from_ref(environment)).await.pop().unwrap_or_default()
+    }
+
+    /// The same of many environments: each driver is asked once.
+    pub(crate) async fn observe_all(&self, environments: &[Environment]) -> Vec<Vec<Observed>> {
+        let mut seen = HashMap::new();
+        for driver in self.drivers.all() {
+            let of_it = environments.iter().filter(|environment| environment.driver == driver.kind());
+            let launches: Vec<Launch> =
+                of_it.flat_map(|found| &found.nodes).filter_map(|node| node.launch.clone()).collect();
+            if !launches.is_empty() {
+                let observed = driver.observe(&launches).await;
+                seen.extend(launches.iter().map(|launch| launch.id).zip(observed));
+            }
+        }
+        let of = |environment: &Environment, node: &Node| match &node.launch {
+            _ if self.drivers.of(environment).is_err() => Observed::Unknown,
+            Some(launch) => seen.get(&launch.id).cloned().unwrap_or(Observed::Unknown),
+            None => Observed::Absent,
         };
-        let mut seen = driver.observe(&launches).await.into_iter();
-        let of = |node: &Node| node.launch.as_ref().and_then(|_| seen.next()).unwrap_or(Observed::Absent);
-        environment.nodes.iter().map(of).collect()
+        environments.iter().map(|found| found.nodes.iter().map(|node| of(found, node)).collect()).collect()
     }
 
     /// Ends the recorded operation, and says what the environment is meant to be from now on.

@@ -16,7 +16,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::config::{Config, ConfigError, OnShutdown};
-use crate::driver::{self, Driver, Drivers, LogLimits, ProcessDriver, ProcessSettings};
+use crate::driver::{self, DockerDriver, DockerSettings, Driver, Drivers, LogLimits, ProcessDriver, ProcessSettings};
 use crate::grpc::{self, AuthorityKeys, Control};
 use crate::operation::{Claims, Operations, Parts, RecoverError};
 use crate::store::{MIGRATIONS, Store};
@@ -109,7 +109,7 @@ impl Service {
             exec: config.exec_commands.clone(),
         };
         let process: Arc<dyn Driver> = Arc::new(ProcessDriver::open(settings, lifecycle.clone()).await?);
-        let drivers = Drivers::new([process]);
+        let drivers = Drivers::new(std::iter::once(process).chain(docker_driver(&config, &lifecycle)?));
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
         let operations = Operations::new(Parts {
@@ -164,7 +164,9 @@ impl Service {
     /// # Errors
     /// Where the server fails, what was begun before cannot be taken up, or all is to end at once.
     pub async fn serve(self) -> Result<(), RunError> {
+        self.operations.adopt_all().await;
         self.operations.recover().await?;
+        drop(self.lifecycle.spawn("environment-service.adopt", self.operations.clone().keep_adopting()));
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_service_status("", ServingStatus::NotServing).await;
         let ready = (self.keys.clone(), self.lease.clone());
@@ -197,6 +199,20 @@ impl Service {
         shut_down(&self.operations, self.on_shutdown).await;
         Ok(())
     }
+}
+
+/// The engine need not answer yet.
+fn docker_driver(config: &Config, lifecycle: &Lifecycle) -> Result<Option<Arc<dyn Driver>>, driver::OpenError> {
+    let Some(docker) = config.docker.clone() else { return Ok(None) };
+    let settings = DockerSettings {
+        socket: docker.socket,
+        stop_grace: config.stop_grace(),
+        images: docker.images,
+        templates: docker.templates,
+        compose: docker.compose,
+    };
+    let driver = DockerDriver::open(settings, lifecycle).map_err(driver::OpenError::Template)?;
+    Ok(Some(Arc::new(driver)))
 }
 
 async fn shut_down(operations: &Operations, on_shutdown: OnShutdown) {

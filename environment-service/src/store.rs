@@ -1,6 +1,7 @@
 //! What is kept of environments, in SQLite or PostgreSQL: the only module that speaks SQL. Each function is one transaction
 //! or one statement, and nothing waits for anything else inside a transaction.
 
+mod adopt;
 mod change;
 mod groups;
 mod launch;
@@ -13,6 +14,7 @@ mod row;
 mod tests;
 mod write;
 
+pub(crate) use adopt::{Adoption, is_current};
 pub(crate) use groups::GroupChange;
 pub(crate) use launch::Intent;
 pub(crate) use log::{LoggedOperation, Outcome};

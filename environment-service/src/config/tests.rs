@@ -31,7 +31,10 @@ fn what_is_not_given_has_a_default() {
     assert_eq!(config.stop_grace(), Duration::from_secs(10));
     assert_eq!(config.start_settle(), Duration::from_millis(200));
     assert_eq!(config.on_shutdown, OnShutdown::Keep);
-    assert!(config.templates.is_empty());
+    assert!(config.templates.is_empty() && config.docker.is_none());
+    let docker = load(&format!("{COMPLETE}[docker]")).unwrap().docker.unwrap();
+    assert_eq!(docker.socket, "unix:///var/run/docker.sock");
+    assert!(docker.images.is_empty() && docker.compose.is_empty());
 }
 
 #[test]
@@ -50,6 +53,25 @@ environment = {{ COLOUR = "blue" }}
 working_directory = "/srv"
 port = true
 
+[docker]
+socket = "unix:///run/docker.sock"
+images = ["nginx", "team/*"]
+
+[[docker.template]]
+name = "cache"
+image = "redis:7"
+command = ["redis-server", "--save", ""]
+environment = {{ COLOUR = "blue" }}
+port = 6379
+
+[[docker.compose]]
+project = "shop"
+account = 1
+
+[[docker.compose]]
+project = "*"
+account = 2
+
 [telemetry]
 filter = "debug"
 "#
@@ -59,6 +81,8 @@ filter = "debug"
     assert_eq!(config.on_shutdown, OnShutdown::Stop);
     assert_eq!(config.templates[0].environment["COLOUR"], "blue");
     assert!(config.templates[0].port);
+    let docker = config.docker.unwrap();
+    assert_eq!((docker.images.len(), docker.templates[0].port, docker.compose[1].account), (2, Some(6379), 2));
 }
 
 #[test]
@@ -80,6 +104,18 @@ fn each_flaw_names_its_key() {
         (template("command = [\"true\"]\nshell = true"), "shell"),
         (template("command = [\"true\"]\nenvironment = { PORT = \"1\" }"), "environment.PORT"),
         (template("command = [\"true\"]\n[[template]]\nname = \"web\"\ncommand = [\"true\"]"), "web"),
+        (with("[docker]\nsockets = \"x\""), "sockets"),
+        (with("[docker]\nsocket = \"tcp://127.0.0.1:2375\""), "docker.socket"),
+        (with("[docker]\nimages = [\"nginx:1\"]"), "images"),
+        (with("[[docker.template]]\nname = \"web\"\nimage = \"nginx\""), "image"),
+        (with("[[docker.template]]\nname = \"docker\"\nimage = \"nginx:1\""), "name"),
+        (template("command = [\"true\"]\n[[docker.template]]\nname = \"web\"\nimage = \"nginx:1\""), "web"),
+        (with("[[docker.compose]]\nproject = \"\"\naccount = 1"), "docker.compose.project"),
+        (with("[[docker.compose]]\nproject = \"a\"\naccount = 0"), "docker.compose.account"),
+        (
+            with("[[docker.compose]]\nproject = \"a\"\naccount = 1\n[[docker.compose]]\nproject = \"a\"\naccount = 2"),
+            "docker.compose.project",
+        ),
         (with("[telemetry]\nlevel = \"debug\""), "level"),
     ] {
         assert!(error.contains(key), "{key}: {error}");

@@ -128,6 +128,47 @@ pub(crate) enum Desired {
     Sleeping,
 }
 
+impl DriverKind {
+    /// Whether nodes that were there before can be given other versions, variables and sizes. What Docker Compose has made, it
+    /// alone can make anew.
+    #[must_use]
+    pub(crate) fn changes_adopted(self) -> bool {
+        self != Self::Docker
+    }
+}
+
+/// An environment that was there before is another's to change or to remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it was not made here but by {}, which alone {what}", owner(*.driver))]
+pub(crate) struct NotOurs {
+    driver: DriverKind,
+    what: &'static str,
+}
+
+fn owner(driver: DriverKind) -> &'static str {
+    match driver {
+        DriverKind::Process => "another",
+        DriverKind::Docker => "Docker Compose",
+        DriverKind::Kubernetes => "whoever has its namespace",
+    }
+}
+
+impl Environment {
+    /// # Errors
+    /// Where it was there before, and so is not ours to remove.
+    pub(crate) fn may_be_removed(&self) -> Result<(), NotOurs> {
+        let not_ours = NotOurs { driver: self.driver, what: "removes it" };
+        if self.adopted.is_some() { Err(not_ours) } else { Ok(()) }
+    }
+
+    /// # Errors
+    /// Where it was there before, and its nodes are not ours to change.
+    pub(crate) fn may_be_changed(&self) -> Result<(), NotOurs> {
+        let not_ours = NotOurs { driver: self.driver, what: "changes its nodes" };
+        if self.adopted.is_some() && !self.driver.changes_adopted() { Err(not_ours) } else { Ok(()) }
+    }
+}
+
 impl Desired {
     /// Whether nodes are meant to run.
     #[must_use]

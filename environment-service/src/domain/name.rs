@@ -112,6 +112,24 @@ fn is_label(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
+/// Labels, the first as near to a text as can be, the others with numbers for where it is taken.
+pub(crate) fn labels_near(text: &str, otherwise: &str) -> impl Iterator<Item = String> + use<> {
+    let letter = |letter: char| match letter.to_ascii_lowercase() {
+        letter if letter.is_ascii_lowercase() || letter.is_ascii_digit() => letter,
+        _ => '-',
+    };
+    let name: String = text.chars().map(letter).collect();
+    let name = match name.trim_matches('-') {
+        "" => otherwise.to_owned(),
+        name if name.starts_with(|first: char| first.is_ascii_digit()) => format!("{otherwise}-{name}"),
+        name => name.to_owned(),
+    };
+    std::iter::once(String::new()).chain((2_u64..).map(|number| format!("-{number}"))).map(move |suffix| {
+        let kept: String = name.chars().take(MAX_LABEL.saturating_sub(suffix.len())).collect();
+        format!("{}{suffix}", kept.trim_end_matches('-'))
+    })
+}
+
 fn is_node_type(text: &str) -> bool {
     (1..=MAX_NODE_TYPE).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte))

@@ -20,7 +20,6 @@ mod tests;
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -39,6 +38,7 @@ use self::hold::Hold;
 use self::identity::{Fate, Identity, Key};
 pub(crate) use self::rotate::LogLimits;
 use self::table::Table;
+use super::port::find_ports;
 use super::{
     ClearError, Command, Discovered, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
     Output, ScanError, Unfit, Window,
@@ -150,11 +150,6 @@ impl ProcessDriver {
 
     fn node_folder(&self, node: NodeAt<'_>) -> PathBuf {
         self.environments.join(node.environment.name.as_str()).join(node.node.id.to_string())
-    }
-
-    fn hold_port(&self, workload: &Workload, former: Option<u16>) -> Result<Option<(TcpListener, u16)>, LaunchError> {
-        let template = self.template(&workload.node_type)?;
-        template.port.then(|| launch::hold_port(former).map_err(LaunchError::Port)).transpose()
     }
 
     async fn launch(&self, order: &LaunchOrder) -> Result<Instance, LaunchError> {
@@ -281,12 +276,7 @@ impl Driver for ProcessDriver {
     }
 
     fn ports(&self, nodes: &[(&Workload, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)> {
-        // All are held until all are found, so that they differ.
-        let mut held = Vec::new();
-        for (index, (workload, former)) in nodes.iter().enumerate() {
-            held.push(self.hold_port(workload, *former).map_err(|error| (index, error))?);
-        }
-        Ok(held.iter().map(|held| held.as_ref().map(|(_, port)| *port)).collect())
+        find_ports(nodes, |workload| self.template(&workload.node_type).map(|template| template.port))
     }
 
     fn prepare<'a>(&'a self, workload: &'a Workload) -> BoxFuture<'a, Result<(), LaunchError>> {

@@ -7,7 +7,7 @@ use storage::StorageError;
 
 use super::answer::{self, AnsweredTypes};
 use crate::domain::{
-    Desired, DriverKind, EnvName, Environment, EnvironmentSpec, NodeSpec, NodeType, Observed, QuotaExceeded,
+    Desired, DriverKind, EnvName, Environment, EnvironmentSpec, NodeSpec, NodeType, NotOurs, Observed, QuotaExceeded,
     SelectionError, Status, Workload,
 };
 use crate::driver::{EndError, LaunchError, NoDriver, NodeError, Unfit};
@@ -65,9 +65,10 @@ impl Control {
         let environments = self.operations.store.list(permit.account()).await.map_err(storage_failure)?;
         let mut infos = Vec::new();
         let reach = permit.confinement();
-        for environment in environments.into_iter().filter(|environment| reach.reaches(environment.name.as_str())) {
-            let seen = self.operations.observe(&environment).await;
-            infos.push(answer::info(&environment, &seen, &self.answered_types));
+        let reached = |environment: &Environment| reach.reaches(environment.name.as_str());
+        let environments: Vec<Environment> = environments.into_iter().filter(reached).collect();
+        for (environment, seen) in environments.iter().zip(self.operations.observe_all(&environments).await) {
+            infos.push(answer::info(environment, &seen, &self.answered_types));
         }
         Ok(infos)
     }
@@ -87,6 +88,11 @@ pub(crate) fn not_found(name: &EnvName) -> Failure {
 pub(crate) fn not_found_as(name: &EnvName, parameter: &'static str) -> Failure {
     Failure::new(ErrorKind::EnvironmentNotFound, format!("environment `{name}` does not exist"))
         .with("parameter", parameter)
+}
+
+/// What was there before is not ours to change or to remove.
+pub(crate) fn not_ours(name: &EnvName, verb: &str, error: NotOurs) -> Failure {
+    Failure::new(ErrorKind::PermissionDenied, format!("environment `{name}` is not {verb}: {error}"))
 }
 
 /// What is to be done needs an environment that runs.
@@ -115,6 +121,7 @@ pub(crate) fn stop_failure(name: &EnvName, verb: &str, error: StopError) -> Fail
 pub(crate) fn update_failure(name: &EnvName, parameter: &str, error: UpdateError) -> Failure {
     match error {
         UpdateError::Begin(error) => begin_failure(name, "changed", error),
+        UpdateError::NotOurs(error) => not_ours(name, "changed", error),
         UpdateError::Selection(error) => selection_failure(error),
         UpdateError::Variables(problem) => Failure::invalid(parameter, problem),
         UpdateError::Node(error) => node_failure(error),
@@ -160,6 +167,11 @@ pub(crate) fn create_failure(name: &EnvName, parameter: &str, error: CreateError
         }
         CreateError::Record(store::CreateError::Quota(exceeded)) => quota_failure(exceeded),
         CreateError::Record(store::CreateError::Storage(error)) => storage_failure(error),
+        CreateError::Prepare(LaunchError::Unreachable(what, error)) => Failure::unavailable(what, error),
+        CreateError::Prepare(error) => {
+            let text = format!("environment `{name}` was not made: {error}");
+            Failure::new(ErrorKind::EnvironmentFailed, text).because(error)
+        }
         CreateError::Up(error) => up_failure(name, error),
         error @ CreateError::Torn(_) => Failure::internal(error),
     }

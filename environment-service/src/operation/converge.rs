@@ -87,12 +87,16 @@ impl Operations {
         let mut actions = self.plan(environment, Desired::Running).await?;
         let of = |id: &NodeId| environment.nodes.iter().find(|node| node.id == *id);
         actions.retain(|action| of(&action.node()).is_some_and(&meant));
+        let mut nodes: Vec<&Node> =
+            environment.nodes.iter().filter(|node| actions.contains(&Action::Launch(node.id))).collect();
+        // What was there before has all that it needs.
+        for node in nodes.iter().filter(|node| node.adopted.is_none()) {
+            let failed = |source| BringUpError::Launch { node: NodeLabel::from(*node), source };
+            driver.prepare(&node.workload).await.map_err(failed)?;
+        }
         let left = to_end(environment, &actions);
         driver.end(&left).await?;
         self.store.forget(&ids(&left)).await?;
-
-        let mut nodes: Vec<&Node> =
-            environment.nodes.iter().filter(|node| actions.contains(&Action::Launch(node.id))).collect();
         nodes.sort_by_key(|node| (node.rank, node.id));
         let intents = intents(driver, &nodes)?;
         self.store.intend(&intents).await?;
@@ -193,13 +197,19 @@ impl Operations {
 
 /// A mark for each launch, and a port where one is needed.
 fn intents(driver: &Arc<dyn Driver>, nodes: &[&Node]) -> Result<Vec<Intent>, BringUpError> {
-    let wanted: Vec<_> = nodes.iter().map(|node| (&node.workload, node.port)).collect();
+    let made: Vec<&&Node> = nodes.iter().filter(|node| node.adopted.is_none()).collect();
+    let wanted: Vec<_> = made.iter().map(|node| (&node.workload, node.port)).collect();
     let ports = driver.ports(&wanted).map_err(|(index, source)| {
-        let node = NodeLabel::from(nodes[index]);
+        let node = NodeLabel::from(*made[index]);
         BringUpError::Launch { node, source }
     })?;
-    let intent = |(node, port): (&&Node, _)| Intent { node: node.id, launch: LaunchId(Uuid::new_v4()), port };
-    Ok(nodes.iter().zip(ports).map(intent).collect())
+    let mut ports = ports.into_iter();
+    let intent = |node: &&Node| {
+        // What was there before has the port that it was given there.
+        let port = if node.adopted.is_some() { node.port } else { ports.next().flatten() };
+        Intent { node: node.id, launch: LaunchId(Uuid::new_v4()), port }
+    };
+    Ok(nodes.iter().map(intent).collect())
 }
 
 /// What is wrong with the machine or the configuration is for the operator, not for the caller.

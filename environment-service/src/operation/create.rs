@@ -4,11 +4,14 @@ use uuid::Uuid;
 
 use super::{BringUpError, Operations, outcome};
 use crate::domain::{Desired, DriverKind, Environment, EnvironmentId, EnvironmentSpec, Operation};
+use crate::driver::LaunchError;
 use crate::store::{self, NewEnvironment, Outcome};
 
 /// Why an environment was not created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CreateError {
+    #[error("what it runs could not be got: {0}")]
+    Prepare(#[source] LaunchError),
     #[error("the environment was not recorded")]
     Record(#[from] store::CreateError),
     #[error("the environment was not brought up")]
@@ -28,6 +31,7 @@ impl Operations {
     ) -> Result<EnvironmentId, CreateError> {
         let operations = self.clone();
         self.detached("environment.create", async move {
+            operations.prepare(driver, &spec).await?;
             let id = EnvironmentId(Uuid::new_v4());
             let quota = operations.policies.of(account).quota;
             let new =
@@ -38,6 +42,15 @@ impl Operations {
             Ok(id)
         })
         .await?
+    }
+
+    /// Gets what launches need before anything is recorded: where that cannot be had, there is nothing to undo.
+    async fn prepare(&self, driver: DriverKind, spec: &EnvironmentSpec) -> Result<(), CreateError> {
+        let driver = self.drivers.get(driver).map_err(BringUpError::Driver)?;
+        for node in spec.nodes() {
+            driver.prepare(&node.workload).await.map_err(CreateError::Prepare)?;
+        }
+        Ok(())
     }
 
     /// The part of a creation after its beginning.

@@ -3,7 +3,7 @@ use storage::StorageError;
 use tokio::task::JoinError;
 
 use super::{BeginError, BringDownError, Operations, outcome};
-use crate::domain::{EnvName, Environment, Operation};
+use crate::domain::{EnvName, Environment, NotOurs, Operation};
 use crate::driver::{ClearError, NoDriver};
 use crate::store::Outcome;
 
@@ -12,6 +12,8 @@ use crate::store::Outcome;
 pub(crate) enum DeleteError {
     #[error("the operation was not begun")]
     Begin(#[from] BeginError),
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
     #[error("the environment was not brought down")]
     Down(#[from] BringDownError),
     #[error(transparent)]
@@ -27,6 +29,9 @@ pub(crate) enum DeleteError {
 impl Operations {
     /// Stops an environment and forgets it.
     pub(crate) async fn delete(&self, account: AccountId, name: EnvName) -> Result<(), DeleteError> {
+        if let Some(found) = self.store.find(account, &name).await? {
+            found.may_be_removed()?;
+        }
         let operations = self.clone();
         self.detached("environment.delete", async move {
             let (environment, _claim) = operations.begin(account, &name, Operation::Delete).await?;

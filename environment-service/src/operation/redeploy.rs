@@ -3,7 +3,7 @@ use storage::StorageError;
 use tokio::task::JoinError;
 
 use super::{BeginError, BringUpError, Operations, outcome};
-use crate::domain::{EnvName, Environment, Node, NodeId, Operation, Selection, SelectionError, Tag, Workload};
+use crate::domain::{EnvName, Environment, Node, NodeId, NotOurs, Operation, Selection, SelectionError, Tag, Workload};
 use crate::driver::{LaunchError, NoDriver, Unfit};
 
 /// Why nodes were not brought to another version. They have the one that they had.
@@ -12,13 +12,15 @@ pub(crate) enum RedeployError {
     #[error("the operation was not begun")]
     Begin(#[from] BeginError),
     #[error(transparent)]
+    NotOurs(#[from] NotOurs),
+    #[error(transparent)]
     Selection(#[from] SelectionError),
     #[error(transparent)]
     Driver(#[from] NoDriver),
     #[error(transparent)]
     Unfit(#[from] Unfit),
-    #[error("the version could not be got")]
-    Prepare(#[from] LaunchError),
+    #[error("the version could not be got: {0}")]
+    Prepare(#[source] LaunchError),
     #[error("the version did not come up, and the former one runs again: {0}")]
     RolledBack(#[source] BringUpError),
     #[error("the version did not come up, nor does the former one any more: {0}")]
@@ -60,12 +62,13 @@ impl Operations {
         selection: &Selection,
         tag: &Tag,
     ) -> Result<Vec<NodeId>, RedeployError> {
+        environment.may_be_changed()?;
         let nodes = selection.of(environment)?;
         let driver = self.drivers.of(environment)?;
         for node in &nodes {
             let workload = Workload { tag: tag.clone(), ..node.workload.clone() };
             driver.accepts(&workload)?;
-            driver.prepare(&workload).await?;
+            driver.prepare(&workload).await.map_err(RedeployError::Prepare)?;
         }
         let nodes: Vec<NodeId> = nodes.into_iter().map(|node| node.id).collect();
         self.store.begin_redeployment(&nodes, tag).await?;

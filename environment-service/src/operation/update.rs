@@ -4,8 +4,8 @@ use tokio::task::JoinError;
 
 use super::{BeginError, Operations, outcome};
 use crate::domain::{
-    Cloudlets, EnvName, Environment, Node, NodeId, Operation, QuotaExceeded, Selection, SelectionError, VariableError,
-    Variables,
+    Cloudlets, EnvName, Environment, Node, NodeId, NotOurs, Operation, QuotaExceeded, Selection, SelectionError,
+    VariableError, Variables,
 };
 use crate::driver::{NoDriver, NodeAt, NodeError};
 
@@ -14,6 +14,8 @@ use crate::driver::{NoDriver, NodeAt, NodeError};
 pub(crate) enum UpdateError {
     #[error("the operation was not begun")]
     Begin(#[from] BeginError),
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
     #[error(transparent)]
     Selection(#[from] SelectionError),
     #[error(transparent)]
@@ -92,6 +94,7 @@ impl Operations {
     }
 
     async fn change(&self, environment: &Environment, change: Change) -> Result<(), UpdateError> {
+        environment.may_be_changed()?;
         match change {
             Change::Variables(selection, change) => {
                 let nodes = selection.of(environment)?;

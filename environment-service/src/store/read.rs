@@ -28,6 +28,8 @@ pub(super) const BY_ID: &str = select!("where environment.id = $1 order by node.
 pub(super) const BY_NAME: &str = select!("where environment.account = $1 and environment.name = $2 order by node.id");
 const BY_ACCOUNT: &str = select!("where environment.account = $1 order by environment.name, node.id");
 const UNFINISHED: &str = select!("where environment.operation is not null order by environment.name, node.id");
+pub(super) const ADOPTED: &str =
+    select!("where environment.driver = $1 and environment.adopted is not null order by environment.name, node.id");
 const AT_REST: &str =
     select!("where environment.operation is null and environment.desired = $1 order by environment.name, node.id");
 

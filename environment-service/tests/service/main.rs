@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 
+#[path = "../common/authority.rs"]
 mod authority;
 mod crash;
 mod grants;
@@ -9,4 +10,6 @@ mod input;
 mod lifetime;
 mod methods;
 mod operations;
+#[path = "../common/stage.rs"]
+#[allow(dead_code, reason = "each suite uses a part of it")]
 mod stage;

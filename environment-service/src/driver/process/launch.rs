@@ -4,7 +4,6 @@ use std::any::Any;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -74,12 +73,4 @@ pub(super) fn private_folder(path: &Path) -> io::Result<()> {
 
 fn open_log(path: &PathBuf) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
-}
-
-/// Holds a port: the former one if nobody has taken it, otherwise any that is free.
-pub(super) fn hold_port(former: Option<u16>) -> io::Result<(TcpListener, u16)> {
-    let former = former.and_then(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
-    let held = former.map_or_else(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)?;
-    let port = held.local_addr()?.port();
-    Ok((held, port))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use access::AccountId;
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::{Cloudlets, Desired, EnvironmentId, Node, NodeGroupName, Variables};
+use crate::driver::conformance::{Behaviour, Fixture, conformance};
 
 /// Longer than any test; what waits as long is a failure.
 const LONG: Duration = Duration::from_secs(30);
@@ -113,6 +115,38 @@ impl Machine {
     }
 }
 
+impl Fixture for Machine {
+    fn open(&mut self) -> BoxFuture<'_, Box<dyn Driver>> {
+        async move { Box::new(self.driver().await) as Box<dyn Driver> }.boxed()
+    }
+
+    fn order(&mut self, node: NodeId, behaviour: Behaviour) -> LaunchOrder {
+        let name = match behaviour {
+            Behaviour::Lasting => "node",
+            Behaviour::Failing => "failing",
+        };
+        LaunchOrder { node, workload: Workload::template(name.parse().unwrap()), ..self.order() }
+    }
+
+    fn command(&self) -> Option<Command> {
+        Some(run("sh", &["-c", "echo out; echo error >&2; exit 3"]))
+    }
+}
+
+/// One whose nodes are those of the suite for all drivers.
+fn conforming() -> Machine {
+    let mut machine = Machine::running("echo begun; sleep 1000");
+    let mut failing = machine.templates[0].clone();
+    machine.templates[0].port = true;
+    failing.name = "failing".to_owned();
+    failing.command[2] = "exit 3".to_owned();
+    machine.templates.push(failing);
+    machine.exec = vec!["sh".to_owned()];
+    machine
+}
+
+conformance!(std::future::ready(conforming()));
+
 impl Drop for Machine {
     fn drop(&mut self) {
         // Killing may race with forking, hence again until nothing is found.
@@ -135,7 +169,6 @@ impl Drop for Machine {
     }
 }
 
-/// Waits until something is true.
 /// The environment of all nodes here, and its node with this launch.
 fn shop(launch: Option<Launch>) -> Environment {
     let node = Node {
@@ -167,6 +200,7 @@ fn shop(launch: Option<Launch>) -> Environment {
     }
 }
 
+/// Waits until something is true.
 async fn until(mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !condition() {

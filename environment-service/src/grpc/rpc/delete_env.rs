@@ -6,7 +6,7 @@ use proto::environment::v1::{DeleteEnvRequest, DeleteEnvResponse};
 use crate::domain::EnvName;
 use crate::driver::ClearError;
 use crate::grpc::Control;
-use crate::grpc::control::{begin_failure, down_failure, env_name, storage_failure};
+use crate::grpc::control::{begin_failure, down_failure, env_name, not_ours, storage_failure};
 use crate::operation::DeleteError;
 
 impl Handle<DeleteEnv> for Control {
@@ -21,6 +21,7 @@ impl Handle<DeleteEnv> for Control {
 fn failure(name: &EnvName, error: DeleteError) -> Failure {
     match error {
         DeleteError::Begin(error) => begin_failure(name, "deleted", error),
+        DeleteError::NotOurs(error) => not_ours(name, "deleted", error),
         DeleteError::Down(error) => down_failure(name, error),
         DeleteError::Storage(error) => storage_failure(error),
         DeleteError::Clear(ClearError::Unreachable(what, error)) => Failure::unavailable(what, error),

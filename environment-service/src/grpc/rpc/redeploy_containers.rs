@@ -9,7 +9,7 @@ use proto::{ErrorKind, Failure};
 use crate::domain::{EnvName, NodeId, Selection};
 use crate::driver::LaunchError;
 use crate::grpc::Control;
-use crate::grpc::control::{begin_failure, env_name, selection_failure, storage_failure};
+use crate::grpc::control::{begin_failure, env_name, not_ours, selection_failure, storage_failure};
 use crate::grpc::parameter::node_group;
 use crate::operation::RedeployError;
 
@@ -55,6 +55,7 @@ async fn redeploy(
 fn failure(name: &EnvName, error: RedeployError) -> Failure {
     match error {
         RedeployError::Begin(error) => begin_failure(name, "redeployed", error),
+        RedeployError::NotOurs(error) => not_ours(name, "redeployed", error),
         RedeployError::Selection(error) => selection_failure(error),
         RedeployError::Unfit(unfit) => Failure::invalid("tag", unfit),
         RedeployError::Prepare(LaunchError::Unreachable(what, error)) => Failure::unavailable(what, error),

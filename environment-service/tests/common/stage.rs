@@ -240,6 +240,12 @@ impl Caller<'_> {
         self.authority.session(self.account)
     }
 
+    /// A client, for what is called by nothing else here.
+    pub(crate) fn client(&self) -> ControlClient<Channel> {
+        self.client.clone()
+    }
+
+    /// A request that bears the account's grant.
     pub(crate) fn granted<T>(&self, message: T) -> Request<T> {
         with_grant(&self.authority.signing_key.sign(&self.claims()), message)
     }

@@ -1,0 +1,226 @@
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use access::AccountId;
+use serde::Deserialize;
+
+use super::DockerDriver;
+use crate::domain::{ImageName, NodeType, Tag, Workload, is_reserved};
+use crate::driver::{TemplateError, Unfit};
+
+/// What nodes of one type run in a container. Only the operator's configuration holds templates: an account chooses one by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DockerTemplate {
+    /// The name: what a node's `nodeType` says.
+    pub name: String,
+    /// The image and its version: `nginx:1.27`. A node that was given no version of its own runs this one.
+    pub image: String,
+    /// The command and its arguments, where the image's own is not the one. No shell is between.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Variables, besides those that every node gets.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// The port that it listens on in its container. Default: the first one that the image exposes, if any.
+    #[serde(default)]
+    pub port: Option<u16>,
+}
+
+/// Names of images: a `*` stands for any characters but a slash.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ImagePattern(String);
+
+/// A Docker Compose project that is an account's.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComposeProject {
+    /// The project's name; `*` for each that is not named otherwise.
+    pub project: String,
+    /// The account's number.
+    pub account: i64,
+}
+
+/// A text that is no pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be names of images without versions: lower-case letters, digits and `._-/:`, with `*` for what may differ"
+)]
+pub struct InvalidPattern;
+
+impl FromStr for ImagePattern {
+    type Err = InvalidPattern;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-/:*".contains(&byte);
+        // A colon is a port's, which a path follows.
+        let version = text.rsplit_once(':').is_some_and(|(_, rest)| !rest.contains('/'));
+        if text.is_empty() || version || !text.bytes().all(fits) {
+            return Err(InvalidPattern);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for ImagePattern {
+    type Error = InvalidPattern;
+
+    fn try_from(text: String) -> Result<Self, InvalidPattern> {
+        text.parse()
+    }
+}
+
+impl ImagePattern {
+    /// Whether an image's name is one of those that are meant.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        fits(self.0.as_bytes(), name.as_bytes())
+    }
+}
+
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), Some((b'/', _)) | None) => fits(rest, text),
+        (Some((b'*', rest)), Some((_, after))) => fits(rest, text) || fits(pattern, after),
+        (Some((one, rest)), Some((other, after))) => one == other && fits(rest, after),
+        _ => false,
+    }
+}
+
+impl DockerTemplate {
+    /// Its name, and whether it can be run as it stands.
+    pub(crate) fn validate(&self) -> Result<NodeType, TemplateError> {
+        let error = |key: &str, problem: &str| TemplateError { key: key.to_owned(), problem: problem.to_owned() };
+        let name = self.name.parse().map_err(|problem| error("name", &format!("{problem}")))?;
+        if name == NodeType::of_images() {
+            return Err(error(
+                "name",
+                "must not be `docker`: that is what a node is which runs an image of its owner's choice",
+            ));
+        }
+        if self.image().is_none() {
+            return Err(error("image", "must be an image's name, a colon and its version"));
+        }
+        if self.command.first().is_some_and(String::is_empty) || self.command.iter().any(|part| part.contains('\0')) {
+            return Err(error("command", "must hold a program and its arguments, without zero bytes"));
+        }
+        if self.port == Some(0) {
+            return Err(error("port", "must be 1 to 65535"));
+        }
+        for (variable, value) in &self.environment {
+            let key = format!("environment.{variable}");
+            if variable.is_empty() || variable.contains(['=', '\0']) || value.contains('\0') {
+                return Err(error(&key, "must be a variable's name and value"));
+            }
+            if is_reserved(variable) {
+                return Err(error(&key, "must not be PORT or begin with PORTCULLIS_: the service sets those"));
+            }
+        }
+        Ok(name)
+    }
+
+    fn image(&self) -> Option<(ImageName, Tag)> {
+        let (name, tag) = self.image.rsplit_once(':')?;
+        Some((name.parse().ok()?, tag.parse().ok()?))
+    }
+}
+
+/// What a container is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Program<'a> {
+    /// The image's name and version.
+    pub(super) image: String,
+    /// The template that says more.
+    pub(super) template: Option<&'a DockerTemplate>,
+}
+
+impl DockerDriver {
+    /// What a workload runs, if it may.
+    pub(super) fn program(&self, workload: &Workload) -> Result<Program<'_>, Unfit> {
+        if let Some(image) = &workload.image {
+            if !self.images.iter().any(|pattern| pattern.matches(image.as_str())) {
+                return Err(Unfit(format!("must be an image that the operator allows, and `{image}` is none")));
+            }
+            return Ok(Program { image: format!("{image}:{}", workload.tag), template: None });
+        }
+        let unknown = || Unfit(format!("must be one of the templates, and `{}` is none", workload.node_type));
+        let template = self.templates.get(&workload.node_type).ok_or_else(unknown)?;
+        let (name, tag) = template.image().ok_or_else(unknown)?;
+        // Nobody has chosen another version than the operator's.
+        let tag = if workload.tag == Tag::latest() { tag } else { workload.tag.clone() };
+        Ok(Program { image: format!("{name}:{tag}"), template: Some(template) })
+    }
+}
+
+impl ComposeProject {
+    /// Whose a project is.
+    pub(super) fn account_of(all: &[Self], project: &str) -> Option<AccountId> {
+        let named = all.iter().find(|given| given.project == project);
+        named.or_else(|| all.iter().find(|given| given.project == "*")).map(|given| AccountId(given.account))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stays_within_a_part_of_the_name() {
+        let matches = |pattern: &str, name: &str| pattern.parse::<ImagePattern>().unwrap().matches(name);
+        for (pattern, name) in [
+            ("nginx", "nginx"),
+            ("*", "nginx"),
+            ("team/*", "team/web"),
+            ("host:5000/*/web", "host:5000/team/web"),
+            ("a*c", "ac"),
+            ("a*b*c", "axbxbc"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("nginx", "nginx2"),
+            ("*", "team/nginx"),
+            ("team/*", "team/a/b"),
+            ("team/*", "other/team/a"),
+            ("a*c", "ab"),
+        ] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+        for wrong in ["", "Nginx", "nginx:1", "nginx:*", "a b", "host:5000"] {
+            assert_eq!(wrong.parse::<ImagePattern>(), Err(InvalidPattern), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn each_flaw_is_named() {
+        let template = DockerTemplate {
+            name: "web".to_owned(),
+            image: "nginx:1".to_owned(),
+            command: Vec::new(),
+            environment: BTreeMap::new(),
+            port: None,
+        };
+        assert_eq!(template.validate().unwrap().as_str(), "web");
+        let key = |template: DockerTemplate| template.validate().unwrap_err().key;
+        for name in ["Web", "docker"] {
+            assert_eq!(key(DockerTemplate { name: name.to_owned(), ..template.clone() }), "name");
+        }
+        for image in ["nginx", "nginx:", "Nginx:1", "", "host:5000/nginx"] {
+            assert_eq!(key(DockerTemplate { image: image.to_owned(), ..template.clone() }), "image", "{image}");
+        }
+        assert_eq!(key(DockerTemplate { command: vec![String::new()], ..template.clone() }), "command");
+        assert_eq!(key(DockerTemplate { port: Some(0), ..template.clone() }), "port");
+        let environment = BTreeMap::from([("PORT".to_owned(), "1".to_owned())]);
+        assert_eq!(key(DockerTemplate { environment, ..template }), "environment.PORT");
+    }
+
+    #[test]
+    fn a_project_that_is_named_is_not_among_the_rest() {
+        let given = |project: &str, account| ComposeProject { project: project.to_owned(), account };
+        let all = [given("*", 2), given("shop", 1)];
+        assert_eq!(ComposeProject::account_of(&all, "shop"), Some(AccountId(1)));
+        assert_eq!(ComposeProject::account_of(&all, "other"), Some(AccountId(2)));
+        assert_eq!(ComposeProject::account_of(&all[1..], "other"), None);
+    }
+}
