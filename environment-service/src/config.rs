@@ -1,3 +1,5 @@
+mod kubernetes;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use settings::{Addresses, LoadError};
 use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use tonic::transport::Endpoint;
+
+pub use kubernetes::{KubernetesConfig, KubernetesEnvironment};
 
 use crate::driver::{Template, TemplateError};
 
@@ -46,6 +50,9 @@ pub struct Config {
     /// What nodes can run.
     #[serde(default, rename = "template")]
     pub templates: Vec<Template>,
+    /// The Kubernetes cluster that nodes can run in. Default: none.
+    #[serde(default)]
+    pub kubernetes: Option<KubernetesConfig>,
     /// Logging.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -99,6 +106,14 @@ pub enum ConfigError {
     /// Two templates have one name.
     #[error("template {0:?} is there twice")]
     TemplateTwice(String),
+    /// A value of a list or of a section is not what it may be.
+    #[error("{key} {problem}")]
+    Item {
+        /// The key, with the number of the item: `kubernetes.environment[0].name`.
+        key: String,
+        /// What is wrong, to be read after the key.
+        problem: String,
+    },
     /// The service key cannot be read.
     #[error("service_key_file")]
     ServiceKey(#[from] ServiceKeyFileError),
@@ -134,6 +149,7 @@ impl Config {
             on_shutdown: OnShutdown::default(),
             exec_commands: Vec::new(),
             templates: Vec::new(),
+            kubernetes: None,
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -168,7 +184,7 @@ impl Config {
                 return Err(ConfigError::TemplateTwice(template.name.clone()));
             }
         }
-        Ok(())
+        self.kubernetes.as_ref().map_or(Ok(()), KubernetesConfig::validate)
     }
 
     /// Where the authority's replicas are.

@@ -2,6 +2,7 @@
 
 mod environment;
 mod name;
+mod pattern;
 mod plan;
 mod selection;
 mod spec;
@@ -12,6 +13,7 @@ pub(crate) use environment::{
     Desired, DriverKind, Environment, EnvironmentId, Instance, Launch, LaunchId, Node, NodeId, Operation,
 };
 pub(crate) use name::{DisplayName, EnvGroup, EnvName, ImageName, NodeGroupName, NodeType, Tag};
+pub(crate) use pattern::{ImagePattern, ImagePatterns};
 pub(crate) use plan::{Action, Observed, plan};
 pub(crate) use selection::{Selection, SelectionError};
 pub(crate) use spec::MAX_COUNT;

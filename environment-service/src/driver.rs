@@ -1,6 +1,7 @@
 //! What really runs an environment's nodes. A driver knows nothing of accounts, calls and records: it launches, observes and
 //! ends what it is told to, and finds again what it launched before a crash.
 
+mod kubernetes;
 mod process;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,12 +16,14 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+pub use kubernetes::KubernetesError;
+pub(crate) use kubernetes::{Adoptable, KubernetesDriver, KubernetesSettings};
 pub use process::{OpenError, Template, TemplateError};
 pub(crate) use process::{ProcessDriver, ProcessSettings};
 
 use crate::domain::{
     Cloudlets, DriverKind, EnvName, Environment, EnvironmentId, ImageName, Instance, Launch, LaunchId, Node,
-    NodeGroupName, NodeId, NodeType, Observed, Tag, Workload,
+    NodeGroupName, NodeId, NodeType, Observed, Operation, Tag, Workload,
 };
 
 /// A node that is to be launched.
@@ -46,6 +49,9 @@ pub(crate) struct LaunchOrder {
     pub(crate) port: Option<u16>,
     /// What the driver calls it, where it was there before.
     pub(crate) adopted: Option<String>,
+    /// Whether it is launched to have another version: what was there before keeps the one that it has otherwise, which others
+    /// may have given it.
+    pub(crate) versioned: bool,
 }
 
 impl LaunchOrder {
@@ -62,6 +68,7 @@ impl LaunchOrder {
             cloudlets: node.cloudlets,
             port,
             adopted: node.adopted.clone(),
+            versioned: environment.operation == Some(Operation::Redeploy),
         }
     }
 }
@@ -172,6 +179,14 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// Says what is wrong with it.
     fn accepts(&self, workload: &Workload) -> Result<(), Unfit>;
 
+    /// Whether a node that was there before can be brought to this, and may.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    fn accepts_adopted(&self, workload: &Workload) -> Result<(), Unfit> {
+        self.accepts(workload)
+    }
+
     /// For each node, a port that is free for it: if possible the one that it had. None for what listens on no port.
     /// An error says the index of the node that there is no port for.
     fn ports(&self, nodes: &[(&Workload, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)>;
@@ -181,6 +196,16 @@ pub(crate) trait Driver: Send + Sync + 'static {
 
     /// Launches a node, or starts again what is kept of it. Nothing of it is left running where that fails.
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> BoxFuture<'a, Result<Instance, LaunchError>>;
+
+    /// Restarts what was launched in its own way, with what is recorded of it now, where the driver has one that is better than to
+    /// end it and launch it again: one that leaves no gap.
+    fn restart<'a>(
+        &'a self,
+        _order: &'a LaunchOrder,
+        _launch: &'a Launch,
+    ) -> Option<BoxFuture<'a, Result<(), LaunchError>>> {
+        None
+    }
 
     /// Waits whether one of these launches ends by itself within this time; one that tells its health has until it is healthy.
     fn ended_within<'a>(&'a self, launches: &'a [Launch], time: Duration) -> BoxFuture<'a, Option<Ended>>;

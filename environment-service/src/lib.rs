@@ -9,7 +9,7 @@ mod operation;
 mod service;
 mod store;
 
-pub use config::{Config, ConfigError, OnShutdown};
-pub use driver::{OpenError, ScanError, Template, TemplateError};
+pub use config::{Config, ConfigError, KubernetesConfig, KubernetesEnvironment, OnShutdown};
+pub use driver::{KubernetesError, OpenError, ScanError, Template, TemplateError};
 pub use operation::RecoverError;
 pub use service::{MigrationError, RunError, Service, migrate, run};

@@ -152,7 +152,11 @@ impl Operations {
     }
 
     /// Waits until launches have settled.
-    async fn settle(&self, driver: &Arc<dyn Driver>, launched: &[(&Node, Launch)]) -> Result<(), BringUpError> {
+    pub(super) async fn settle(
+        &self,
+        driver: &Arc<dyn Driver>,
+        launched: &[(&Node, Launch)],
+    ) -> Result<(), BringUpError> {
         let launches: Vec<Launch> = launched.iter().map(|(_, launch)| launch.clone()).collect();
         let Some(ended) = driver.ended_within(&launches, self.settle).await else { return Ok(()) };
         let index = launches.iter().position(|launch| launch.id == ended.launch).unwrap_or(0);
@@ -187,7 +191,11 @@ fn intents(driver: &Arc<dyn Driver>, nodes: &[&Node]) -> Result<Vec<Intent>, Bri
         let node = NodeLabel::from(nodes[index]);
         BringUpError::Launch { node, source }
     })?;
-    let intent = |(node, port): (&&Node, _)| Intent { node: node.id, launch: LaunchId(Uuid::new_v4()), port };
+    let intent = |(node, port): (&&Node, _)| {
+        // What was there before has the port that it was found with.
+        let port = if node.adopted.is_some() { node.port } else { port };
+        Intent { node: node.id, launch: LaunchId(Uuid::new_v4()), port }
+    };
     Ok(nodes.iter().zip(ports).map(intent).collect())
 }
 

@@ -27,7 +27,15 @@ impl Operations {
             if launches.is_empty() {
                 continue;
             }
-            for (launch, instance) in driver.find(&launches).await? {
+            let found = match driver.find(&launches).await {
+                // Whoever runs them elsewhere is not waited for: what it runs shows when it answers.
+                Err(error @ ScanError::Unreachable(..)) => {
+                    tracing::warn!(%error, "what was launched and not recorded cannot be looked for");
+                    continue;
+                }
+                found => found?,
+            };
+            for (launch, instance) in found {
                 tracing::warn!(launch.id = %launch, instance = %instance.0, "a launch that was not recorded was found");
                 self.store.record(launch, &instance).await?;
             }

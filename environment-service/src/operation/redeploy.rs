@@ -64,7 +64,10 @@ impl Operations {
         let driver = self.drivers.of(environment)?;
         for node in &nodes {
             let workload = Workload { tag: tag.clone(), ..node.workload.clone() };
-            driver.accepts(&workload)?;
+            match node.adopted {
+                Some(_) => driver.accepts_adopted(&workload)?,
+                None => driver.accepts(&workload)?,
+            }
             driver.prepare(&workload).await?;
         }
         let nodes: Vec<NodeId> = nodes.into_iter().map(|node| node.id).collect();
