@@ -305,8 +305,8 @@ impl KubernetesDriver {
                     let text = format!("{left} of its pods have not ended within {} s", time.as_secs());
                     return Err(Fault::refused(text).into());
                 }
-                // An outage in the middle is waited out.
-                Err(fault) if late || !matches!(fault, Fault::Unreachable(_)) => return Err(fault.into()),
+                // An outage in the middle is waited out; a server that has just begun may know no roles yet.
+                Err(fault) if late => return Err(fault.into()),
                 _ => self.change_until(&mut changes, deadline).await,
             }
         }

@@ -187,6 +187,7 @@ pub(super) fn service(order: &LaunchOrder, port: u16) -> Service {
             selector: Some(group),
             ports: Some(vec![ServicePort {
                 port: port.into(),
+                protocol: Some("TCP".to_owned()),
                 target_port: Some(IntOrString::Int(port.into())),
                 ..ServicePort::default()
             }]),
