@@ -58,8 +58,8 @@ fn default_ready_timeout() -> SignedDuration {
     SignedDuration::from_mins(5)
 }
 
-fn item(key: String, problem: impl ToString) -> ConfigError {
-    ConfigError::Item { key, problem: problem.to_string() }
+fn item(key: String, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Item { key, problem: problem.into() }
 }
 
 fn namespace(key: String, name: &str) -> Result<(), ConfigError> {
@@ -104,7 +104,7 @@ impl KubernetesConfig {
 
     fn validate_environment(&self, index: usize, environment: &KubernetesEnvironment) -> Result<(), ConfigError> {
         let key = |field: &str| format!("kubernetes.environment[{index}].{field}");
-        environment.name.parse::<EnvName>().map_err(|problem| item(key("name"), problem))?;
+        environment.name.parse::<EnvName>().map_err(|problem| item(key("name"), problem.to_string()))?;
         if environment.account <= 0 {
             return Err(item(key("account"), "must be an account's number"));
         }
@@ -129,7 +129,8 @@ impl KubernetesConfig {
 
     fn images(&self) -> Result<ImagePatterns, ConfigError> {
         let pattern = |(index, text): (usize, &String)| {
-            text.parse::<ImagePattern>().map_err(|problem| item(format!("kubernetes.images[{index}]"), problem))
+            text.parse::<ImagePattern>()
+                .map_err(|problem| item(format!("kubernetes.images[{index}]"), problem.to_string()))
         };
         self.images.iter().enumerate().map(pattern).collect()
     }

@@ -156,7 +156,15 @@ impl From<Fault> for NodeError {
         match fault {
             Fault::Unreachable(cause) => Self::Unreachable(NAME, cause),
             Fault::NotFound => Self::NotRunning,
-            other => Self::Failed(other.into()),
+            Fault::Refused(text, cause) => {
+                tracing::warn!(
+                    text,
+                    cause = &*cause as &(dyn Error + 'static),
+                    "the cluster refused something about a node"
+                );
+                Self::Refused(text)
+            }
+            Fault::Conflict => Self::Failed(fault.into()),
         }
     }
 }

@@ -20,18 +20,18 @@ const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 pub(super) async fn suspend(client: &Client, scope: &Scope) -> Result<(), Fault> {
     let patch = |job: &DynamicObject| {
         let suspended = job.data["spec"]["suspend"] == true;
-        (!suspended).then(|| patch(json!("true"), true))
+        (!suspended).then(|| patch(&json!("true"), true))
     };
     each(client, scope, patch).await
 }
 
 /// Resumes those that were suspended here.
 pub(super) async fn resume(client: &Client, scope: &Scope) -> Result<(), Fault> {
-    let patch = |job: &DynamicObject| job.annotations().contains_key(SUSPENDED).then(|| patch(Value::Null, false));
+    let patch = |job: &DynamicObject| job.annotations().contains_key(SUSPENDED).then(|| patch(&Value::Null, false));
     each(client, scope, patch).await
 }
 
-fn patch(annotation: Value, suspend: bool) -> Value {
+fn patch(annotation: &Value, suspend: bool) -> Value {
     json!({ "metadata": { "annotations": { SUSPENDED: annotation } }, "spec": { "suspend": suspend } })
 }
 
