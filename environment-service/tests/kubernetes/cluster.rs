@@ -70,7 +70,7 @@ impl Cluster {
         stage.authority.start().await;
         stage.start_service().await;
         let server = Arc::new(Mutex::new(api));
-        let kubelet = tokio::spawn(play_kubelet(server.clone(), admin.clone()));
+        let kubelet = tokio::spawn(play_kubelet(server.clone()));
         Self { stage, server, admin, kubelet }
     }
 
@@ -115,18 +115,13 @@ fn images(pod: &Pod) -> Vec<String> {
     containers.filter_map(|container| container.image.clone()).collect()
 }
 
-/// There are no machines: says of all pods that they run, unless there is one of the bad version. While the server is away it says
-/// nothing.
-async fn play_kubelet(server: Server, admin: Client) {
-    let pods = Api::<Pod>::namespaced(admin, NODES);
+/// There are no machines: says of all pods that they run, but of those of the bad version.
+async fn play_kubelet(server: Server) {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     loop {
         tick.tick().await;
-        // The server is not killed between the two.
-        let api = server.lock().await;
-        let Ok(all) = pods.list(&ListParams::default()).await else { continue };
-        if !all.iter().flat_map(images).any(|image| image.ends_with(BAD)) {
-            api.settle(NODES).await;
-        }
+        // While the server is away, whoever has killed it holds it.
+        let bad = |pod: &Pod| images(pod).iter().any(|image| image.ends_with(BAD));
+        server.lock().await.settle_pods(NODES, "Running", |pod| !bad(pod)).await;
     }
 }
