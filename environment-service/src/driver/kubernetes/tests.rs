@@ -2,6 +2,7 @@
 
 mod before;
 mod faults;
+mod kubelet;
 mod made;
 mod roles;
 mod stage;
