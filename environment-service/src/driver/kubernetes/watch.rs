@@ -41,9 +41,17 @@ where
     let mut wait = FIRST_WAIT;
     loop {
         let begun = tokio::time::Instant::now();
-        if let Err(error) = watch_once(api, changes).await {
-            let kind = K::kind(&());
-            tracing::debug!(kubernetes.namespace = namespace, kubernetes.kind = %kind, %error, "a watch has ended");
+        let kind = K::kind(&());
+        match watch_once(api, changes).await {
+            // Somebody has to see to that.
+            Err(error @ Fault::Refused(..)) => {
+                let cause = std::error::Error::source(&error);
+                tracing::warn!(kubernetes.namespace = namespace, kubernetes.kind = %kind, %error, cause, "a watch is refused");
+            }
+            Err(error) => {
+                tracing::debug!(kubernetes.namespace = namespace, kubernetes.kind = %kind, %error, "a watch has ended");
+            }
+            Ok(()) => {}
         }
         // Much may have changed in between.
         changes.send_replace(());
