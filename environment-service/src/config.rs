@@ -1,4 +1,5 @@
 mod docker;
+mod kubernetes;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -13,7 +14,9 @@ use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
 use tonic::transport::Endpoint;
 
-pub use self::docker::DockerConfig;
+pub use docker::DockerConfig;
+pub use kubernetes::{KubernetesConfig, KubernetesEnvironment};
+
 use crate::domain::Policies;
 use crate::driver::{Template, TemplateError};
 
@@ -73,6 +76,9 @@ pub struct Config {
     /// The Docker engine. Default: none, and nothing is run in containers.
     #[serde(default)]
     pub docker: Option<DockerConfig>,
+    /// The Kubernetes cluster that nodes can run in. Default: none.
+    #[serde(default)]
+    pub kubernetes: Option<KubernetesConfig>,
     /// Logging.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -134,6 +140,14 @@ pub enum ConfigError {
     /// Two templates have one name.
     #[error("template {0:?} is there twice")]
     TemplateTwice(String),
+    /// A value of a list or of a section is not what it may be.
+    #[error("{key} {problem}")]
+    Item {
+        /// The key, with the number of the item: `kubernetes.environment[0].name`.
+        key: String,
+        /// What is wrong, to be read after the key.
+        problem: String,
+    },
     /// The service key cannot be read.
     #[error("service_key_file")]
     ServiceKey(#[from] ServiceKeyFileError),
@@ -175,6 +189,7 @@ impl Config {
             accounts: Vec::new(),
             templates: Vec::new(),
             docker: None,
+            kubernetes: None,
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -215,7 +230,7 @@ impl Config {
         if let Some(docker) = &self.docker {
             docker.validate(&mut names)?;
         }
-        Ok(())
+        self.kubernetes.as_ref().map_or(Ok(()), KubernetesConfig::validate)
     }
 
     /// What each account may.

@@ -2,6 +2,7 @@
 
 mod environment;
 mod name;
+mod pattern;
 mod plan;
 mod policy;
 mod selection;
@@ -15,6 +16,8 @@ pub(crate) use environment::{
 pub(crate) use name::{
     DisplayName, EnvGroup, EnvName, ImageName, InvalidNodeType, NodeGroupName, NodeType, Tag, labels_near,
 };
+pub use pattern::ImagePattern;
+pub(crate) use pattern::ImagePatterns;
 pub(crate) use plan::{Action, Observed, plan};
 pub(crate) use policy::{Holdings, Policies, Policy, Quota, QuotaExceeded};
 pub(crate) use selection::{Selection, SelectionError};

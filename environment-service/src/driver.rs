@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod conformance;
 mod docker;
+mod kubernetes;
 mod port;
 mod process;
 
@@ -19,14 +20,16 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-pub use docker::{ComposeProject, DockerTemplate, ImagePattern};
+pub use docker::{ComposeProject, DockerTemplate};
 pub(crate) use docker::{DockerDriver, DockerSettings};
+pub use kubernetes::KubernetesError;
+pub(crate) use kubernetes::{Adoptable, KubernetesDriver, KubernetesSettings};
 pub(crate) use process::{LogLimits, ProcessDriver, ProcessSettings};
 pub use process::{OpenError, Restart, Template, TemplateError};
 
 use crate::domain::{
     Cloudlets, DriverKind, EnvName, Environment, EnvironmentId, ImageName, Instance, Launch, LaunchId, Node,
-    NodeGroupName, NodeId, NodeType, Observed, Tag, Workload,
+    NodeGroupName, NodeId, NodeType, Observed, Operation, Tag, Workload,
 };
 
 /// A node that is to be launched.
@@ -52,6 +55,9 @@ pub(crate) struct LaunchOrder {
     pub(crate) port: Option<u16>,
     /// What the driver calls it, where it was there before.
     pub(crate) adopted: Option<String>,
+    /// Whether it is launched to have another version: what was there before keeps the one that it has otherwise, which others
+    /// may have given it.
+    pub(crate) versioned: bool,
 }
 
 impl LaunchOrder {
@@ -68,6 +74,7 @@ impl LaunchOrder {
             cloudlets: node.cloudlets,
             port,
             adopted: node.adopted.clone(),
+            versioned: environment.operation == Some(Operation::Redeploy),
         }
     }
 }
@@ -183,6 +190,14 @@ pub(crate) trait Driver: Send + Sync + 'static {
     /// Says what is wrong with it.
     fn accepts(&self, workload: &Workload) -> Result<(), Unfit>;
 
+    /// Whether a node that was there before can be brought to this, and may.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    fn accepts_adopted(&self, workload: &Workload) -> Result<(), Unfit> {
+        self.accepts(workload)
+    }
+
     /// For each node, a port that is free for it: if possible the one that it had. None for what listens on no port.
     /// An error says the index of the node that there is no port for.
     fn ports(&self, nodes: &[(&Workload, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)>;
@@ -192,6 +207,16 @@ pub(crate) trait Driver: Send + Sync + 'static {
 
     /// Launches a node, or starts again what is kept of it. Nothing of it is left running where that fails.
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> BoxFuture<'a, Result<Instance, LaunchError>>;
+
+    /// Restarts what was launched in its own way, with what is recorded of it now, where the driver has one that is better than to
+    /// end it and launch it again: one that leaves no gap.
+    fn restart<'a>(
+        &'a self,
+        _order: &'a LaunchOrder,
+        _launch: &'a Launch,
+    ) -> Option<BoxFuture<'a, Result<(), LaunchError>>> {
+        None
+    }
 
     /// Waits whether one of these launches ends by itself within this time; one that tells its health has until it is healthy.
     fn ended_within<'a>(&'a self, launches: &'a [Launch], time: Duration) -> BoxFuture<'a, Option<Ended>>;

@@ -3,16 +3,19 @@
 
 mod config;
 mod domain;
-#[allow(dead_code, reason = "the drivers for Docker and Kubernetes, which use the rest of it, are on their way")]
 mod driver;
 mod grpc;
 mod operation;
 mod service;
 mod store;
 
-pub use config::{AccountRules, Config, ConfigError, DockerConfig, DriverName, Limits, OnShutdown};
+pub use config::{
+    AccountRules, Config, ConfigError, DockerConfig, DriverName, KubernetesConfig, KubernetesEnvironment, Limits,
+    OnShutdown,
+};
+pub use domain::ImagePattern;
 pub use driver::{
-    ComposeProject, DockerTemplate, ImagePattern, OpenError, Restart, ScanError, Template, TemplateError,
+    ComposeProject, DockerTemplate, KubernetesError, OpenError, Restart, ScanError, Template, TemplateError,
 };
 pub use operation::RecoverError;
 pub use service::{MigrationError, RunError, Service, migrate, run};

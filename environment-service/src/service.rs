@@ -16,7 +16,10 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::config::{Config, ConfigError, OnShutdown};
-use crate::driver::{self, DockerDriver, DockerSettings, Driver, Drivers, LogLimits, ProcessDriver, ProcessSettings};
+use crate::driver::{
+    self, DockerDriver, DockerSettings, Driver, Drivers, KubernetesDriver, KubernetesError, LogLimits, ProcessDriver,
+    ProcessSettings,
+};
 use crate::grpc::{self, AuthorityKeys, Control};
 use crate::operation::{Claims, Operations, Parts, RecoverError};
 use crate::store::{MIGRATIONS, Store};
@@ -38,6 +41,9 @@ pub enum RunError {
     /// Nodes cannot be run here.
     #[error("nodes cannot be run")]
     Driver(#[from] driver::OpenError),
+    /// The Kubernetes cluster cannot be used.
+    #[error("the Kubernetes cluster cannot be used")]
+    Kubernetes(#[from] KubernetesError),
     /// The database cannot be opened.
     #[error("the database cannot be opened")]
     Open(#[from] storage::OpenError),
@@ -109,7 +115,13 @@ impl Service {
             exec: config.exec_commands.clone(),
         };
         let process: Arc<dyn Driver> = Arc::new(ProcessDriver::open(settings, lifecycle.clone()).await?);
-        let drivers = Drivers::new(std::iter::once(process).chain(docker_driver(&config, &lifecycle)?));
+        let mut drivers = vec![process];
+        drivers.extend(docker_driver(&config, &lifecycle)?);
+        if let Some(kubernetes) = &config.kubernetes {
+            let settings = kubernetes.settings(config.stop_grace())?;
+            drivers.push(Arc::new(KubernetesDriver::open(settings, &lifecycle).await?));
+        }
+        let drivers = Drivers::new(drivers);
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
         let operations = Operations::new(Parts {
@@ -207,7 +219,7 @@ fn docker_driver(config: &Config, lifecycle: &Lifecycle) -> Result<Option<Arc<dy
     let settings = DockerSettings {
         socket: docker.socket,
         stop_grace: config.stop_grace(),
-        images: docker.images,
+        images: docker.images.into_iter().collect(),
         templates: docker.templates,
         compose: docker.compose,
     };

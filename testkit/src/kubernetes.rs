@@ -1,4 +1,5 @@
 mod certificates;
+mod objects;
 mod settle;
 mod setup;
 

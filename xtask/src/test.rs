@@ -25,7 +25,11 @@ const DOCKER: Step = Step {
 };
 const KUBERNETES: Step = Step {
     name: "tests on Kubernetes",
-    run: |tools| run(&mut tools.cargo(&["test", "-p", "environment-service", "--test", "kubernetes"])),
+    run: |tools| {
+        // The driver by itself, and through the service.
+        run(&mut tools.cargo(&["test", "-p", "environment-service", "--lib", "driver::kubernetes"]))?;
+        run(&mut tools.cargo(&["test", "-p", "environment-service", "--test", "kubernetes"]))
+    },
 };
 const CLIENTS: Step = Step {
     name: "tests with clients",

@@ -3,7 +3,8 @@ use std::collections::HashSet;
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::driver::{ComposeProject, DockerTemplate, ImagePattern};
+use crate::domain::ImagePattern;
+use crate::driver::{ComposeProject, DockerTemplate};
 
 /// The Docker engine on which nodes are run.
 #[derive(Clone, Debug, Deserialize)]

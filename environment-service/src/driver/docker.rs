@@ -29,7 +29,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-pub use template::{ComposeProject, DockerTemplate, ImagePattern};
+pub use template::{ComposeProject, DockerTemplate};
 
 use self::engine::Engine;
 use self::label::Target;
@@ -38,7 +38,9 @@ use super::{
     ClearError, Command, Discovered, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
     Output, ScanError, TemplateError, Unfit, Window,
 };
-use crate::domain::{DriverKind, Environment, Instance, Launch, LaunchId, NodeId, NodeType, Observed, Workload};
+use crate::domain::{
+    DriverKind, Environment, ImagePatterns, Instance, Launch, LaunchId, NodeId, NodeType, Observed, Workload,
+};
 
 /// How containers are run.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ pub(crate) struct DockerSettings {
     /// How long a node may take to end before it is killed.
     pub(crate) stop_grace: Duration,
     /// The images that may be run.
-    pub(crate) images: Vec<ImagePattern>,
+    pub(crate) images: ImagePatterns,
     /// What else nodes can run.
     pub(crate) templates: Vec<DockerTemplate>,
     /// Whose which Compose projects are.
@@ -60,7 +62,7 @@ pub(crate) struct DockerSettings {
 pub(crate) struct DockerDriver {
     engine: Engine,
     stop_grace: Duration,
-    images: Vec<ImagePattern>,
+    images: ImagePatterns,
     templates: HashMap<NodeType, DockerTemplate>,
     compose: Vec<ComposeProject>,
     /// The port that each image which was looked at listens on.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proto::environment::v1::{Environment, EnvironmentInfo, HostGroup, Node, NodeGroup, OperationInfo};
 
-use crate::domain::{self, NodeType, Observed, Status};
+use crate::domain::{self, DriverKind, NodeType, Observed, Status};
 use crate::store::{LoggedOperation, Outcome};
 
 /// The one group of machines that there is.
@@ -80,6 +80,9 @@ fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed,
     let node_type = &node.workload.node_type;
     let status = Status::of_node(environment.operation, environment.desired, seen);
     let first = environment.nodes.iter().find(|other| other.group == node.group);
+    // Where a cluster gives a pod its address is of no use outside of it.
+    let address = if environment.driver == DriverKind::Kubernetes { "" } else { ADDRESS };
+    let url = |port: u16| if address.is_empty() { String::new() } else { format!("http://{address}:{port}") };
     let (ctid, messages) = match seen {
         Observed::Alive { number } => (*number, Vec::new()),
         Observed::Dead { reason: Some(reason) } if status == Status::Broken => (0, vec![format!("the node {reason}")]),
@@ -99,9 +102,9 @@ fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed,
         r#type: TEMPLATE_TYPE.to_owned(),
         status: status.number(),
         version: node.workload.tag.to_string(),
-        int_ip: ADDRESS.to_owned(),
-        address: ADDRESS.to_owned(),
-        url: node.port.map_or_else(String::new, |port| format!("http://{ADDRESS}:{port}")),
+        int_ip: address.to_owned(),
+        address: address.to_owned(),
+        url: node.port.map_or_else(String::new, url),
         admin_url: String::new(),
         port: node.port.map_or(0, i32::from),
         user: rustix::process::getuid().to_string(),

@@ -148,7 +148,8 @@ impl Control {
             };
             match spec.nodes().iter().enumerate().find_map(|(index, node)| Some((index, unfit(node)?))) {
                 None => return Ok(driver.kind()),
-                Some(found) if first.is_none() => first = Some(found),
+                // Told is why that one does not run it that could run the most of it.
+                Some(found) if first.as_ref().is_none_or(|(index, _)| found.0 >= *index) => first = Some(found),
                 Some(_) => (),
             }
         }

@@ -167,7 +167,11 @@ impl Operations {
     }
 
     /// Waits until launches have settled.
-    async fn settle(&self, driver: &Arc<dyn Driver>, launched: &[(&Node, Launch)]) -> Result<(), BringUpError> {
+    pub(super) async fn settle(
+        &self,
+        driver: &Arc<dyn Driver>,
+        launched: &[(&Node, Launch)],
+    ) -> Result<(), BringUpError> {
         let launches: Vec<Launch> = launched.iter().map(|(_, launch)| launch.clone()).collect();
         let Some(ended) = driver.ended_within(&launches, self.settle).await else { return Ok(()) };
         let index = launches.iter().position(|launch| launch.id == ended.launch).unwrap_or(0);

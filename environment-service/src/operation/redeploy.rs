@@ -67,7 +67,10 @@ impl Operations {
         let driver = self.drivers.of(environment)?;
         for node in &nodes {
             let workload = Workload { tag: tag.clone(), ..node.workload.clone() };
-            driver.accepts(&workload)?;
+            match node.adopted {
+                Some(_) => driver.accepts_adopted(&workload)?,
+                None => driver.accepts(&workload)?,
+            }
             driver.prepare(&workload).await.map_err(RedeployError::Prepare)?;
         }
         let nodes: Vec<NodeId> = nodes.into_iter().map(|node| node.id).collect();

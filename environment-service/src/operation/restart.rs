@@ -1,8 +1,10 @@
 use access::AccountId;
 use tokio::task::JoinError;
 
+use super::converge::NodeLabel;
 use super::{BeginError, BringUpError, Operations, outcome};
-use crate::domain::{Action, Desired, EnvName, Environment, NodeId, Operation, Selection, SelectionError};
+use crate::domain::{Action, Desired, EnvName, Environment, Node, NodeId, Operation, Selection, SelectionError};
+use crate::driver::{LaunchOrder, NodeAt};
 use crate::store::Outcome;
 
 /// Why nodes were not restarted.
@@ -43,7 +45,35 @@ impl Operations {
         if !environment.desired.is_running() {
             return Err(RestartError::NotRunning(environment.desired));
         }
-        Ok(self.relaunch(environment, &nodes).await?)
+        let left = self.restart_by_driver(environment, &nodes).await?;
+        if left.is_empty() { Ok(()) } else { Ok(self.relaunch(environment, &left).await?) }
+    }
+
+    /// Restarts those nodes that the driver has a way of its own for, in the order of starts, and says which are left. What it
+    /// was about to replace goes on where it fails.
+    async fn restart_by_driver(
+        &self,
+        environment: &Environment,
+        nodes: &[NodeId],
+    ) -> Result<Vec<NodeId>, BringUpError> {
+        let driver = self.drivers.of(environment)?;
+        let mut chosen: Vec<&Node> = environment.nodes.iter().filter(|node| nodes.contains(&node.id)).collect();
+        chosen.sort_by_key(|node| (node.rank, node.id));
+        let mut left = Vec::new();
+        for node in chosen {
+            let Some(launch) = &node.launch else {
+                left.push(node.id);
+                continue;
+            };
+            let order = LaunchOrder::new(NodeAt { environment, node }, launch.id, node.port);
+            let Some(restarted) = driver.restart(&order, launch) else {
+                left.push(node.id);
+                continue;
+            };
+            restarted.await.map_err(|source| BringUpError::Launch { node: NodeLabel::from(node), source })?;
+            self.settle(driver, &[(node, launch.clone())]).await?;
+        }
+        Ok(left)
     }
 
     /// Ends nodes and launches them again, with what is recorded of them now.

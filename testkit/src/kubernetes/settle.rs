@@ -22,9 +22,20 @@ impl KubernetesApi {
     /// # Panics
     /// Where the server refuses.
     pub async fn settle_as(&self, namespace: &str, phase: &str) -> usize {
+        self.settle_pods(namespace, phase, |_| true).await
+    }
+
+    /// The same of some pods only.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub async fn settle_pods(&self, namespace: &str, phase: &str, which: impl Fn(&Pod) -> bool) -> usize {
         let pods: Api<Pod> = Api::namespaced(self.client(self.admin_token()).await, namespace);
         let mut told = 0;
         for pod in pods.list(&ListParams::default()).await.expect("the server answers") {
+            if !which(&pod) {
+                continue;
+            }
             let there = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some(phase);
             if there && pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some()) {
                 continue;

@@ -41,7 +41,7 @@ impl Fixture for Host {
         let settings = DockerSettings {
             socket: self.engine.host(),
             stop_grace: Duration::from_secs(5),
-            images: Vec::new(),
+            images: ImagePatterns::default(),
             templates: vec![
                 template("lasting", "echo begun; trap 'exit 0' TERM; sleep 1000 & wait", Some(80)),
                 template("failing", "exit 3", None),
@@ -68,6 +68,7 @@ impl Fixture for Host {
             cloudlets: Cloudlets::new(None, None).unwrap(),
             port: None,
             adopted: None,
+            versioned: false,
         }
     }
 

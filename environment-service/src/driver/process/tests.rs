@@ -82,6 +82,7 @@ impl Machine {
             cloudlets: Cloudlets::new(None, None).unwrap(),
             port: None,
             adopted: None,
+            versioned: false,
         }
     }
 
