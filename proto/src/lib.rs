@@ -10,7 +10,7 @@ pub mod time;
 pub use catalog::{Catalog, Method, catalog};
 pub use error::{ErrorKind, Failure};
 pub use redacted::Redacted;
-pub use rpc::{AnswerStream, Handler, Rpc, StreamHandler, rule};
+pub use rpc::{AnswerStream, AnswersHandler, Handler, Rpc, StreamHandler, rule};
 
 /// The descriptors of every `.proto` file, with options and comments, as `google.protobuf.FileDescriptorSet`.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));

@@ -22,7 +22,12 @@ fn access(method: &Method) -> String {
 }
 
 fn line(method: &Method) -> String {
-    let flags = [("safe", method.is_safe()), ("post only", method.is_post_only()), ("wrapped", method.is_wrapped())];
+    let flags = [
+        ("safe", method.is_safe()),
+        ("post only", method.is_post_only()),
+        ("wrapped", method.is_wrapped()),
+        ("streams", method.is_streaming()),
+    ];
     let flags: Vec<&str> = flags.iter().filter(|(_, set)| *set).map(|(flag, _)| *flag).collect();
     let mut text =
         format!("{}\n  {} -> {}\n  access: {}", method.name(), method.grpc_path(), method.audience(), access(method));
