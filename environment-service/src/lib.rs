@@ -9,6 +9,7 @@ mod grpc;
 mod operation;
 mod service;
 mod store;
+mod watching;
 
 pub use config::{AccountRules, Config, ConfigError, DriverName, Limits, OnShutdown};
 pub use driver::{OpenError, Restart, ScanError, Template, TemplateError};

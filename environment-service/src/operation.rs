@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Clock, Lifecycle};
+use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
@@ -59,6 +60,10 @@ pub(crate) struct Parts {
     pub(crate) claims: Claims,
     /// The tasks that work on it.
     pub(crate) under_way: TaskTracker,
+    /// Told anew when an operation begins, ends, or has changed what is recorded.
+    pub(crate) news: watch::Sender<()>,
+    /// How many may watch one account's environments.
+    pub(crate) watchers_per_account: usize,
 }
 
 impl std::ops::Deref for Operations {
@@ -101,6 +106,7 @@ impl Operations {
         if let Err(error) = finished {
             tracing::error!(environment.name = %environment.name, %error, "an operation's end was not recorded");
         }
+        self.news.send_replace(());
     }
 }
 

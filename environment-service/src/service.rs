@@ -8,6 +8,7 @@ use lifecycle::{Clock, Lifecycle, Undrained};
 use opentelemetry::metrics::Meter;
 use storage::{Database, DatabaseOptions, MigrateError, SchemaError};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
@@ -121,6 +122,8 @@ impl Service {
             settle: config.start_settle(),
             claims: Claims::default(),
             under_way: TaskTracker::new(),
+            news: watch::Sender::new(()),
+            watchers_per_account: config.watchers_per_account,
         });
 
         let ring = KeyRing::default();

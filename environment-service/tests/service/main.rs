@@ -10,3 +10,4 @@ mod lifetime;
 mod methods;
 mod operations;
 mod stage;
+mod watching;
