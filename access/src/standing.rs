@@ -96,3 +96,111 @@ impl<T> Stream for Standings<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use futures::stream;
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::lease::{Change, ToAuthority, ToHolder};
+    use crate::{AccountId, Confinement, CredentialId, GrantedKind, PermissionSet, Revision};
+
+    const LONG: Duration = Duration::from_secs(600);
+    const GRANT: Duration = Duration::from_secs(60);
+
+    fn lease(clock: Clock) -> LeaseHandle {
+        let lease = LeaseHandle::new(clock);
+        lease.change(|holder, now| {
+            let stream = holder.connect().stream;
+            let begin = ToHolder::Begin { after: Revision(0), remember_for: LONG };
+            holder.take(stream, &begin, now).unwrap();
+            let ToAuthority::Ask { number } = holder.ask(now) else { panic!("it asks") };
+            holder.take(stream, &ToHolder::Lease { number, duration: LONG, revision: Revision(0) }, now).unwrap();
+        });
+        lease
+    }
+
+    fn revoke(lease: &LeaseHandle, claims: &Claims) {
+        let change = Change { revision: Revision(1), account: claims.account, credential: Some(claims.credential) };
+        lease.change(|holder, now| holder.take(1, &ToHolder::Changes(vec![change]), now)).unwrap();
+    }
+
+    fn claims(clock: &Clock, credential_left: Option<Duration>) -> Claims {
+        let end = |left: Duration| clock.now() + SignedDuration::try_from(left).unwrap();
+        Claims {
+            credential: CredentialId { kind: GrantedKind::Token, number: 7 },
+            account: AccountId(3),
+            administrator: false,
+            permissions: PermissionSet::default(),
+            confinement: Confinement::NONE,
+            audience: "environment-service".to_owned(),
+            issued_at: clock.now(),
+            expires_at: end(GRANT),
+            as_of: Revision(0),
+            credential_expires_at: credential_left.map(end),
+            superseded: false,
+        }
+    }
+
+    fn start() -> Timestamp {
+        Timestamp::from_second(1_000).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_made_before_a_change_was_applied_is_not_given_after_it() {
+        let (clock, _) = Clock::manual(start());
+        let (lease, claims) = (lease(clock.clone()), claims(&clock, None));
+        let held = Arc::new(());
+        let (inside, during, of) = (Arc::clone(&held), lease.clone(), claims.clone());
+        // The change comes between the question for the answer and the answer.
+        let answers = stream::iter([1, 2]).map(move |number| {
+            let _held = &inside;
+            if number == 2 {
+                revoke(&during, &of);
+            }
+            Ok(number)
+        });
+        let mut kept = Standings::new(answers.boxed(), Standing::new(&claims, lease, clock));
+        assert_eq!(kept.next().await.unwrap().unwrap(), 1);
+        assert_eq!(kept.next().await.unwrap().unwrap_err().kind(), ErrorKind::StaleGrant);
+        assert_eq!(Arc::strong_count(&held), 1, "what the handler holds is free");
+        assert!(kept.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_has_nothing_to_tell_ends_too() {
+        let (clock, _) = Clock::manual(start());
+        let (lease, claims) = (lease(clock.clone()), claims(&clock, None));
+        for (end, kind) in [("release", ErrorKind::Unavailable), ("revoke", ErrorKind::StaleGrant)] {
+            let lease = if end == "release" { self::lease(clock.clone()) } else { lease.clone() };
+            let standing = Standing::new(&claims, lease.clone(), clock.clone());
+            let mut kept = Standings::<()>::new(stream::pending().boxed(), standing);
+            let (ended, ()) = tokio::join!(kept.next(), async {
+                match end {
+                    "release" => drop(lease.change(|holder, _| holder.release())),
+                    _ => revoke(&lease, &claims),
+                }
+            });
+            assert_eq!(ended.unwrap().unwrap_err().kind(), kind, "{end}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_given_beyond_the_grant_or_its_credential() {
+        for left in [None, Some(GRANT / 2)] {
+            let (clock, hand) = Clock::manual(start());
+            let (lease, claims) = (lease(clock.clone()), claims(&clock, left));
+            let standing = Standing::new(&claims, lease, clock);
+            let mut kept = Standings::new(stream::repeat(()).map(Ok).boxed(), standing);
+            hand.advance(left.unwrap_or(GRANT) - Duration::from_millis(1));
+            kept.next().await.unwrap().unwrap();
+            hand.advance(Duration::from_millis(1));
+            let failure = kept.next().await.unwrap().unwrap_err();
+            assert_eq!((failure.kind(), failure.message()), (ErrorKind::StaleGrant, "the grant has expired"));
+        }
+    }
+}

@@ -93,7 +93,7 @@ impl Calls {
             match begun.await {
                 Ok((answers, first)) => return Ok((answers, first, asked)),
                 Err(failure) if failure.kind() == ErrorKind::StaleGrant => {
-                    self.renew(method, &mut asked, origin).await?
+                    self.renew(method, &mut asked, origin).await?;
                 }
                 Err(failure) => return Err(failure),
             }

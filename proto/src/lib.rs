@@ -26,6 +26,7 @@ pub mod api {
 /// Environments.
 pub mod environment {
     /// Version 1.
+    #[expect(clippy::large_enum_variant, reason = "prost boxes no variant by itself; events are made one at a time")]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/portcullis.environment.v1.rs"));
     }
