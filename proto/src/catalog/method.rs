@@ -125,7 +125,7 @@ impl Method {
                 return Err(error("is called by REST and streams its requests"));
             }
             if method.is_streaming() && !are_events(&descriptor.output()) {
-                return Err(error("streams answers that are not one `oneof` of messages"));
+                return Err(error("streams answers that are not one `oneof` of messages, none of them called `end`"));
             }
         }
         if let Some(id) = method.permission()
@@ -276,12 +276,15 @@ impl Method {
     }
 }
 
+/// The event that a gateway ends each stream with.
+const END: &str = "end";
+
 /// Whether each answer of a stream can be an event: a name, and an object.
 fn are_events(answer: &MessageDescriptor) -> bool {
     let mut choices = answer.oneofs();
     let (Some(choice), None) = (choices.next(), choices.next()) else { return false };
     choice.fields().len() == answer.fields().len()
-        && choice.fields().all(|field| matches!(field.kind(), Kind::Message(_)))
+        && choice.fields().all(|field| matches!(field.kind(), Kind::Message(_)) && field.name() != END)
 }
 
 /// The rule, or what is wrong with it.
