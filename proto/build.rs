@@ -176,10 +176,9 @@ impl Generator {
         let full_name = format!("{}.{}", service.package, service.proto_name);
         let descriptor = self.pool.get_service_by_name(&full_name).expect("the pool holds what is compiled");
         for method in descriptor.methods() {
-            assert_eq!(
-                method.is_client_streaming(),
-                method.is_server_streaming(),
-                "{}: a stream in one direction alone has no handler yet",
+            assert!(
+                method.is_server_streaming() || !method.is_client_streaming(),
+                "{}: a stream of requests alone has no handler yet",
                 method.full_name()
             );
             let name = method.name();
@@ -207,13 +206,15 @@ fn delegation(service: &Service) -> String {
         .iter()
         .map(|method| {
             let Method { name, proto_name, input_type, output_type, .. } = method;
-            let (asked, answered, associated) = if method.server_streaming {
+            let (answered, associated) = if method.server_streaming {
                 let answered = format!("{proto_name}Stream");
                 let associated = format!("type {answered} = crate::AnswerStream<{output_type}>;\n");
-                (format!("tonic::Streaming<{input_type}>"), format!("Self::{answered}"), associated)
+                (format!("Self::{answered}"), associated)
             } else {
-                (input_type.clone(), output_type.clone(), String::new())
+                (output_type.clone(), String::new())
             };
+            let asked =
+                if method.client_streaming { format!("tonic::Streaming<{input_type}>") } else { input_type.clone() };
             format!(
                 "{associated}async fn {name}(&self, request: tonic::Request<{asked}>) \
                  -> Result<tonic::Response<{answered}>, tonic::Status> {{ \
@@ -231,7 +232,11 @@ fn delegation(service: &Service) -> String {
 
 /// The trait of what handles the RPC.
 fn handler(method: &Method) -> &'static str {
-    if method.server_streaming { "StreamHandler" } else { "Handler" }
+    match (method.client_streaming, method.server_streaming) {
+        (true, _) => "StreamHandler",
+        (false, true) => "AnswersHandler",
+        (false, false) => "Handler",
+    }
 }
 
 fn snake(camel: &str) -> String {

@@ -20,6 +20,7 @@ use tower::{Layer, Service};
 
 use crate::lease::{LeaseHandle, Refusal, Statement};
 use crate::permit::{AccountPermit, AdministratorPermit, PublicPermit, ServicePermit, SessionPermit};
+use crate::standing::Standing;
 use crate::{
     Claims, Denied, GATEWAY_KEY_HEADER, GRANT_HEADER, GrantError, KeyRing, ORIGIN_HEADER, Origin, ServiceKey,
     ServiceKeys, decide, decide_service,
@@ -96,6 +97,10 @@ impl AccessLayer {
                 }
                 if let Some(arrived) = arrived {
                     log_admission(method, &claims, arrived, request.headers());
+                }
+                if let Some(lease) = self.lease.as_ref().filter(|_| method.is_streaming()) {
+                    let standing = Standing::new(&claims, lease.clone(), self.clock.clone());
+                    request.extensions_mut().insert(standing);
                 }
                 let origin = vouched.unwrap_or_else(|| peer(request));
                 match access {

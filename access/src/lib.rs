@@ -14,6 +14,7 @@ mod permission;
 mod permit;
 mod replicas;
 mod service_key;
+mod standing;
 
 pub use confinement::{Confinement, EnvironmentPattern, EnvironmentPatternError};
 pub use credential::{Credential, CredentialError, CredentialHash, CredentialKind};
@@ -21,7 +22,7 @@ pub use decision::{Denied, Rights, decide, decide_service};
 pub use grant::{
     Claims, GRANT_HEADER, GrantError, KeyError, KeyRing, MalformedClaims, SigningKey, SigningKeyError, VerifyingKey,
 };
-pub use handle::{Guarded, Handle, HandleStream};
+pub use handle::{Answers, Guarded, Handle, HandleAnswers, HandleStream};
 pub use identity::{AccountId, CredentialId, GrantedKind, Revision};
 pub use layer::{AccessLayer, AccessService};
 pub use origin::{GATEWAY_KEY_HEADER, ORIGIN_HEADER, Origin};

@@ -149,6 +149,9 @@ pub trait Evidence {
     /// The permit.
     type Permit: Clone + Send + Sync + 'static;
 
+    /// Whether the permit rests on a grant, which can become untrue while a stream lasts.
+    const UNDER_GRANT: bool = true;
+
     /// What the caller's credential is confined to. Only tokens are, and only these rules open methods to tokens.
     fn confinement(_: &Self::Permit) -> &Confinement {
         const { &Confinement::NONE }
@@ -157,6 +160,8 @@ pub trait Evidence {
 
 impl Evidence for rule::Public {
     type Permit = PublicPermit;
+
+    const UNDER_GRANT: bool = false;
 }
 impl Evidence for rule::Authenticated {
     type Permit = AccountPermit;
@@ -186,6 +191,8 @@ impl Evidence for rule::AdministratorWithPassword {
 }
 impl Evidence for rule::Service {
     type Permit = ServicePermit;
+
+    const UNDER_GRANT: bool = false;
 }
 impl Evidence for rule::Undeclared {
     type Permit = NoPermit;

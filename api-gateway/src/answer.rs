@@ -1,5 +1,6 @@
 //! How an outcome looks to a REST client.
 
+mod event;
 mod json;
 mod problem;
 
@@ -13,6 +14,7 @@ use prost_reflect::DynamicMessage;
 use proto::{ErrorKind, Failure, Method};
 use serde_json::{Map, Value, json};
 
+pub(crate) use event::{begin, end, event, keep_alive, response};
 pub(crate) use problem::{Form, NoCredential};
 
 /// The header by which a caller and the logs name the same request.
@@ -99,6 +101,11 @@ impl Answer {
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// What it says.
+    pub(crate) fn body(&self) -> &str {
+        &self.body
     }
 
     pub(crate) fn into_response(self, request_id: &str) -> Response {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use access::{Confinement, Credential, Origin, decide};
 use axum::extract::Request;
 use axum::response::Response;
+use bytes::Bytes;
 use futures::FutureExt;
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method as Verb};
@@ -25,6 +26,7 @@ use crate::introspection::Introspections;
 use crate::known::Known;
 use crate::parameters::{self, Parameters};
 use crate::request_log::RequestLog;
+use crate::stream::Streaming;
 use crate::upstream::Upstreams;
 
 /// Carries out calls.
@@ -37,6 +39,16 @@ pub(crate) struct Calls {
     pub(crate) proxies: TrustedProxies,
     pub(crate) limits: Limits,
     pub(crate) room: Arc<Semaphore>,
+    pub(crate) streaming: Streaming,
+}
+
+/// What a request asks for, as it is passed on.
+pub(crate) struct Asked {
+    pub(crate) credential: Option<Credential>,
+    pub(crate) known: Option<Arc<Known>>,
+    pub(crate) environments: Vec<String>,
+    pub(crate) message: Bytes,
+    pub(crate) told: BinaryMetadataValue,
 }
 
 /// The other end of the connection that a request came in by.
@@ -56,6 +68,10 @@ impl Calls {
         let form = if connects { Form::Problem } else { Form::accepted(request.headers()) };
         let mut log = RequestLog::begin(method.map_or("unknown", Method::name));
         let origin = self.origin(&request, log.id());
+        if let Some(method) = method.filter(|method| method.is_streaming()) {
+            // Apart, so that no other call carries what a stream needs.
+            return Box::pin(self.stream(method, request, (form, log, origin))).await;
+        }
         // Pinned where it is made: it is large, and would be moved from one wrapper to the next.
         let call = pin!(self.call(method, request, &origin));
         let answer = match caught(call).await {
@@ -95,27 +111,7 @@ impl Calls {
         let _room = self.enter()?;
 
         let plain = method.is_plain_under(request.uri().path());
-        let (parts, body) = request.into_parts();
-        let headers = &parts.headers;
-        let mut parameters = http_request::parameters(method, &parts, body, self.limits).await?;
-        let credential = self.credential(method, headers, &parameters)?;
-        self.take_bearer(method, headers, &mut parameters)?;
-        let mut known = match &credential {
-            Some(credential) => Some(allowed(method, self.introspections.of(credential, method).await?)?),
-            None => None,
-        };
-        confinement(&known).allow_address(origin.address)?;
-        let message = parameters::request(method, &parameters, self.limits.parameter)?;
-        let environments = method.environments(&message);
-        confinement(&known).allow_environments(environments.iter().map(String::as_str))?;
-        if let Some(known) = &known {
-            self.uses.note(known.credential(), origin.address, method.name());
-        }
-
-        let message = message.encode_to_vec().into();
-        let mut told = BinaryMetadataValue::from_bytes(&origin.to_bytes());
-        // No two calls have the same: among what is remembered of a connection's headers it would only drive out grants.
-        told.set_sensitive(true);
+        let Asked { credential, mut known, environments, message, told } = self.asked(method, request, origin).await?;
         for _ in 0..ATTEMPTS {
             let grant = known.as_ref().map(|known| known.grant());
             match (self.upstreams.call(method, &message, grant, &told).await, &credential) {
@@ -131,6 +127,37 @@ impl Calls {
             }
         }
         Err(Failure::unavailable("the token authority", "each new grant was stale at once"))
+    }
+
+    /// Reads what a request asks for, and looks whether it may.
+    pub(crate) async fn asked(
+        &self,
+        method: &'static Method,
+        request: Request,
+        origin: &Origin,
+    ) -> Result<Asked, Failure> {
+        let (parts, body) = request.into_parts();
+        let headers = &parts.headers;
+        let mut parameters = http_request::parameters(method, &parts, body, self.limits).await?;
+        let credential = self.credential(method, headers, &parameters)?;
+        self.take_bearer(method, headers, &mut parameters)?;
+        let known = match &credential {
+            Some(credential) => Some(allowed(method, self.introspections.of(credential, method).await?)?),
+            None => None,
+        };
+        confinement(&known).allow_address(origin.address)?;
+        let message = parameters::request(method, &parameters, self.limits.parameter)?;
+        let environments = method.environments(&message);
+        confinement(&known).allow_environments(environments.iter().map(String::as_str))?;
+        if let Some(known) = &known {
+            self.uses.note(known.credential(), origin.address, method.name());
+        }
+
+        let message = message.encode_to_vec().into();
+        let mut told = BinaryMetadataValue::from_bytes(&origin.to_bytes());
+        // No two calls have the same: among what is remembered of a connection's headers it would only drive out grants.
+        told.set_sensitive(true);
+        Ok(Asked { credential, known, environments, message, told })
     }
 
     /// The credential that a call shows; none for a method that needs none. Who shows none that could be one learns nothing else.
@@ -165,16 +192,16 @@ impl Calls {
 }
 
 /// How often a call is tried whose grant is refused as stale, each time with a new one.
-const ATTEMPTS: usize = 3;
+pub(crate) const ATTEMPTS: usize = 3;
 
 /// What a credential that is alive may do, if that includes the method.
-fn allowed(method: &Method, known: Option<Arc<Known>>) -> Result<Arc<Known>, Failure> {
+pub(crate) fn allowed(method: &Method, known: Option<Arc<Known>>) -> Result<Arc<Known>, Failure> {
     let known = known.ok_or_else(|| nobody(method))?;
     decide(method, Some(known.rights())).map_err(|denied| denied.failure(method))?;
     Ok(known)
 }
 
-fn confinement(known: &Option<Arc<Known>>) -> &Confinement {
+pub(crate) fn confinement(known: &Option<Arc<Known>>) -> &Confinement {
     known.as_ref().map_or(const { &Confinement::NONE }, |known| known.confinement())
 }
 
@@ -195,7 +222,7 @@ fn unknown(path: &str) -> Failure {
     Failure::new(ErrorKind::UnknownMethod, format!("there is no method {path}"))
 }
 
-fn allow_verb(method: &Method, verb: &Verb) -> Result<(), Failure> {
+pub(crate) fn allow_verb(method: &Method, verb: &Verb) -> Result<(), Failure> {
     match *verb {
         Verb::POST => Ok(()),
         Verb::GET if method.is_post_only() => {

@@ -44,6 +44,12 @@ pub struct Config {
     /// How many connections are open at once: 1 to 1,000,000. Default: 10000.
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
+    /// How many streams of events are open at once; further ones are told to try again: 1 to 1,000,000. Default: 1024.
+    #[serde(default = "default_max_streams")]
+    pub max_streams: usize,
+    /// After how long without an event a stream says that it lives: 10 ms to 10 min. Default: 15 s.
+    #[serde(default = "default_stream_keep_alive", deserialize_with = "settings::duration")]
+    pub stream_keep_alive: SignedDuration,
     /// The networks of the proxies in front, in CIDR notation: only they are believed about a caller's address
     /// (`X-Forwarded-For`). Default: none.
     #[serde(default)]
@@ -92,6 +98,14 @@ fn default_max_calls() -> usize {
 
 fn default_max_connections() -> usize {
     10_000
+}
+
+fn default_max_streams() -> usize {
+    1024
+}
+
+fn default_stream_keep_alive() -> SignedDuration {
+    SignedDuration::from_secs(15)
 }
 
 fn default_remembered_credentials() -> usize {
@@ -152,6 +166,8 @@ impl Config {
             body_timeout: default_body_timeout(),
             max_calls: default_max_calls(),
             max_connections: default_max_connections(),
+            max_streams: default_max_streams(),
+            stream_keep_alive: default_stream_keep_alive(),
             trusted_proxies: Vec::new(),
             public_url: None,
             introspection_timeout: default_introspection_timeout(),
@@ -184,6 +200,9 @@ impl Config {
         range(client.contains(&self.body_timeout), "body_timeout", "100 ms to 10 min")?;
         range((1..=1_000_000).contains(&self.max_calls), "max_calls", "1 to 1,000,000")?;
         range((1..=1_000_000).contains(&self.max_connections), "max_connections", "1 to 1,000,000")?;
+        range((1..=1_000_000).contains(&self.max_streams), "max_streams", "1 to 1,000,000")?;
+        let alive = SignedDuration::from_millis(10)..=SignedDuration::from_mins(10);
+        range(alive.contains(&self.stream_keep_alive), "stream_keep_alive", "10 ms to 10 min")?;
         let timeout = SignedDuration::from_millis(100)..=SignedDuration::from_mins(1);
         range(timeout.contains(&self.introspection_timeout), "introspection_timeout", "100 ms to 1 min")?;
         let remembered = (1..=10_000_000).contains(&self.remembered_credentials);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::lease::{Bounds, Freshness, LeaseHandle, Memory, Recalled};
+use access::lease::{Bounds, Freshness, LeaseHandle, Memorable, Memory, Recalled, Refusal};
 use access::{Credential, CredentialHash};
 use lifecycle::Lifecycle;
 use opentelemetry::metrics::Meter;
@@ -56,6 +56,11 @@ impl Introspections {
             Recalled::Refused => Ok(None),
             Recalled::Nothing => self.memory.ask(&key, self.ask(credential, method.audience())).await,
         }
+    }
+
+    /// Whether what was said of a credential may still be used at this moment, as for a call that comes now.
+    pub(crate) fn still(&self, known: &Known) -> Result<(), Refusal> {
+        self.lease.allow(&known.statement())
     }
 
     /// The same, after the service has refused a grant as stale: what is remembered does not count.

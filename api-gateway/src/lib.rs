@@ -16,6 +16,7 @@ mod request_log;
 mod server;
 mod service_url;
 mod standards;
+mod stream;
 mod upstream;
 
 pub use config::{Config, ConfigError};

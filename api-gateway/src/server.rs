@@ -39,7 +39,8 @@ use crate::credential_use::Uses;
 use crate::http_request::Limits;
 use crate::introspection::Introspections;
 use crate::standards::{ClientAuthority, Endpoint, METADATA_PATH, Standards};
-use crate::upstream::Upstreams;
+use crate::stream::Streaming;
+use crate::upstream::{self, Upstreams};
 use crate::{Config, ConfigError, readiness};
 use exchange::Exchange;
 use socket::Socket;
@@ -105,6 +106,11 @@ impl Gateway {
         config.validate()?;
         let service_key = config.service_key()?;
         let endpoints = config.endpoints()?;
+        let streams = endpoints.iter().map(|(name, all)| {
+            let all = all.iter().cloned().map(upstream::for_streams).collect();
+            (*name, Replicas::new(all))
+        });
+        let streams: BTreeMap<_, _> = streams.collect();
         let services: BTreeMap<_, _> = endpoints.into_iter().map(|(name, all)| (name, Replicas::new(all))).collect();
         let replicas = services.get(AUTHORITY).ok_or_else(|| ConfigError::MissingUpstream(AUTHORITY.to_owned()))?;
         let replicas = replicas.clone();
@@ -115,7 +121,7 @@ impl Gateway {
         let calls = Calls {
             catalog: catalog(),
             introspections: Introspections::new(authority.clone(), lease.clone(), remembered, lifecycle.clone()),
-            upstreams: Upstreams::new(services, AUTHORITY, &service_key),
+            upstreams: Upstreams::new((services, streams), AUTHORITY, &service_key),
             uses: Uses::new(Clock::system()),
             proxies: TrustedProxies::new(config.trusted_proxies.clone()),
             limits: Limits {
@@ -124,6 +130,11 @@ impl Gateway {
                 parameter: config.max_parameter_bytes,
             },
             room: Arc::new(Semaphore::new(config.max_calls)),
+            streaming: Streaming {
+                room: Arc::new(Semaphore::new(config.max_streams)),
+                keep_alive: config.stream_keep_alive.unsigned_abs(),
+                lifecycle: lifecycle.clone(),
+            },
         };
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;

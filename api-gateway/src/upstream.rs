@@ -11,7 +11,8 @@ use proto::{Failure, Method};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
-use tonic::{Code, Request, Status};
+use tonic::transport::Endpoint;
+use tonic::{Code, Request, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -19,10 +20,16 @@ use tonic_health::pb::health_client::HealthClient;
 /// The largest answer of a service, in bytes. gRPC's own bound, 4 MiB, is soon reached by a list of environments.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// How many bytes of a stream are on their way, and of all streams of a connection: more than those of each that there can be.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = i32::MAX as u32;
+
 /// The services that execute methods, by the names that grants have for them.
 #[derive(Clone)]
 pub(crate) struct Upstreams {
     services: BTreeMap<&'static str, Replicas>,
+    /// The same, by connections of their own: a stream that is not read must hold up no call.
+    streams: BTreeMap<&'static str, Replicas>,
     authority: &'static str,
     service_key: AsciiMetadataValue,
 }
@@ -30,11 +37,11 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     /// The services, and the key by which the one that is the authority believes this gateway.
     pub(crate) fn new(
-        services: BTreeMap<&'static str, Replicas>,
+        (services, streams): (BTreeMap<&'static str, Replicas>, BTreeMap<&'static str, Replicas>),
         authority: &'static str,
         service_key: &Credential,
     ) -> Self {
-        Self { services, authority, service_key: service_key.bearer() }
+        Self { services, streams, authority, service_key: service_key.bearer() }
     }
 
     /// Calls a method under a grant; a public one needs none.
@@ -45,18 +52,9 @@ impl Upstreams {
         grant: Option<BinaryMetadataValue>,
         origin: &BinaryMetadataValue,
     ) -> Result<DynamicMessage, Failure> {
-        let service = self.services.get(method.audience());
-        let service = service.ok_or_else(|| Failure::internal(format!("no upstream {}", method.audience())))?;
+        let service = of(&self.services, method)?;
         let attempt = |channel| {
-            let mut request = Request::new(message.clone());
-            if let Some(grant) = &grant {
-                request.metadata_mut().insert_bin(GRANT_HEADER, grant.clone());
-            }
-            request.metadata_mut().insert_bin(ORIGIN_HEADER, origin.clone());
-            // Nobody else is to have the key.
-            if method.audience() == self.authority {
-                request.metadata_mut().insert("authorization", self.service_key.clone());
-            }
+            let request = self.request(method, message, grant.as_ref(), origin);
             let (path, codec) = (method.grpc_path().clone(), DynamicCodec(method.descriptor().output()));
             async move {
                 let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
@@ -66,6 +64,48 @@ impl Upstreams {
         };
         let answer = service.call(attempt).await;
         answer.map(tonic::Response::into_inner).map_err(|status| failure(method, status))
+    }
+
+    /// Calls a method that answers with a stream. Dropping the stream ends the call.
+    pub(crate) async fn stream(
+        &self,
+        method: &'static Method,
+        message: &Bytes,
+        grant: Option<BinaryMetadataValue>,
+        origin: &BinaryMetadataValue,
+    ) -> Result<Answers, Failure> {
+        let service = of(&self.streams, method)?;
+        let attempt = |channel| {
+            let request = self.request(method, message, grant.as_ref(), origin);
+            let (path, codec) = (method.grpc_path().clone(), DynamicCodec(method.descriptor().output()));
+            async move {
+                let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
+                client.ready().await.map_err(|error: tonic::transport::Error| Status::from_error(error.into()))?;
+                client.server_streaming(request, path, codec).await
+            }
+        };
+        let answers = service.call(attempt).await;
+        let answers = answers.map(tonic::Response::into_inner).map_err(|status| failure(method, status))?;
+        Ok(Answers { method, answers })
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        message: &Bytes,
+        grant: Option<&BinaryMetadataValue>,
+        origin: &BinaryMetadataValue,
+    ) -> Request<Bytes> {
+        let mut request = Request::new(message.clone());
+        if let Some(grant) = grant {
+            request.metadata_mut().insert_bin(GRANT_HEADER, grant.clone());
+        }
+        request.metadata_mut().insert_bin(ORIGIN_HEADER, origin.clone());
+        // Nobody else is to have the key.
+        if method.audience() == self.authority {
+            request.metadata_mut().insert("authorization", self.service_key.clone());
+        }
+        request
     }
 
     /// The services that do not serve, with the reason.
@@ -85,6 +125,28 @@ impl Upstreams {
         });
         futures::future::join_all(asked).await.into_iter().flatten().collect()
     }
+}
+
+/// The answers of a method that streams.
+pub(crate) struct Answers {
+    method: &'static Method,
+    answers: Streaming<DynamicMessage>,
+}
+
+impl Answers {
+    /// The next one; none where the method has told all.
+    pub(crate) async fn next(&mut self) -> Result<Option<DynamicMessage>, Failure> {
+        self.answers.message().await.map_err(|status| failure(self.method, status))
+    }
+}
+
+/// For a connection of streams: of each a little waits to be read, and of all together as much as there is.
+pub(crate) fn for_streams(endpoint: Endpoint) -> Endpoint {
+    endpoint.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW)
+}
+
+fn of<'a>(services: &'a BTreeMap<&'static str, Replicas>, method: &Method) -> Result<&'a Replicas, Failure> {
+    services.get(method.audience()).ok_or_else(|| Failure::internal(format!("no upstream {}", method.audience())))
 }
 
 /// A status that a broken connection made, and no service, is an outage, whatever its code.

@@ -1,8 +1,13 @@
 //! Calls to the REST API, as any script makes them.
 
-use reqwest::Client;
+mod events;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Response};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
+
+pub(crate) use events::Events;
 
 /// Why a call did not do what it was to do.
 #[derive(Debug, thiserror::Error)]
@@ -67,30 +72,62 @@ impl Api {
         parameters: Parameters,
         credential: Option<&Zeroizing<String>>,
     ) -> Result<Map<String, Value>, ApiError> {
+        let response = self.respond(method, &parameters, credential).await?;
+        self.answer(method, response).await
+    }
+
+    /// Calls a method that answers with a stream.
+    pub(crate) async fn stream(&self, method: &'static str, parameters: Parameters) -> Result<Events<'_>, ApiError> {
+        let credential = self.credential.as_ref().ok_or(ApiError::NoCredential)?;
+        let response = self.respond(method, &parameters, Some(credential)).await?;
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.starts_with("text/event-stream") {
+            return Ok(Events::new(self, method, response));
+        }
+        let status = response.status().as_u16();
+        self.answer(method, response).await?;
+        Err(ApiError::NotTheApi { url: self.url.clone(), status })
+    }
+
+    async fn respond(
+        &self,
+        method: &str,
+        parameters: &Parameters,
+        credential: Option<&Zeroizing<String>>,
+    ) -> Result<Response, ApiError> {
         let path = proto::catalog().by_name(method).and_then(proto::Method::rest_path);
         let path = path.expect("the command line calls methods of its own contract");
-        let url = format!("{}{path}", self.url);
-        let unreachable = |source: reqwest::Error| ApiError::Unreachable { url: self.url.clone(), source };
-
-        let mut request = self.client.post(&url).form(&parameters);
+        let mut request = self.client.post(format!("{}{path}", self.url)).form(parameters);
         if let Some(credential) = credential {
             request = request.bearer_auth(credential.as_str());
         }
-        let response = request.send().await.map_err(|error| unreachable(error.without_url()))?;
+        request.send().await.map_err(|error| self.unreachable(error))
+    }
+
+    async fn answer(&self, method: &str, response: Response) -> Result<Map<String, Value>, ApiError> {
         let status = response.status().as_u16();
-        let body = response.bytes().await.map_err(|error| unreachable(error.without_url()))?;
+        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
         let foreign = || ApiError::NotTheApi { url: self.url.clone(), status };
         let answer: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| foreign())?;
         match answer.get("result").and_then(Value::as_i64) {
             None => Err(foreign()),
             Some(0) => Ok(answer),
-            Some(result) => Err(ApiError::Refused {
-                method: method.to_owned(),
-                result,
-                reason: text(&answer, "reason").to_owned(),
-                error: text(&answer, "error").to_owned(),
-            }),
+            Some(result) => Err(refused(method, result, &answer)),
         }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> ApiError {
+        ApiError::Unreachable { url: self.url.clone(), source: error.without_url() }
+    }
+}
+
+/// What an answer says that is none.
+fn refused(method: &str, result: i64, answer: &Map<String, Value>) -> ApiError {
+    ApiError::Refused {
+        method: method.to_owned(),
+        result,
+        reason: text(answer, "reason").to_owned(),
+        error: text(answer, "error").to_owned(),
     }
 }
 

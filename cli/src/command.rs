@@ -12,6 +12,7 @@ mod nodes;
 mod session;
 mod token;
 mod two_factor;
+mod watch;
 
 use std::io::IsTerminal;
 

@@ -3,8 +3,10 @@
 
 mod authority;
 mod client;
+mod events;
 mod stack;
 
 pub use authority::{Authority, AuthorityClient, with_grant};
 pub use client::{Answer, Client};
+pub use events::Events;
 pub use stack::{CLIENT_NAME, LOGIN, PASSWORD, Stack, gone, run, stacks};

@@ -79,6 +79,9 @@ pub struct Config {
     /// The Kubernetes cluster that nodes can run in. Default: none.
     #[serde(default)]
     pub kubernetes: Option<KubernetesConfig>,
+    /// How many streams of `WatchEnvs` an account may have at once: 1 to 10,000. Default: 32.
+    #[serde(default = "default_watchers_per_account")]
+    pub watchers_per_account: usize,
     /// Logging.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -113,6 +116,10 @@ fn default_node_log_bytes() -> u64 {
 
 fn default_node_log_files() -> u32 {
     3
+}
+
+fn default_watchers_per_account() -> usize {
+    32
 }
 
 /// Why a configuration cannot be used.
@@ -190,6 +197,7 @@ impl Config {
             templates: Vec::new(),
             docker: None,
             kubernetes: None,
+            watchers_per_account: default_watchers_per_account(),
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -219,6 +227,7 @@ impl Config {
         value(settle.contains(&self.start_settle), "start_settle", "0 s to 1 min")?;
         value((64 << 10..=1 << 30).contains(&self.node_log_bytes), "node_log_bytes", "64 KiB to 1 GiB")?;
         value(self.node_log_files <= 100, "node_log_files", "0 to 100")?;
+        value((1..=10_000).contains(&self.watchers_per_account), "watchers_per_account", "1 to 10,000")?;
         let mut names = HashSet::new();
         for template in &self.templates {
             let name = template.name.clone();

@@ -8,6 +8,7 @@ mod grpc;
 mod operation;
 mod service;
 mod store;
+mod watching;
 
 pub use config::{
     AccountRules, Config, ConfigError, DockerConfig, DriverName, KubernetesConfig, KubernetesEnvironment, Limits,

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifecycle::{Clock, Lifecycle};
+use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
@@ -37,13 +38,16 @@ pub(crate) use start::StartError;
 pub(crate) use stop::StopError;
 pub(crate) use update::{UpdateError, VariablesChange};
 
-use crate::domain::{Desired, Environment, Launch, Node, Observed, Policies};
-use crate::driver::Drivers;
+use crate::domain::{Desired, Environment, Launch, LaunchId, Node, Observed, Policies};
+use crate::driver::{Driver, Drivers};
 use crate::store::{Outcome, Store};
 
 /// The first wait before a record that the database did not take is tried again; it doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a driver may take to say how nodes are before that is not known.
+const OBSERVATION: Duration = Duration::from_secs(5);
 
 /// Carries out operations.
 #[derive(Clone)]
@@ -61,6 +65,10 @@ pub(crate) struct Parts {
     pub(crate) claims: Claims,
     /// The tasks that work on it.
     pub(crate) under_way: TaskTracker,
+    /// Told anew when an operation begins, ends, or has changed what is recorded.
+    pub(crate) news: watch::Sender<()>,
+    /// How many may watch one account's environments.
+    pub(crate) watchers_per_account: usize,
 }
 
 impl std::ops::Deref for Operations {
@@ -91,16 +99,19 @@ impl Operations {
 
     /// The same of many environments: each driver is asked once.
     pub(crate) async fn observe_all(&self, environments: &[Environment]) -> Vec<Vec<Observed>> {
-        let mut seen = HashMap::new();
-        for driver in self.drivers.all() {
+        let of_driver = async |driver: &Arc<dyn Driver>| {
             let of_it = environments.iter().filter(|environment| environment.driver == driver.kind());
             let launches: Vec<Launch> =
                 of_it.flat_map(|found| &found.nodes).filter_map(|node| node.launch.clone()).collect();
-            if !launches.is_empty() {
-                let observed = driver.observe(&launches).await;
-                seen.extend(launches.iter().map(|launch| launch.id).zip(observed));
+            if launches.is_empty() {
+                return Vec::new();
             }
-        }
+            // Whoever does not answer in time leaves its nodes unknown, and holds up nobody.
+            let observed = tokio::time::timeout(OBSERVATION, driver.observe(&launches)).await.unwrap_or_default();
+            launches.into_iter().map(|launch| launch.id).zip(observed).collect()
+        };
+        let looks = futures::future::join_all(self.drivers.all().map(of_driver)).await;
+        let seen: HashMap<LaunchId, Observed> = looks.into_iter().flatten().collect();
         let of = |environment: &Environment, node: &Node| match &node.launch {
             _ if self.drivers.of(environment).is_err() => Observed::Unknown,
             Some(launch) => seen.get(&launch.id).cloned().unwrap_or(Observed::Unknown),
@@ -117,6 +128,7 @@ impl Operations {
         if let Err(error) = finished {
             tracing::error!(environment.name = %environment.name, %error, "an operation's end was not recorded");
         }
+        self.news.send_replace(());
     }
 }
 

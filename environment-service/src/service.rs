@@ -8,6 +8,7 @@ use lifecycle::{Clock, Lifecycle, Undrained};
 use opentelemetry::metrics::Meter;
 use storage::{Database, DatabaseOptions, MigrateError, SchemaError};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
@@ -107,21 +108,7 @@ impl Service {
         let authority = Replicas::new(config.authority()?);
         let clock = Clock::system();
 
-        let settings = ProcessSettings {
-            data_dir: config.data_dir.clone(),
-            stop_grace: config.stop_grace(),
-            templates: config.templates.clone(),
-            log: LogLimits { bytes: config.node_log_bytes, files: config.node_log_files },
-            exec: config.exec_commands.clone(),
-        };
-        let process: Arc<dyn Driver> = Arc::new(ProcessDriver::open(settings, lifecycle.clone()).await?);
-        let mut drivers = vec![process];
-        drivers.extend(docker_driver(&config, &lifecycle)?);
-        if let Some(kubernetes) = &config.kubernetes {
-            let settings = kubernetes.settings(config.stop_grace())?;
-            drivers.push(Arc::new(KubernetesDriver::open(settings, &lifecycle).await?));
-        }
-        let drivers = Drivers::new(drivers);
+        let drivers = drivers(&config, &lifecycle).await?;
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
         let operations = Operations::new(Parts {
@@ -133,6 +120,8 @@ impl Service {
             settle: config.start_settle(),
             claims: Claims::default(),
             under_way: TaskTracker::new(),
+            news: watch::Sender::new(()),
+            watchers_per_account: config.watchers_per_account,
         });
 
         let ring = KeyRing::default();
@@ -214,6 +203,25 @@ impl Service {
 }
 
 /// The engine need not answer yet.
+/// What runs nodes here: processes, and the engines that the configuration names.
+async fn drivers(config: &Config, lifecycle: &Lifecycle) -> Result<Drivers, RunError> {
+    let settings = ProcessSettings {
+        data_dir: config.data_dir.clone(),
+        stop_grace: config.stop_grace(),
+        templates: config.templates.clone(),
+        log: LogLimits { bytes: config.node_log_bytes, files: config.node_log_files },
+        exec: config.exec_commands.clone(),
+    };
+    let process: Arc<dyn Driver> = Arc::new(ProcessDriver::open(settings, lifecycle.clone()).await?);
+    let mut drivers = vec![process];
+    drivers.extend(docker_driver(config, lifecycle)?);
+    if let Some(kubernetes) = &config.kubernetes {
+        let settings = kubernetes.settings(config.stop_grace())?;
+        drivers.push(Arc::new(KubernetesDriver::open(settings, lifecycle).await?));
+    }
+    Ok(Drivers::new(drivers))
+}
+
 fn docker_driver(config: &Config, lifecycle: &Lifecycle) -> Result<Option<Arc<dyn Driver>>, driver::OpenError> {
     let Some(docker) = config.docker.clone() else { return Ok(None) };
     let settings = DockerSettings {

@@ -10,7 +10,7 @@ pub mod time;
 pub use catalog::{Catalog, Method, catalog};
 pub use error::{ErrorKind, Failure};
 pub use redacted::Redacted;
-pub use rpc::{AnswerStream, Handler, Rpc, StreamHandler, rule};
+pub use rpc::{AnswerStream, AnswersHandler, Handler, Rpc, StreamHandler, rule};
 
 /// The descriptors of every `.proto` file, with options and comments, as `google.protobuf.FileDescriptorSet`.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
@@ -26,6 +26,7 @@ pub mod api {
 /// Environments.
 pub mod environment {
     /// Version 1.
+    #[expect(clippy::large_enum_variant, reason = "prost boxes no variant by itself; events are made one at a time")]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/portcullis.environment.v1.rs"));
     }

@@ -30,6 +30,15 @@ pub trait Handler<R: Rpc>: Send + Sync + 'static {
 /// The answers of an RPC that streams.
 pub type AnswerStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// What serves one RPC that is asked once and answers with a stream.
+pub trait AnswersHandler<R: Rpc>: Send + Sync + 'static {
+    /// Answers one call.
+    fn call(
+        &self,
+        request: Request<R::Request>,
+    ) -> impl Future<Output = Result<Response<AnswerStream<R::Response>>, Status>> + Send;
+}
+
 /// What serves one RPC that streams in both directions.
 pub trait StreamHandler<R: Rpc>: Send + Sync + 'static {
     /// Answers one call.

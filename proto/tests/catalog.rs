@@ -22,7 +22,12 @@ fn access(method: &Method) -> String {
 }
 
 fn line(method: &Method) -> String {
-    let flags = [("safe", method.is_safe()), ("post only", method.is_post_only()), ("wrapped", method.is_wrapped())];
+    let flags = [
+        ("safe", method.is_safe()),
+        ("post only", method.is_post_only()),
+        ("wrapped", method.is_wrapped()),
+        ("streams", method.is_streaming()),
+    ];
     let flags: Vec<&str> = flags.iter().filter(|(_, set)| *set).map(|(flag, _)| *flag).collect();
     let mut text =
         format!("{}\n  {} -> {}\n  access: {}", method.name(), method.grpc_path(), method.audience(), access(method));
@@ -162,7 +167,10 @@ fn contract(service: &str) -> Result<Catalog, CatalogError> {
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
         "syntax = \"proto3\"; package test; import \"portcullis/api/v1/options.proto\"; \
-         message Empty {{}} message Confirmed {{ string password = 1; }} {service}"
+         message Empty {{}} message Confirmed {{ string password = 1; }} \
+         message Told {{ oneof event {{ Empty one = 1; Empty two = 2; }} }} \
+         message Beside {{ oneof event {{ Empty one = 1; }} string beside = 2; }} \
+         message Plain {{ oneof event {{ string one = 1; }} }} message Ended {{ oneof event {{ Empty end = 1; }} }} {service}"
     );
     std::fs::write(folder.path().join("test.proto"), text).unwrap();
     let mut compiler = protox::Compiler::new([folder.path(), env!("CARGO_MANIFEST_DIR").as_ref()]).unwrap();
@@ -210,10 +218,18 @@ fn contradictory_declarations_are_refused() {
             "a role that no service has",
         ),
         (format!("rpc A(Empty) returns (Empty) {}", rule("session_with_password: {}")), "has no parameter `password`"),
+        (format!("rpc A(Empty) returns (stream Empty) {}", rule("public: {}")), "not one `oneof`"),
+        (format!("rpc A(Empty) returns (stream Beside) {}", rule("public: {}")), "not one `oneof`"),
+        (format!("rpc A(Empty) returns (stream Plain) {}", rule("public: {}")), "not one `oneof`"),
+        (format!("rpc A(Empty) returns (stream Ended) {}", rule("public: {}")), "called `end`"),
+        (format!("rpc A(stream Empty) returns (stream Told) {}", rule("public: {}")), "streams its requests"),
+        (format!("rpc A(stream Empty) returns (Told) {}", rule("public: {}")), "streams its requests"),
     ] {
         let error = contract(&service(&rpcs)).unwrap_err().to_string();
         assert!(error.contains(problem), "{error}");
     }
+    let told = format!("rpc A(Empty) returns (stream Told) {}", rule("public: {}"));
+    assert!(contract(&service(&told)).unwrap().methods()[0].is_streaming());
     let confirmed = format!("rpc A(Confirmed) returns (Empty) {}", rule("session_with_password: {}"));
     assert!(contract(&service(&confirmed)).is_ok());
     assert!(contract("service Test { rpc A(Empty) returns (Empty); }").unwrap_err().to_string().contains("audience"));

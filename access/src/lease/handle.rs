@@ -22,6 +22,8 @@ struct Shared {
     clock: Clock,
     /// Whether there has been a lease since the last stream began.
     leased: watch::Sender<bool>,
+    /// Told anew whenever a statement may have become untrue.
+    changed: watch::Sender<()>,
     /// When the present lease began, in microseconds of the holder's time. It is written under the holder's lock.
     since: AtomicU64,
     refusals: Refusals,
@@ -73,8 +75,8 @@ impl LeaseHandle {
     pub fn new(clock: Clock) -> Self {
         let id = HolderId(uuid::Uuid::new_v4());
         let (holder, leased) = (RwLock::new(Holder::new(CAPACITY)), watch::Sender::new(false));
-        let (since, refusals) = (AtomicU64::default(), Refusals::default());
-        Self(Arc::new(Shared { id, holder, clock, leased, since, refusals }))
+        let (changed, since, refusals) = (watch::Sender::new(()), AtomicU64::default(), Refusals::default());
+        Self(Arc::new(Shared { id, holder, clock, leased, changed, since, refusals }))
     }
 
     /// Who holds it.
@@ -134,6 +136,23 @@ impl LeaseHandle {
         drop(self.0.leased.subscribe().wait_for(|leased| *leased).await);
     }
 
+    /// Resolves when nothing may be executed under a statement any more. Whoever goes on under one, call or stream, asks
+    /// [`allow`](Self::allow) at each step all the same: this may come a moment later.
+    pub async fn lost(&self, statement: &Statement) -> Refusal {
+        let mut changed = self.0.changed.subscribe();
+        loop {
+            if let Err(refusal) = self.allow(statement) {
+                return refusal;
+            }
+            let left = self.status().left;
+            tokio::select! {
+                // The sender lives as long as this does.
+                _ = changed.changed() => {}
+                () = tokio::time::sleep(left) => {}
+            }
+        }
+    }
+
     pub(super) fn read<T>(&self, ask: impl FnOnce(&Holder) -> T) -> T {
         ask(&self.0.holder.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -141,17 +160,18 @@ impl LeaseHandle {
     /// Changes what the holder knows. `now` is read before it may have to wait.
     pub fn change<T>(&self, change: impl FnOnce(&mut Holder, Duration) -> T) -> T {
         let now = self.now();
-        let (changed, leased) = {
+        let (changed, leased, untrue) = {
             let mut holder = self.0.holder.write().unwrap_or_else(PoisonError::into_inner);
-            let before = holder.is_leased(now);
+            let (before, known) = (holder.is_leased(now), (holder.applied(), holder.floor()));
             let changed = change(&mut holder, now);
             let leased = holder.is_leased(now);
             if leased && !before {
                 self.0.since.store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
             }
-            (changed, leased)
+            (changed, leased, before && !leased || known != (holder.applied(), holder.floor()))
         };
         self.0.leased.send_if_modified(|known| std::mem::replace(known, leased) != leased);
+        self.0.changed.send_if_modified(|()| untrue);
         changed
     }
 }

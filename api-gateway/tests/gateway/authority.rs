@@ -66,6 +66,8 @@ pub(crate) struct Inside {
     pub(crate) newest: watch::Sender<Revision>,
     pub(crate) acknowledged: watch::Sender<Revision>,
     asked: Mutex<Vec<(String, String)>>,
+    /// How long its grants are good.
+    pub(crate) grants_last: Mutex<SignedDuration>,
     /// How old an answer may have been at most.
     oldest: Mutex<Vec<i64>>,
     revoked: Mutex<Vec<Revoked>>,
@@ -93,6 +95,7 @@ impl Authority {
             newest: watch::Sender::new(Revision(0)),
             acknowledged: watch::Sender::new(Revision(0)),
             asked: Mutex::default(),
+            grants_last: Mutex::new(SignedDuration::from_secs(60)),
             oldest: Mutex::default(),
             revoked: Mutex::default(),
         }))
@@ -137,6 +140,11 @@ impl Authority {
         self.credential(Says::Token(methods.iter().map(permission).collect()))
     }
 
+    /// Another thing is said of a credential from now on.
+    pub(crate) fn says(&self, credential: &str, says: Says) {
+        self.0.known.lock().unwrap().insert(credential.to_owned(), says);
+    }
+
     /// A credential is none any more.
     pub(crate) fn forget(&self, credential: &str) {
         self.0.known.lock().unwrap().remove(credential);
@@ -165,7 +173,7 @@ impl Authority {
     }
 
     fn claims(&self, kind: GrantedKind, permissions: PermissionSet, audience: &str) -> IntrospectResponse {
-        let now = Timestamp::now();
+        let (now, left) = (Timestamp::now(), *self.0.grants_last.lock().unwrap());
         let claims = Claims {
             credential: CredentialId { kind, number: 1 },
             account: ALICE,
@@ -174,13 +182,18 @@ impl Authority {
             confinement: access::Confinement::NONE,
             audience: audience.to_owned(),
             issued_at: now,
-            expires_at: now + SignedDuration::from_secs(60),
+            expires_at: now + left,
             as_of: *self.0.newest.borrow(),
             credential_expires_at: None,
             superseded: false,
         };
         let grant = self.0.signing_key.sign(&claims).into();
-        IntrospectResponse { active: true, claims: Some((&claims).into()), grant, grant_left_micros: 60_000_000 }
+        IntrospectResponse {
+            active: true,
+            claims: Some((&claims).into()),
+            grant,
+            grant_left_micros: left.as_micros().try_into().unwrap(),
+        }
     }
 }
 

@@ -71,6 +71,11 @@ impl Authority {
     /// Revokes a token, and waits until that is confirmed.
     pub(crate) async fn revoke(&self, token: &str) {
         self.forget(token);
+        self.changed().await;
+    }
+
+    /// Tells that something of a token has changed, and waits until that is confirmed.
+    pub(crate) async fn changed(&self) {
         self.0.newest.send_modify(|newest| newest.0 += 1);
         let newest = *self.0.newest.borrow();
         self.0.acknowledged.subscribe().wait_for(|acknowledged| *acknowledged >= newest).await.unwrap();

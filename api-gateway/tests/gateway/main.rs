@@ -17,4 +17,5 @@ mod refused_heads;
 mod requests;
 mod stage;
 mod standards;
+mod streams;
 mod upstream;

@@ -25,6 +25,7 @@ pub(crate) const STOP: &str = "/1.0/environment/control/rest/stopenv";
 pub(crate) const START: &str = "/1.0/environment/control/rest/startenv";
 pub(crate) const INFO: &str = "/1.0/environment/control/rest/getenvinfo";
 pub(crate) const LIST: &str = "/1.0/environment/control/rest/getenvs";
+pub(crate) const WATCH: &str = "/1.0/environment/control/rest/watchenvs";
 pub(crate) const CREATE: &str = "/1.0/environment/control/rest/createenvironment";
 
 pub(crate) struct Stage {

@@ -2,16 +2,22 @@
 
 use std::sync::{Arc, Mutex};
 
-use access::{AccessLayer, AccountId, AccountPermit, Guarded, Handle, KeyRing};
+use std::time::Duration;
+
+use access::lease::{LeaseHandle, ToAuthority, ToHolder};
+use access::{AccessLayer, AccountId, AccountPermit, Answers, Guarded, Handle, HandleAnswers, KeyRing, Revision};
+use futures::{StreamExt, stream};
 use lifecycle::Clock;
 use proto::environment::v1::control_server::ControlServer;
+use proto::environment::v1::watch_envs_response::Event;
 use proto::environment::v1::{
     CreateEnvironmentRequest, CreateEnvironmentResponse, DeleteEnvRequest, DeleteEnvResponse, Environment,
     EnvironmentInfo, GetEnvInfoRequest, GetEnvInfoResponse, GetEnvsRequest, GetEnvsResponse, Node, StartEnvRequest,
-    StartEnvResponse, StopEnvRequest, StopEnvResponse, rpc,
+    StartEnvResponse, StopEnvRequest, StopEnvResponse, WatchEnvsRequest, WatchEnvsResponse, WatchedEnvironment,
+    WatchedEnvironments, rpc,
 };
 use proto::{ErrorKind, Failure, Rpc};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tonic::service::LayerExt;
 use tonic::transport::server::Router;
 
@@ -23,15 +29,28 @@ struct Inside {
     created: Mutex<Vec<CreateEnvironmentRequest>>,
     /// How many calls about `slow` may be answered.
     gate: Semaphore,
+    lease: LeaseHandle,
+    /// What those who watch are told.
+    shown: watch::Sender<String>,
+    /// One for each who watches.
+    watchers: Arc<()>,
 }
 
 impl Upstream {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Inside { reached: Mutex::default(), created: Mutex::default(), gate: Semaphore::new(0) }))
+        Self(Arc::new(Inside {
+            reached: Mutex::default(),
+            created: Mutex::default(),
+            gate: Semaphore::new(0),
+            lease: leased(),
+            shown: watch::Sender::new("first".to_owned()),
+            watchers: Arc::default(),
+        }))
     }
 
     pub(crate) fn server(&self, keys: KeyRing) -> Router {
         let layer = AccessLayer::new("environment-service", keys, Clock::system());
+        let layer = layer.with_lease(self.0.lease.clone());
         let service = ControlServer::new(Guarded::new(self.clone()));
         tonic::transport::Server::builder().add_service(layer.named_layer(service))
     }
@@ -43,6 +62,16 @@ impl Upstream {
 
     pub(crate) fn created(&self) -> Vec<CreateEnvironmentRequest> {
         self.0.created.lock().unwrap().clone()
+    }
+
+    /// Shows this to all who watch.
+    pub(crate) fn show(&self, text: &str) {
+        self.0.shown.send_replace(text.to_owned());
+    }
+
+    /// How many watch.
+    pub(crate) fn watchers(&self) -> usize {
+        Arc::strong_count(&self.0.watchers) - 1
     }
 
     /// Lets a call about `slow` be answered.
@@ -60,6 +89,47 @@ impl Upstream {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// A lease that outlasts its test. It hears of no change.
+fn leased() -> LeaseHandle {
+    let (lease, long) = (LeaseHandle::new(Clock::system()), Duration::from_secs(600));
+    lease.change(|holder, now| {
+        let stream = holder.connect().stream;
+        let begin = ToHolder::Begin { after: Revision(0), remember_for: long };
+        holder.take(stream, &begin, now).unwrap();
+        let ToAuthority::Ask { number } = holder.ask(now) else { panic!("it asks") };
+        holder.take(stream, &ToHolder::Lease { number, duration: long, revision: Revision(0) }, now).unwrap();
+    });
+    lease
+}
+
+impl HandleAnswers<rpc::WatchEnvs> for Upstream {
+    async fn handle_answers(
+        &self,
+        permit: &AccountPermit,
+        _: WatchEnvsRequest,
+    ) -> Result<Answers<WatchEnvsResponse>, Failure> {
+        self.reach(permit, "watched").await?;
+        if *self.0.shown.borrow() == "full" {
+            return Err(Failure::new(ErrorKind::Throttled, "there are too many"));
+        }
+        let watching = (self.0.shown.subscribe(), Arc::clone(&self.0.watchers), true);
+        let answers = stream::unfold(watching, async |(mut shown, watcher, first)| {
+            if !first {
+                shown.changed().await.ok()?;
+            }
+            let text = shown.borrow_and_update().clone();
+            if text == "all" {
+                return None;
+            }
+            let info = WatchedEnvironment { right: text, ..WatchedEnvironment::default() };
+            let event =
+                if first { Event::Snapshot(WatchedEnvironments { infos: vec![info] }) } else { Event::Changed(info) };
+            Some((Ok(WatchEnvsResponse { event: Some(event) }), (shown, watcher, false)))
+        });
+        Ok(answers.boxed())
     }
 }
 

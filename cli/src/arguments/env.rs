@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 pub(crate) enum Env {
     /// Lists the environments.
     List,
+    /// Tells how the environments are, and then each that changes, until it is interrupted; with `--output json` an object a line.
+    Watch,
     /// Makes an environment and starts it.
     Create {
         /// Its name.

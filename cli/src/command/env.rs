@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::{Caller, logs, nodes};
+use super::{Caller, logs, nodes, watch};
 use crate::api::Parameters;
 use crate::arguments::{Env, EnvGroups, ImageNode, NodeGroup, Nodes};
 use crate::output::{self, cell, object, objects, status};
@@ -12,6 +12,7 @@ type People = fn(&Map<String, Value>) -> String;
 pub(super) async fn run(caller: &Caller, command: Env) -> anyhow::Result<()> {
     match command {
         Env::List => call(caller, "GetEnvs", Vec::new(), list).await,
+        Env::Watch => watch::run(caller).await,
         Env::Info { name } => call(caller, "GetEnvInfo", named(&name), info).await,
         Env::Create { name, nodes, images, display_name } => {
             let nodes = nodes.iter().map(node_group).chain(images.iter().map(image_node)).collect();

@@ -198,3 +198,31 @@ async fn environments_are_put_together_in_groups() {
     assert_eq!(fails(&home, &["env", "groups", "attach", "shop", "a\nb"]).await.0, 7);
     system.terminate().await;
 }
+
+#[tokio::test]
+async fn environments_are_watched_as_long_as_one_may() {
+    let (home, system, _) = shop().await;
+    let credentials = home.folder.path().join("credentials.toml").display().to_string();
+    let environment = [("PORTCULLIS_URL", home.url.as_str()), ("PORTCULLIS_CREDENTIALS", &credentials)];
+    let begin = async |arguments: &[&str]| {
+        ServiceProcess::start(Path::new(crate::home::PORTCULLIS), arguments, &environment).await
+    };
+    let (people, machine) = (begin(&["env", "watch"]).await, begin(&["--output", "json", "env", "watch"]).await);
+    let has = async |watcher: &ServiceProcess, text: &str| {
+        eventually(text, Duration::from_secs(20), async || watcher.log().contains(text).then_some(())).await;
+    };
+    has(&people, "shop is running\n").await;
+    has(&machine, "{\"data\":{\"infos\":").await;
+    tells(&home, &["env", "stop", "shop"]).await;
+    has(&people, "shop is stopped\n").await;
+    tells(&home, &["env", "delete", "shop"]).await;
+    has(&people, "shop is gone\n").await;
+    let is_json = |line: &str| serde_json::from_str::<Value>(line).is_ok();
+    has(&machine, "\"event\":\"removed\"").await;
+    assert!(machine.log().lines().all(is_json), "{}", machine.log());
+    tells(&home, &["signout"]).await;
+    for watcher in [people, machine] {
+        has(&watcher, "(result 702)").await;
+    }
+    system.terminate().await;
+}

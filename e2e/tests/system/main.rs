@@ -16,3 +16,4 @@ mod standards;
 mod story;
 mod throttle;
 mod two_factor;
+mod watching;

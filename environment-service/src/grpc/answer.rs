@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use proto::environment::v1::{Environment, EnvironmentInfo, HostGroup, Node, NodeGroup, OperationInfo};
+use proto::environment::v1::{
+    Environment, EnvironmentInfo, HostGroup, Node, NodeGroup, OperationInfo, WatchedEnvironment,
+};
 
 use crate::domain::{self, DriverKind, NodeType, Observed, Status};
 use crate::store::{LoggedOperation, Outcome};
+use crate::watching::Sight;
 
 /// The one group of machines that there is.
 const HOST_GROUP: &str = "default";
@@ -32,6 +35,13 @@ pub(crate) fn info(environment: &domain::Environment, seen: &[Observed], types: 
         env_groups: environment.groups.iter().map(ToString::to_string).collect(),
         right: RIGHT.to_owned(),
     }
+}
+
+/// The same, with the last operation, for who watches.
+pub(crate) fn watched(sight: Sight<'_>, types: &AnsweredTypes) -> WatchedEnvironment {
+    let EnvironmentInfo { env, nodes, node_groups, env_groups, right } = info(sight.environment, sight.seen, types);
+    let last_operation = sight.last.map(operation);
+    WatchedEnvironment { env, nodes, node_groups, env_groups, right, last_operation }
 }
 
 /// An operation.

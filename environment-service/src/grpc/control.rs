@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use ::access::{AccountId, AccountPermit};
-use proto::environment::v1::EnvironmentInfo;
+use proto::environment::v1::{EnvironmentInfo, WatchedEnvironment};
 use proto::{ErrorKind, Failure};
 use storage::StorageError;
 
@@ -13,6 +13,7 @@ use crate::domain::{
 use crate::driver::{EndError, LaunchError, NoDriver, NodeError, Unfit};
 use crate::operation::{BeginError, BringDownError, BringUpError, CreateError, Operations, StopError, UpdateError};
 use crate::store;
+use crate::watching::{Sight, Watchers};
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -20,6 +21,7 @@ pub(crate) struct Control {
     pub(crate) operations: Operations,
     node_types: Arc<Vec<NodeType>>,
     pub(crate) answered_types: Arc<AnsweredTypes>,
+    pub(crate) watchers: Watchers<WatchedEnvironment>,
 }
 
 impl Control {
@@ -32,8 +34,11 @@ impl Control {
             let told = operations.drivers.all().find_map(|driver| driver.answered_type(name))?;
             Some((name.clone(), told))
         };
-        let answered_types = Arc::new(node_types.iter().filter_map(answered).collect());
-        Self { operations, node_types: Arc::new(node_types), answered_types }
+        let answered_types: Arc<AnsweredTypes> = Arc::new(node_types.iter().filter_map(answered).collect());
+        let types = Arc::clone(&answered_types);
+        let describe = Box::new(move |sight: Sight<'_>| answer::watched(sight, &types));
+        let watchers = Watchers::new(operations.clone(), operations.watchers_per_account, describe);
+        Self { operations, node_types: Arc::new(node_types), answered_types, watchers }
     }
 
     /// What nodes can run, by name.

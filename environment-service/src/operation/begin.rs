@@ -30,7 +30,10 @@ impl Operations {
         let found = self.store.find(account, name).await?.ok_or(BeginError::NotFound)?;
         let claim = self.claims.claim(found.id, operation).map_err(BeginError::Busy)?;
         match self.store.begin_operation(found.id, operation, self.clock.now()).await {
-            Ok(environment) => Ok((environment, claim)),
+            Ok(environment) => {
+                self.news.send_replace(());
+                Ok((environment, claim))
+            }
             Err(store::BeginError::NotFound) => Err(BeginError::NotFound),
             Err(store::BeginError::Storage(error)) => Err(BeginError::Storage(error)),
             // Recorded, and nobody works on it: its beginning was recorded in an outage that hid it, or its task died.

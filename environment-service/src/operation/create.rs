@@ -38,6 +38,7 @@ impl Operations {
                 NewEnvironment { id, account, spec, driver, operation, quota, created_at: operations.clock.now() };
             let _claim = operations.claims.claim(id, operation);
             let environment = operations.store.create(new).await?;
+            operations.news.send_replace(());
             operations.finish_create(&environment).await?;
             Ok(id)
         })

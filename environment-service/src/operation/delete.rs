@@ -56,6 +56,8 @@ impl Operations {
         self.bring_down(current.as_ref().unwrap_or(environment)).await?;
         self.drivers.of(environment)?.clear(environment).await?;
         let at = self.clock.now();
-        Ok(self.persist(environment, || self.store.delete(environment.id, done, at)).await?)
+        self.persist(environment, || self.store.delete(environment.id, done, at)).await?;
+        self.news.send_replace(());
+        Ok(())
     }
 }

@@ -1,8 +1,11 @@
 //! The log of operations: what was done to which environment, when, and how it ended.
 
+use std::collections::HashMap;
+
 use access::AccountId;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Row;
+use sqlx::any::AnyRow;
 use storage::{StorageError, Transaction};
 
 use super::{Store, row};
@@ -115,16 +118,37 @@ impl Store {
         .bind(id.0.as_bytes().as_slice())
         .fetch_optional(self.database.reader())
         .await?;
-        let Some(found) = found else { return Ok(None) };
-        let ended: Option<i64> = found.try_get("ended_at")?;
-        let message: Option<String> = found.try_get("message")?;
-        let outcome: Option<String> = found.try_get("outcome")?;
-        let outcome = match outcome.as_deref() {
-            Some("failed") => Outcome::Failed(message.unwrap_or_default()),
-            _ => Outcome::Done,
-        };
-        let ended = ended.map(|at| row::moment("ended_at", at).map(|at| (at, outcome))).transpose()?;
-        let begun_at = row::moment("begun_at", found.try_get("begun_at")?)?;
-        Ok(Some(LoggedOperation { operation: row::parsed(&found, "operation")?, begun_at, ended }))
+        Ok(found.as_ref().map(logged).transpose()?)
     }
+
+    /// The last operation on each of an account's environments.
+    pub(crate) async fn last_operations(
+        &self,
+        account: AccountId,
+    ) -> Result<HashMap<EnvironmentId, LoggedOperation>, StorageError> {
+        let found = sqlx::query(
+            "select environment.id, operation.operation, begun_at, ended_at, outcome, message \
+             from environment join operation on operation.id = \
+             (select max(last.id) from operation last where last.environment_id = environment.id) \
+             where environment.account = $1",
+        )
+        .bind(account.0)
+        .fetch_all(self.database.reader())
+        .await?;
+        let each = found.iter().map(|row| Ok((row::environment_id(row)?, logged(row)?)));
+        Ok(each.collect::<Result<_, sqlx::Error>>()?)
+    }
+}
+
+fn logged(found: &AnyRow) -> Result<LoggedOperation, sqlx::Error> {
+    let ended: Option<i64> = found.try_get("ended_at")?;
+    let message: Option<String> = found.try_get("message")?;
+    let outcome: Option<String> = found.try_get("outcome")?;
+    let outcome = match outcome.as_deref() {
+        Some("failed") => Outcome::Failed(message.unwrap_or_default()),
+        _ => Outcome::Done,
+    };
+    let ended = ended.map(|at| row::moment("ended_at", at).map(|at| (at, outcome))).transpose()?;
+    let begun_at = row::moment("begun_at", found.try_get("begun_at")?)?;
+    Ok(LoggedOperation { operation: row::parsed(found, "operation")?, begun_at, ended })
 }

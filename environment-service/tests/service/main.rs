@@ -13,3 +13,4 @@ mod operations;
 #[path = "../common/stage.rs"]
 #[allow(dead_code, reason = "each suite uses a part of it")]
 mod stage;
+mod watching;

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use http::uri::PathAndQuery;
-use prost_reflect::{DynamicMessage, ExtensionDescriptor, MethodDescriptor};
+use prost_reflect::{DynamicMessage, ExtensionDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 
 use super::environment_fields::EnvironmentFields;
 use super::{CatalogError, Parameter, ServiceRole, TokenTemplate, documentation};
@@ -120,6 +120,14 @@ impl Method {
         if confirmed && method.parameter("password").is_none() {
             return Err(error("is to be confirmed by password and has no parameter `password`"));
         }
+        if method.rest_path().is_some() {
+            if descriptor.is_client_streaming() {
+                return Err(error("is called by REST and streams its requests"));
+            }
+            if method.is_streaming() && !are_events(&descriptor.output()) {
+                return Err(error("streams answers that are not one `oneof` of messages, none of them called `end`"));
+            }
+        }
         if let Some(id) = method.permission()
             && id.0 == 0
         {
@@ -224,6 +232,13 @@ impl Method {
         self.environments.named(request)
     }
 
+    /// Whether it is answered by a stream, as server-sent events where it is called by REST. What is set of the answer's one
+    /// `oneof` is an event of that name; an answer in which nothing is set says that the stream lives.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.descriptor.is_server_streaming()
+    }
+
     /// Whether GET is refused.
     #[must_use]
     pub fn is_post_only(&self) -> bool {
@@ -259,6 +274,17 @@ impl Method {
     pub fn descriptor(&self) -> &MethodDescriptor {
         &self.descriptor
     }
+}
+
+/// The event that a gateway ends each stream with.
+const END: &str = "end";
+
+/// Whether each answer of a stream can be an event: a name, and an object.
+fn are_events(answer: &MessageDescriptor) -> bool {
+    let mut choices = answer.oneofs();
+    let (Some(choice), None) = (choices.next(), choices.next()) else { return false };
+    choice.fields().len() == answer.fields().len()
+        && choice.fields().all(|field| matches!(field.kind(), Kind::Message(_)) && field.name() != END)
 }
 
 /// The rule, or what is wrong with it.

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use futures::StreamExt;
 use proto::environment::v1::control_server::ControlServer;
-use proto::{Handler, Rpc};
+use proto::{AnswerStream, AnswersHandler, Handler, Rpc};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -12,6 +13,12 @@ struct NoOp;
 impl<R: Rpc<Response: Default>> Handler<R> for NoOp {
     async fn call(&self, _: Request<R::Request>) -> Result<Response<R::Response>, Status> {
         Ok(Response::new(R::Response::default()))
+    }
+}
+
+impl<R: Rpc<Response: Default>> AnswersHandler<R> for NoOp {
+    async fn call(&self, _: Request<R::Request>) -> Result<Response<AnswerStream<R::Response>>, Status> {
+        Ok(Response::new(futures::stream::empty().boxed()))
     }
 }
 
