@@ -4,7 +4,7 @@ use access::AccountId;
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::domain::{DriverKind, Policies, Policy, Quota};
+use crate::domain::{DriverKind, ImagePattern, Policies, Policy, Quota};
 
 /// How much an account may have. Environments that were there before do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -36,6 +36,10 @@ pub struct AccountRules {
     /// The templates that it may use. Default: all.
     #[serde(default)]
     pub templates: Option<Vec<String>>,
+    /// The images that it may run, by name without version, of those that a driver may run; `*` stands for any characters but
+    /// a slash. Default: all of these.
+    #[serde(default)]
+    pub images: Option<Vec<ImagePattern>>,
     /// Environments. Default: as in `limits`.
     #[serde(default)]
     pub max_environments: Option<i64>,
@@ -80,7 +84,8 @@ pub(super) fn policies(
     limits: Limits,
     accounts: &[AccountRules],
 ) -> Result<Policies, ConfigError> {
-    let default = Policy { drivers: kinds("drivers", drivers)?, templates: None, quota: quota("limits", limits)? };
+    let default =
+        Policy { drivers: kinds("drivers", drivers)?, templates: None, images: None, quota: quota("limits", limits)? };
     let mut policies = Policies { default: default.clone(), accounts: std::collections::HashMap::new() };
     for rules in accounts {
         let limits = Limits {
@@ -96,6 +101,7 @@ pub(super) fn policies(
         let policy = Policy {
             drivers: drivers.unwrap_or_else(|| default.drivers.clone()),
             templates,
+            images: rules.images.as_ref().map(|images| images.iter().cloned().collect()),
             quota: quota("account", limits)?,
         };
         if policies.accounts.insert(AccountId(rules.id), policy).is_some() {
@@ -136,8 +142,10 @@ mod tests {
     #[test]
     fn what_is_not_given_is_as_for_all_others() {
         let limits = Limits { max_nodes: 7, ..Limits::default() };
-        let accounts =
-            [rules("id = 3\nmax_environments = 1\ntemplates = [\"web\"]"), rules("id = 4\ndrivers = [\"docker\"]")];
+        let accounts = [
+            rules("id = 3\nmax_environments = 1\ntemplates = [\"web\"]\nimages = [\"team/*\"]"),
+            rules("id = 4\ndrivers = [\"docker\"]"),
+        ];
         let policies = policies(&[DriverName::Process], limits, &accounts).unwrap();
         let (other, third, fourth) = (policies.of(AccountId(1)), policies.of(AccountId(3)), policies.of(AccountId(4)));
         assert_eq!(other.quota, Quota { environments: 100, nodes: 7, cloudlets: 4_000 });
@@ -145,6 +153,8 @@ mod tests {
         assert_eq!((&third.drivers, &fourth.drivers), (&vec![DriverKind::Process], &vec![DriverKind::Docker]));
         let [web, worker] = ["web", "worker"].map(|name| name.parse().unwrap());
         assert!(third.allows(&web) && !third.allows(&worker) && fourth.allows(&worker));
+        let [ours, nginx] = ["team/web", "nginx"].map(|name| name.parse().unwrap());
+        assert!(third.allows_image(&ours) && !third.allows_image(&nginx) && fourth.allows_image(&nginx));
     }
 
     #[test]

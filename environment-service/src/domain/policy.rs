@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use access::AccountId;
 
-use super::{DriverKind, NodeType};
+use super::{DriverKind, ImageName, ImagePatterns, NodeType};
 
 /// How much an account may have. Environments that were there before do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(crate) struct Policy {
     pub(crate) drivers: Vec<DriverKind>,
     /// The templates; all that there are where none is listed.
     pub(crate) templates: Option<Vec<NodeType>>,
+    /// The images, of those that a driver may run; all of these where none is listed.
+    pub(crate) images: Option<ImagePatterns>,
     /// How much.
     pub(crate) quota: Quota,
 }
@@ -81,6 +83,12 @@ impl Policy {
     #[must_use]
     pub(crate) fn allows(&self, template: &NodeType) -> bool {
         self.templates.as_ref().is_none_or(|templates| templates.contains(template))
+    }
+
+    /// Whether it may run an image, as far as a driver may.
+    #[must_use]
+    pub(crate) fn allows_image(&self, image: &ImageName) -> bool {
+        self.images.as_ref().is_none_or(|images| images.allows(image))
     }
 }
 

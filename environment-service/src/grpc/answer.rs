@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proto::environment::v1::{
-    Environment, EnvironmentInfo, HostGroup, Node, NodeGroup, OperationInfo, WatchedEnvironment,
+    CustomItem, Environment, EnvironmentInfo, HostGroup, Node, NodeGroup, OperationInfo, WatchedEnvironment,
 };
 
 use crate::domain::{self, DriverKind, NodeType, Observed, Status};
@@ -16,8 +16,6 @@ const HOST_GROUP: &str = "default";
 const ADDRESS: &str = "127.0.0.1";
 /// The operating system of the machine, and so of the nodes.
 const OS_TYPE: &str = "LINUX";
-/// How a node is kept apart.
-const V_TYPE: &str = "PROCESS";
 /// What a node is made from.
 const TEMPLATE_TYPE: &str = "NATIVE";
 /// What the caller is to an environment: only its owner sees it.
@@ -90,6 +88,7 @@ fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed,
     let node_type = &node.workload.node_type;
     let status = Status::of_node(environment.operation, environment.desired, seen);
     let first = environment.nodes.iter().find(|other| other.group == node.group);
+    let image = node.workload.image.as_ref().map(ToString::to_string);
     // Where a cluster gives a pod its address is of no use outside of it.
     let address = if environment.driver == DriverKind::Kubernetes { "" } else { ADDRESS };
     let url = |port: u16| if address.is_empty() { String::new() } else { format!("http://{address}:{port}") };
@@ -117,7 +116,7 @@ fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed,
         url: node.port.map_or_else(String::new, url),
         admin_url: String::new(),
         port: node.port.map_or(0, i32::from),
-        user: rustix::process::getuid().to_string(),
+        user: user(environment.driver),
         fixed_cloudlets: node.cloudlets.fixed(),
         flexible_cloudlets: node.cloudlets.flexible(),
         disk_limit: 0,
@@ -130,22 +129,45 @@ fn node(environment: &domain::Environment, node: &domain::Node, seen: &Observed,
         host_os_type: OS_TYPE.to_owned(),
         ctid,
         maxchanks: domain::MAX_COUNT,
-        v_type: V_TYPE.to_owned(),
+        v_type: v_type(environment.driver).to_owned(),
         features: Vec::new(),
         endpoints: Vec::new(),
         messages,
         packages: Vec::new(),
         addons: Vec::new(),
+        customitem: Some(CustomItem {
+            docker_name: image.unwrap_or_else(|| node_type.to_string()),
+            docker_tag: node.workload.tag.to_string(),
+            docker_manifest: String::new(),
+            docker_volumes: Vec::new(),
+        }),
+    }
+}
+
+/// How a node is kept apart.
+fn v_type(driver: DriverKind) -> &'static str {
+    match driver {
+        DriverKind::Process => "PROCESS",
+        DriverKind::Docker => "DOCKER",
+        DriverKind::Kubernetes => "KUBERNETES",
+    }
+}
+
+/// Whom a node runs as, as far as it is known.
+fn user(driver: DriverKind) -> String {
+    match driver {
+        DriverKind::Process => rustix::process::getuid().to_string(),
+        DriverKind::Docker | DriverKind::Kubernetes => String::new(),
     }
 }
 
 fn node_groups(environment: &domain::Environment) -> Vec<NodeGroup> {
     let mut names: Vec<&str> = environment.nodes.iter().map(|node| node.group.as_str()).collect();
     names.dedup();
-    names.into_iter().map(node_group).collect()
+    names.into_iter().map(|name| node_group(name, environment.driver)).collect()
 }
 
-fn node_group(name: &str) -> NodeGroup {
+fn node_group(name: &str, driver: DriverKind) -> NodeGroup {
     NodeGroup {
         name: name.to_owned(),
         display_name: name.to_owned(),
@@ -158,7 +180,7 @@ fn node_group(name: &str) -> NodeGroup {
         restart_node_delay: 0,
         scaling_mode: "STATELESS".to_owned(),
         template_type: TEMPLATE_TYPE.to_owned(),
-        v_type: V_TYPE.to_owned(),
+        v_type: v_type(driver).to_owned(),
         deployments: Vec::new(),
     }
 }

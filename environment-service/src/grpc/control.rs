@@ -149,6 +149,9 @@ impl Control {
                         "must be a template that the account may use, and `{node_type}` is none"
                     )));
                 }
+                if let Some(image) = image.as_ref().filter(|image| !policy.allows_image(image)) {
+                    return Some(Unfit(format!("must be an image that the account may run, and `{image}` is none")));
+                }
                 driver.accepts(&node.workload).err()
             };
             match spec.nodes().iter().enumerate().find_map(|(index, node)| Some((index, unfit(node)?))) {

@@ -9,7 +9,7 @@ use bollard::query_parameters::{
     CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder,
 };
-use environment_service::{ComposeProject, DockerConfig, DockerTemplate};
+use environment_service::{AccountRules, ComposeProject, DockerConfig, DockerTemplate};
 use jiff::SignedDuration;
 use proto::Failure;
 use proto::environment::v1::{
@@ -18,6 +18,7 @@ use proto::environment::v1::{
 };
 use testkit::{DockerEngine, TestDatabase};
 
+use crate::authority::BOB;
 use crate::stage::{Caller, Stage, answer};
 
 const BASE: &str = "portcullis/base:1";
@@ -79,6 +80,15 @@ impl Host {
                 .map(|(project, account)| ComposeProject { project: project.to_owned(), account })
                 .to_vec(),
         });
+        stage.config.accounts = vec![AccountRules {
+            id: BOB.0,
+            drivers: None,
+            templates: None,
+            images: Some(vec!["team/*".parse().unwrap()]),
+            max_environments: None,
+            max_nodes: None,
+            max_cloudlets: None,
+        }];
         stage.config.stop_grace = SignedDuration::from_secs(5);
         // The engine tells of an end later than the machine of a process.
         stage.config.start_settle = SignedDuration::from_secs(1);

@@ -5,6 +5,7 @@ use proto::environment::v1::file_client::FileClient;
 use proto::environment::v1::{GetLogsRequest, ReadLogRequest, ReadRequest, SetCloudletsCountByIdRequest};
 use testkit::eventually;
 
+use crate::authority::BOB;
 use crate::host::Host;
 use crate::stage::{LONG, answer, assert_kind};
 
@@ -89,4 +90,18 @@ async fn one_that_takes_too_much_memory_says_so() {
     alice.until_status("shop", 11).await;
     let info = alice.info("shop").await.unwrap();
     assert_eq!(info.nodes[0].messages, ["the node was ended by the kernel for lack of memory"]);
+}
+
+#[tokio::test]
+async fn an_account_runs_the_images_that_it_may() {
+    let host = Host::start().await;
+    let bob = host.account(BOB);
+    let refused = assert_kind(bob.create_of("shop", "portcullis/app:1").await, ErrorKind::InvalidParameter);
+    let text = "must be an image that the account may run, and `portcullis/app` is none";
+    assert!(refused.contains(text) && refused.contains("nodes[0].docker.image"), "{refused}");
+    assert_eq!(host.containers().await, []);
+    let node = host.alice().create_of("shop", "portcullis/app:1").await.unwrap().nodes.remove(0);
+    let made_of = node.customitem.unwrap();
+    assert_eq!((made_of.docker_name.as_str(), made_of.docker_tag.as_str()), ("portcullis/app", "1"));
+    assert_eq!((node.v_type.as_str(), node.user.as_str()), ("DOCKER", ""));
 }
