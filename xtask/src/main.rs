@@ -1,8 +1,9 @@
-//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `chaos`, `bench`. It must build fast, so it knows no crate of the workspace.
+//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `kill-environment-service`, `chaos`, `bench`. It must build fast, so it knows no crate of the workspace.
 
 mod bench;
 mod chaos;
 mod durability;
+mod kill;
 mod packages;
 mod source;
 mod steps;
@@ -35,6 +36,8 @@ enum Command {
     Test(test::Arguments),
     /// Kills the authority and its database again and again, and says what was lost.
     Durability(durability::Arguments),
+    /// Kills the environment-service in the middle of operations again and again, and looks for what was lost or doubled.
+    KillEnvironmentService(kill::Arguments),
     /// Breaks the running system while credentials are revoked, and says what was executed afterwards.
     Chaos(chaos::Arguments),
     /// Measures what the platform costs, on optimised builds.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Check => steps::run(CHECK, &tools),
         Command::Test(arguments) => steps::run(&test::steps(&arguments), &tools),
         Command::Durability(arguments) => packages::run(&tools).and_then(|()| durability::run(&tools, &arguments)),
+        Command::KillEnvironmentService(arguments) => kill::run_test(&tools, &arguments),
         Command::Chaos(arguments) => packages::run(&tools).and_then(|()| chaos::run(&tools, &arguments)),
         Command::Bench(arguments) => packages::for_benchmarks(&tools).and_then(|()| bench::run(&tools, &arguments)),
     });
@@ -95,6 +99,13 @@ mod tests {
         let line = ["xtask", "bench", "--only", "authority", "--json", "numbers.json"];
         let Command::Bench(arguments) = Cli::try_parse_from(line).unwrap().command else { panic!("another command") };
         assert_eq!(arguments.arguments, line[2..]);
+    }
+
+    #[test]
+    fn kills_are_counted() {
+        let parse = |line: &[&str]| Cli::try_parse_from(line);
+        assert!(parse(&["xtask", "kill-environment-service", "--kills", "50"]).is_ok());
+        assert!(parse(&["xtask", "kill-environment-service", "--kills", "0"]).is_err());
     }
 
     #[test]

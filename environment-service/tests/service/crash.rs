@@ -1,12 +1,17 @@
 //! The service as a process of its own, killed without warning and started again.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use environment_service::Config;
 use jiff::SignedDuration;
+use proto::ErrorKind;
 use proto::environment::v1::control_client::ControlClient;
+use proto::environment::v1::{
+    CloneEnvRequest, EnvironmentInfo, RedeployContainersByGroupRequest, RestartNodesRequest, SleepEnvRequest,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
@@ -16,7 +21,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::stage::{Caller, LONG, Stage, all_alive, pids};
+use crate::stage::{Caller, LONG, Stage, all_alive, answer, pids};
 
 /// The service's program on a stage whose authority runs.
 struct Program {
@@ -205,6 +210,44 @@ async fn a_launch_that_was_never_recorded_is_found() {
     assert_eq!(stage.processes().len(), 2, "nothing was started twice");
 }
 
+/// Does one thing after another, for as long as it is let. What is refused because of how things are is part of it.
+async fn keep_changing(alice: &Caller<'_>, rng: &mut StdRng) {
+    let (name, copy) = ("shop".to_owned(), "copy".to_owned());
+    let mut client = alice.client();
+    loop {
+        let done = match rng.random_range(0..8) {
+            0 => alice.stop("shop").await,
+            1 => alice.start("shop").await,
+            2 => answer(client.sleep_env(alice.granted(SleepEnvRequest { env_name: name.clone() })).await).map(drop),
+            3 => {
+                let request = RestartNodesRequest { env_name: name.clone(), node_group: None, node_id: None };
+                answer(client.restart_nodes(alice.granted(request)).await).map(drop)
+            }
+            4 => {
+                let tag = format!("v{}", rng.random_range(0..1000));
+                let request =
+                    RedeployContainersByGroupRequest { env_name: name.clone(), node_group: "cp".to_owned(), tag };
+                answer(client.redeploy_containers_by_group(alice.granted(request)).await).map(drop)
+            }
+            5 => {
+                let request = CloneEnvRequest { src_env_name: name.clone(), dst_env_name: copy.clone() };
+                answer(client.clone_env(alice.granted(request)).await).map(drop)
+            }
+            6 => alice.delete("copy").await,
+            _ => alice.create("copy", &[("cp", "fickle", 2)]).await.map(drop),
+        };
+        if done.is_err_and(|failure| failure.kind() == ErrorKind::Unavailable) {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// How often the service is killed: `cargo xtask kill-environment-service` says it.
+fn kills() -> u32 {
+    let told = std::env::var("PORTCULLIS_KILLS").ok();
+    told.map_or(20, |told| told.parse().expect("PORTCULLIS_KILLS is a number"))
+}
+
 #[tokio::test]
 async fn killed_at_any_moment_it_neither_loses_nor_doubles_anything() {
     let (mut stage, database) = stage().await;
@@ -213,28 +256,52 @@ async fn killed_at_any_moment_it_neither_loses_nor_doubles_anything() {
     let mut program = Program::start(&stage.config, &database, &folder).await;
     program.alice(&stage).create("shop", &[("cp", "fickle", 3)]).await.unwrap();
     let mut rng = StdRng::seed_from_u64(20_261_123);
-    for round in 0..20 {
+    let mut torn: BTreeMap<String, u32> = BTreeMap::new();
+    for round in 0..kills() {
         // Not to wait for anything: the moment is the point.
-        let moment = tokio::time::sleep(Duration::from_millis(rng.random_range(0..40)));
+        let moment = tokio::time::sleep(Duration::from_millis(rng.random_range(0..120)));
         let alice = program.alice(&stage);
         tokio::select! {
-            () = async {
-                // Stops and starts for as long as it is let.
-                while alice.stop("shop").await.and(alice.start("shop").await).is_ok() {}
-            } => (),
+            () = keep_changing(&alice, &mut rng) => (),
             () = moment => (),
         }
         drop(alice);
         program.process.kill().await;
+        for name in under_way(&stage).await {
+            *torn.entry(name).or_default() += 1;
+        }
         program = Program::start(&stage.config, &database, &folder).await;
+        let alice = program.alice(&stage);
         let at_rest = || async {
-            let status = program.alice(&stage).status("shop").await;
-            [1, 2].contains(&status).then_some(status)
+            let all = alice.list().await;
+            let rests = |info: &EnvironmentInfo| [1, 2, 4].contains(&info.env.as_ref().unwrap().status);
+            all.iter().all(rests).then_some(all)
         };
-        let status = eventually("what was torn off is finished", LONG, at_rest).await;
-        let expected = if status == 1 { 3 } else { 0 };
-        assert_eq!(stage.processes().len(), expected, "round {round}, status {status}");
+        let all = eventually("what was torn off is finished", LONG, at_rest).await;
+        let running = |info: &&EnvironmentInfo| info.env.as_ref().unwrap().status == 1;
+        let mut expected: Vec<i32> = all.iter().filter(running).flat_map(|info| pids(&info.nodes)).collect();
+        let mut there = stage.processes();
+        expected.sort_unstable();
+        there.sort_unstable();
+        assert_eq!(there, expected, "round {round}: what runs is what is told, each once");
+        let shop = all.iter().find(|info| info.env.as_ref().unwrap().env_name == "shop");
+        assert_eq!(shop.map(|shop| shop.nodes.len()), Some(3), "round {round}");
+        assert_eq!(under_way(&stage).await, [] as [String; 0], "round {round}");
     }
+    let all: u32 = torn.values().sum();
+    println!("{} kills, {all} of them in the middle of an operation: {torn:?}", kills());
+    assert!(all > 0, "no operation was torn off");
+}
+
+/// The operations that are recorded as under way.
+async fn under_way(stage: &Stage) -> Vec<String> {
+    let opened = stage.database().await;
+    let mut tx = opened.begin("test").await.unwrap();
+    let text = "select operation from environment where operation is not null";
+    let found: Vec<(String,)> = sqlx::query_as(text).fetch_all(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    opened.close().await;
+    found.into_iter().map(|(name,)| name).collect()
 }
 
 #[tokio::test]
