@@ -9,7 +9,6 @@ mod light;
 mod memory;
 mod revocation;
 mod stage;
-mod usage;
 mod wrk;
 
 use crate::report::Measured;

@@ -1,10 +1,12 @@
 //! What the platform costs, measured: each number is a ratio against a yardstick of the same run, or an amount with a goal.
 
 mod authority;
+mod environments;
 mod hot_path;
 mod measure;
 mod population;
 mod report;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +34,8 @@ enum Part {
     Authority,
     /// What every call goes through: gateway, introspection, revocation; and what it keeps in memory.
     HotPath,
+    /// The environment-service by itself: what it adds to starts and stops, and a thousand environments.
+    Environments,
 }
 
 impl Part {
@@ -39,6 +43,7 @@ impl Part {
         match self {
             Self::Authority => authority::measure().await,
             Self::HotPath => hot_path::measure().await,
+            Self::Environments => environments::measure().await,
         }
     }
 }

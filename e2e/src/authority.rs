@@ -22,6 +22,7 @@ pub struct Authority {
     process: Option<ServiceProcess>,
     endpoint: Endpoint,
     service_key: Credential,
+    executor_key: Credential,
     folder: TempDir,
 }
 
@@ -29,11 +30,12 @@ impl Authority {
     /// Writes its configuration, the defaults on a database, and migrates the database.
     pub async fn prepare(database_url: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let service_key = Credential::generate(CredentialKind::Service, &mut rand::rng());
+        let key = || Credential::generate(CredentialKind::Service, &mut rand::rng());
+        let (service_key, executor_key) = (key(), key());
         let port = free_port();
-        write_configuration(folder.path(), database_url, port, &service_key);
+        write_configuration(folder.path(), database_url, port, [&service_key, &executor_key]);
         let endpoint = endpoint(&format!("http://127.0.0.1:{port}"));
-        let authority = Self { process: None, endpoint, service_key, folder };
+        let authority = Self { process: None, endpoint, service_key, executor_key, folder };
         run("token-service", &["--config", &authority.config(), "migrate"], "").await;
         authority
     }
@@ -68,6 +70,12 @@ impl Authority {
     #[must_use]
     pub fn service_key(&self) -> &str {
         self.service_key.expose()
+    }
+
+    /// The key by which it knows a service that executes calls.
+    #[must_use]
+    pub fn executor_key(&self) -> &str {
+        self.executor_key.expose()
     }
 
     /// Ends the process without asking (SIGKILL).
@@ -183,12 +191,22 @@ impl AuthorityClient {
         request
     }
 
-    /// The grant of a session, for [`with_grant`].
+    /// The grant of a session, for [`with_grant`] in a call of the authority.
     ///
     /// # Errors
     /// Where the authority does not answer, or the session is not alive.
     pub async fn grant(&mut self, session: &str) -> Result<Bytes, Status> {
-        let introspected = self.introspect(session).await?;
+        self.grant_for(session, AUDIENCE).await
+    }
+
+    /// The same, for a call of another service.
+    ///
+    /// # Errors
+    /// As [`AuthorityClient::grant`].
+    pub async fn grant_for(&mut self, session: &str, audience: &str) -> Result<Bytes, Status> {
+        let (credential, audience) = (session.into(), audience.into());
+        let request = IntrospectRequest { credential, audience, ..Default::default() };
+        let introspected = self.introspection.introspect(self.request(request)).await?.into_inner();
         if !introspected.active {
             return Err(Status::unauthenticated("the session is not alive"));
         }
@@ -207,14 +225,16 @@ pub fn with_grant<T>(grant: &[u8], message: T) -> Request<T> {
     request
 }
 
-fn write_configuration(folder: &Path, database_url: &str, port: u16, service_key: &Credential) {
+fn write_configuration(folder: &Path, database_url: &str, port: u16, keys: [&Credential; 2]) {
     let signing_key = folder.join("signing-key.pem");
     let pem = SigningKey::generate(&mut rand::rng()).to_pem();
     std::fs::write(&signing_key, pem.as_bytes()).expect("the temporary folder can be written");
     let config = format!(
         "listen = \"127.0.0.1:{port}\"\ndatabase_url = \"{database_url}\"\nsigning_key_file = {signing_key:?}\n\
-         [[service_keys]]\nname = \"test\"\nrole = \"gateway\"\nsha256 = \"{}\"\n",
-        service_key.hash(),
+         [[service_keys]]\nname = \"test\"\nrole = \"gateway\"\nsha256 = \"{}\"\n\
+         [[service_keys]]\nname = \"executor\"\nrole = \"executor\"\nsha256 = \"{}\"\n",
+        keys[0].hash(),
+        keys[1].hash(),
     );
     std::fs::write(folder.join("token-service.toml"), config).expect("the temporary folder can be written");
 }

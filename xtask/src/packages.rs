@@ -63,6 +63,9 @@ pub(crate) fn for_benchmarks(tools: &Tools) -> anyhow::Result<()> {
     if let Err(error) = install(tools, &[WRK]) {
         eprintln!("warning: no load generator: {error:#}");
     }
+    if let Err(error) = install(tools, docker::PACKAGES) {
+        eprintln!("warning: no Docker engine: {error:#}");
+    }
     Ok(())
 }
 

@@ -7,10 +7,10 @@ use anyhow::Context;
 
 use super::envoy::{self, Envoy};
 use super::stage::{ANSWER, PATH, Stage};
-use super::usage::cpu_time;
 use super::wrk::{self, Call, Run};
 use crate::measure::median;
 use crate::report::{Goal, Measured};
+use crate::usage::cpu_time;
 
 /// How often each is measured, in turn.
 const ROUNDS: usize = 5;

@@ -14,10 +14,10 @@ use testkit::Postgres;
 use super::cores::Cores;
 use super::light::{LightClient, question};
 use super::stage::Stage;
-use super::usage::cpu_time;
 use crate::measure::{median, quantile, timed};
 use crate::population::{Size, populate};
 use crate::report::{Goal, Measured};
+use crate::usage::cpu_time;
 
 /// How many calls are under way at once, on one connection.
 const IN_FLIGHT: usize = 64;

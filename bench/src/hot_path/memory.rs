@@ -12,8 +12,8 @@ use testkit::{ServiceProcess, TestDatabase, binary, free_port};
 use tokio::process::Command;
 
 use super::stage::{ANSWER, GatewayConfig, Server, Stage, call, ready};
-use super::usage::resident_bytes;
 use crate::report::{Goal, Measured};
+use crate::usage::resident_bytes;
 
 /// How many tokens have been used in the end, each once.
 const TOKENS: usize = 100_000;
