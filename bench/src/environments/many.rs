@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::stage::Stage;
@@ -44,9 +45,10 @@ pub(super) async fn measure() -> anyhow::Result<Many> {
         anyhow::ensure!(running == ENVIRONMENTS, "{running} of {ENVIRONMENTS} environments run");
     }
 
-    let (before, begun) = (cpu_time(stage.service.pid())?, Instant::now());
+    let service = stage.pid().context("the service runs")?;
+    let (before, begun) = (cpu_time(service)?, Instant::now());
     tokio::time::sleep(IDLE).await;
-    let used = cpu_time(stage.service.pid())? - before;
+    let used = cpu_time(service)? - before;
     Ok(Many {
         list_ms: quantile(&mut looks, 0.5).as_secs_f64() * 1000.0,
         idle_percent: used.as_secs_f64() / begun.elapsed().as_secs_f64() * 100.0,

@@ -15,12 +15,12 @@ use tonic_health::pb::health_client::HealthClient;
 
 /// An environment-service on SQLite with an authority, called by gRPC as the gateway calls it.
 pub(super) struct Stage {
-    pub(super) service: ServiceProcess,
+    service: Option<ServiceProcess>,
     client: ControlClient<Channel>,
     authority_client: AuthorityClient,
     session: String,
     _authority: Authority,
-    _folder: TempDir,
+    folder: TempDir,
     _databases: [TestDatabase; 2],
 }
 
@@ -46,12 +46,12 @@ impl Stage {
         let mut authority_client = authority.client();
         let session = authority_client.signin(LOGIN).await?.session;
         Ok(Self {
-            service,
+            service: Some(service),
             client: ControlClient::new(channel),
             authority_client,
             session,
             _authority: authority,
-            _folder: folder,
+            folder,
             _databases: databases,
         })
     }
@@ -86,9 +86,22 @@ impl Stage {
         self.granted(GetEnvsRequest::default()).await
     }
 
+    /// The service's process.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.service.as_ref().map(ServiceProcess::pid)
+    }
+
     /// A client of the service.
     pub(super) fn client(&self) -> ControlClient<Channel> {
         self.client.clone()
+    }
+}
+
+impl Drop for Stage {
+    /// Nodes outlive their service by design, and must not outlive the measurement.
+    fn drop(&mut self) {
+        drop(self.service.take());
+        testkit::kill_processes_of(self.folder.path());
     }
 }
 
