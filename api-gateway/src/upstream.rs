@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use access::{Credential, GRANT_HEADER, ORIGIN_HEADER, Replicas};
 use bytes::{BufMut, Bytes};
+use http::uri::PathAndQuery;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use proto::{Failure, Method};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -55,12 +56,8 @@ impl Upstreams {
         let service = of(&self.services, method)?;
         let attempt = |channel| {
             let request = self.request(method, message, grant.as_ref(), origin);
-            let (path, codec) = (method.grpc_path().clone(), DynamicCodec(method.descriptor().output()));
-            async move {
-                let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
-                client.ready().await.map_err(|error: tonic::transport::Error| Status::from_error(error.into()))?;
-                client.unary(request, path, codec).await
-            }
+            let (path, codec) = way(method);
+            async move { client(channel).await?.unary(request, path, codec).await }
         };
         let answer = service.call(attempt).await;
         answer.map(tonic::Response::into_inner).map_err(|status| failure(method, status))
@@ -77,12 +74,8 @@ impl Upstreams {
         let service = of(&self.streams, method)?;
         let attempt = |channel| {
             let request = self.request(method, message, grant.as_ref(), origin);
-            let (path, codec) = (method.grpc_path().clone(), DynamicCodec(method.descriptor().output()));
-            async move {
-                let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
-                client.ready().await.map_err(|error: tonic::transport::Error| Status::from_error(error.into()))?;
-                client.server_streaming(request, path, codec).await
-            }
+            let (path, codec) = way(method);
+            async move { client(channel).await?.server_streaming(request, path, codec).await }
         };
         let answers = service.call(attempt).await;
         let answers = answers.map(tonic::Response::into_inner).map_err(|status| failure(method, status))?;
@@ -125,6 +118,18 @@ impl Upstreams {
         });
         futures::future::join_all(asked).await.into_iter().flatten().collect()
     }
+}
+
+/// A client of a connection that takes a call.
+async fn client(channel: Channel) -> Result<Grpc<Channel>, Status> {
+    let mut client = Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
+    client.ready().await.map_err(|error| Status::from_error(error.into()))?;
+    Ok(client)
+}
+
+/// Where a method is called, and how its messages are read and written.
+fn way(method: &Method) -> (PathAndQuery, DynamicCodec) {
+    (method.grpc_path().clone(), DynamicCodec(method.descriptor().output()))
 }
 
 /// The answers of a method that streams.

@@ -8,11 +8,12 @@ use crate::report::{Goal, Measured};
 
 pub(crate) async fn measure() -> anyhow::Result<Vec<Measured>> {
     let mut measured = Vec::new();
-    for (key, ratio) in [
-        ("process_start_overhead", Some(overhead::of_processes().await?)),
-        ("docker_start_overhead", overhead::of_containers().await?),
-    ] {
-        measured.push(Measured { key, value: ratio, goal: Goal::AtMost(1.2) });
+    let parts = [
+        (["process_start_overhead", "process_start_overhead_unsettled"], overhead::of_processes().await?),
+        (["docker_start_overhead", "docker_start_overhead_unsettled"], overhead::of_containers().await?),
+    ];
+    for (key, value) in parts.into_iter().flat_map(|(keys, ratios)| keys.into_iter().zip(ratios)) {
+        measured.push(Measured { key, value, goal: Goal::AtMost(1.2) });
     }
     let many = many::measure().await?;
     measured.push(Measured { key: "getenvs_1000_ms", value: Some(many.list_ms), goal: Goal::AtMost(50.0) });

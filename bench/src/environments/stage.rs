@@ -3,7 +3,8 @@ use std::path::Path;
 use e2e::{Authority, AuthorityClient, LOGIN, with_grant};
 use proto::environment::v1::control_client::ControlClient;
 use proto::environment::v1::{
-    CreateEnvironmentRequest, EnvironmentSpec, GetEnvsRequest, NodeSpec, StartEnvRequest, StopEnvRequest,
+    CreateEnvironmentRequest, DeleteEnvRequest, EnvironmentSpec, GetEnvsRequest, NodeSpec, StartEnvRequest,
+    StopEnvRequest,
 };
 use tempfile::TempDir;
 use testkit::{ServiceProcess, TestDatabase, binary, free_port};
@@ -68,6 +69,13 @@ impl Stage {
         let env = EnvironmentSpec { shortdomain: name.to_owned(), ..EnvironmentSpec::default() };
         let request = CreateEnvironmentRequest { env: Some(env), nodes: vec![node], env_groups: Vec::new() };
         self.client.clone().create_environment(self.granted(request).await?).await?;
+        Ok(())
+    }
+
+    /// Ends an environment and removes it.
+    pub(super) async fn delete(&self, name: &str) -> anyhow::Result<()> {
+        let request = DeleteEnvRequest { env_name: name.to_owned(), password: None };
+        self.client.clone().delete_env(self.granted(request).await?).await?;
         Ok(())
     }
 

@@ -30,7 +30,7 @@ use procfs::process::Process;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use template::{Restart, Template, TemplateError};
+pub use template::{Restart, Template};
 
 use self::children::Children;
 use self::end::Target;
@@ -41,7 +41,7 @@ use self::table::Table;
 use super::port::find_ports;
 use super::{
     ClearError, Command, Discovered, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
-    Output, ScanError, Unfit, Window,
+    Output, ScanError, TemplateError, Unfit, Window,
 };
 use crate::domain::{DriverKind, Environment, Instance, Launch, LaunchId, NodeId, NodeType, Observed, Workload};
 

@@ -95,8 +95,10 @@ impl Operations {
             driver.prepare(&node.workload).await.map_err(failed)?;
         }
         let left = to_end(environment, &actions);
-        driver.end(&left).await?;
-        self.store.forget(&ids(&left)).await?;
+        if !left.is_empty() {
+            driver.end(&left).await?;
+            self.store.forget(&ids(&left)).await?;
+        }
         nodes.sort_by_key(|node| (node.rank, node.id));
         let intents = intents(driver, &nodes)?;
         self.store.intend(&intents).await?;

@@ -1,5 +1,8 @@
 //! The store, on both engines.
 
+mod adoption;
+mod quota;
+
 use access::AccountId;
 use jiff::Timestamp;
 use storage::DatabaseOptions;
@@ -11,7 +14,6 @@ use crate::domain::{
     Cloudlets, Desired, DriverKind, EnvGroup, EnvName, Environment, EnvironmentId, EnvironmentSpec, Instance, Launch,
     LaunchId, NodeCount, NodeSpec, Operation, Quota, Tag, Variables, Workload,
 };
-use crate::driver::{Discovered, DiscoveredNode};
 
 const ALICE: AccountId = AccountId(1);
 const BOB: AccountId = AccountId(2);
@@ -313,106 +315,6 @@ async fn operations_are_logged_with_their_end() {
         store.delete(shop.id, &Outcome::Done, AT).await.unwrap();
         assert_eq!(last().await.unwrap().ended, Some((AT, Outcome::Done)), "the log outlives it");
         assert_eq!(store.last_operation(EnvironmentId(Uuid::new_v4())).await.unwrap(), None);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn nobody_has_more_than_the_account_may() {
-    on_both(async |store| {
-        // Each has three nodes of eight cloudlets.
-        let quota = Quota { environments: 2, nodes: 6, cloudlets: 50 };
-        let create = async |account, text, quota| store.create(NewEnvironment { quota, ..new(account, text) }).await;
-        let first = create(ALICE, "a", quota).await.unwrap();
-        for (quota, what) in [
-            (Quota { environments: 1, ..quota }, "environments"),
-            (Quota { nodes: 5, ..quota }, "nodes"),
-            (Quota { cloudlets: 47, ..quota }, "cloudlets"),
-        ] {
-            let refused = create(ALICE, "b", quota).await.unwrap_err();
-            assert!(matches!(refused, CreateError::Quota(exceeded) if exceeded.what == what), "{refused:?}");
-        }
-        assert_eq!(store.list(ALICE).await.unwrap().len(), 1, "nothing is left of what was refused");
-        create(BOB, "c", quota).await.unwrap();
-        create(ALICE, "b", quota).await.unwrap();
-        let node = (ALICE, first.nodes[0].id);
-        let resize = async |flexible| {
-            let size = Cloudlets::new(None, Some(flexible)).unwrap();
-            store.set_cloudlets(node, size, quota).await.unwrap()
-        };
-        assert!(resize(11).await.is_err());
-        assert_eq!(store.get(first.id).await.unwrap().unwrap().nodes[0].cloudlets.flexible(), 8);
-        assert_eq!(resize(10).await, Ok(()));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn of_many_that_are_made_at_once_no_more_are_kept_than_may_be() {
-    on_both(async |store| {
-        let quota = Quota { environments: 3, ..QUOTA };
-        let names: Vec<String> = (0..10).map(|number| format!("env{number}")).collect();
-        let all = names.iter().map(|text| store.create(NewEnvironment { quota, ..new(ALICE, text) }));
-        let made = futures::future::join_all(all).await;
-        assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 3);
-        assert!(made.iter().all(|made| matches!(made, Ok(_) | Err(CreateError::Quota(_)))));
-    })
-    .await;
-}
-
-fn discovered(nodes: &[(&str, Option<&str>)]) -> Discovered {
-    let node = |(service, instance): &(&str, Option<&str>)| DiscoveredNode {
-        key: format!("shop/{service}/1"),
-        group: service.parse().unwrap(),
-        image: Some(("nginx".parse().unwrap(), "1".parse().unwrap())),
-        rank: 3,
-        instance: instance.map(|instance| Instance(instance.to_owned())),
-        port: Some(8080),
-    };
-    Discovered {
-        key: "shop".to_owned(),
-        name: "shop".to_owned(),
-        account: ALICE,
-        nodes: nodes.iter().map(node).collect(),
-    }
-}
-
-#[tokio::test]
-async fn what_was_there_before_is_recorded_as_it_is_discovered() {
-    on_both(async |store| {
-        let docker = DriverKind::Docker;
-        store.create(new(BOB, "shop")).await.unwrap();
-        let mut found = discovered(&[("db", Some("a")), ("web", None)]);
-        assert_eq!(store.adopt(docker, &found, &name("shop"), AT).await.unwrap(), Adoption::NameTaken);
-        assert_eq!(store.adopt(docker, &found, &name("shop-2"), AT).await.unwrap(), Adoption::Done);
-        let adopted = async || store.adopted(docker).await.unwrap().remove(0);
-        let first = adopted().await;
-        assert_eq!((first.desired, first.operation, first.adopted.as_deref()), (Desired::Running, None, Some("shop")));
-        assert_eq!(first.nodes[0].launch.as_ref().unwrap().instance, Some(Instance("a".to_owned())));
-        assert_eq!((first.nodes[1].launch.clone(), first.nodes[1].rank, first.nodes[1].port), (None, 3, Some(8080)));
-        assert!(is_current(&first, &found));
-
-        found = discovered(&[("web", Some("b")), ("cache", None)]);
-        found.account = BOB;
-        found.nodes[0].port = None;
-        assert!(!is_current(&first, &found));
-        store.begin_operation(first.id, Operation::Stop, AT).await.unwrap();
-        store.refresh(&first, &found).await.unwrap();
-        store.disown(&first).await.unwrap();
-        assert_eq!(adopted().await.nodes, first.nodes, "an operation is under way");
-        store.finish_operation(first.id, Desired::Stopped, &Outcome::Done, AT).await.unwrap();
-        store.refresh(&first, &found).await.unwrap();
-        let second = adopted().await;
-        assert!(is_current(&second, &found), "{second:?}");
-        assert_eq!((second.id, second.account, second.nodes[0].id), (first.id, BOB, first.nodes[1].id));
-        assert_eq!(second.nodes[0].port, Some(8080), "it is known while it does not run");
-        found.nodes[1].instance = Some(Instance("c".to_owned()));
-        assert_eq!(second.desired, Desired::Stopped);
-        store.refresh(&second, &found).await.unwrap();
-        assert_eq!(adopted().await.desired, Desired::Running, "it was started by another");
-        store.disown(&second).await.unwrap();
-        assert_eq!(store.adopted(docker).await.unwrap(), []);
-        assert_eq!(store.list(BOB).await.unwrap().len(), 1, "another's is left alone");
     })
     .await;
 }

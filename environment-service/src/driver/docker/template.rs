@@ -4,8 +4,9 @@ use access::AccountId;
 use serde::Deserialize;
 
 use super::DockerDriver;
-use crate::domain::{ImageName, NodeType, Tag, Workload, is_reserved};
-use crate::driver::{TemplateError, Unfit};
+use crate::domain::{ImageName, NodeType, Tag, Workload};
+use crate::driver::Unfit;
+use crate::driver::template::{TemplateError, check_variables};
 
 /// What nodes of one type run in a container. Only the operator's configuration holds templates: an account chooses one by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -39,7 +40,7 @@ pub struct ComposeProject {
 impl DockerTemplate {
     /// Its name, and whether it can be run as it stands.
     pub(crate) fn validate(&self) -> Result<NodeType, TemplateError> {
-        let error = |key: &str, problem: &str| TemplateError { key: key.to_owned(), problem: problem.to_owned() };
+        let error = TemplateError::new;
         let name = self.name.parse().map_err(|problem| error("name", &format!("{problem}")))?;
         if name == NodeType::of_images() {
             return Err(error(
@@ -56,15 +57,7 @@ impl DockerTemplate {
         if self.port == Some(0) {
             return Err(error("port", "must be 1 to 65535"));
         }
-        for (variable, value) in &self.environment {
-            let key = format!("environment.{variable}");
-            if variable.is_empty() || variable.contains(['=', '\0']) || value.contains('\0') {
-                return Err(error(&key, "must be a variable's name and value"));
-            }
-            if is_reserved(variable) {
-                return Err(error(&key, "must not be PORT or begin with PORTCULLIS_: the service sets those"));
-            }
-        }
+        check_variables(&self.environment)?;
         Ok(name)
     }
 

@@ -3,7 +3,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::domain::{InvalidNodeType, NodeType, is_reserved};
+use crate::domain::{InvalidNodeType, NodeType};
+use crate::driver::template::{TemplateError, check_variables};
 
 /// What nodes of one type run. Only the operator's configuration holds templates: an account chooses one by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -42,20 +43,10 @@ pub enum Restart {
     Always,
 }
 
-/// What is wrong with a template: the key, and what it may be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{key}` {problem}")]
-pub struct TemplateError {
-    /// The key within the template.
-    pub key: String,
-    /// What it must be, to be read after the key.
-    pub problem: String,
-}
-
 impl Template {
     /// Its name, and whether it can be run as it stands.
     pub(crate) fn validate(&self) -> Result<NodeType, TemplateError> {
-        let error = |key: &str, problem: &str| TemplateError { key: key.to_owned(), problem: problem.to_owned() };
+        let error = TemplateError::new;
         let name = self.name.parse().map_err(|problem| error("name", &format!("{problem}")))?;
         self.answered_type().map_err(|problem| error("node_type", &format!("{problem}")))?;
         if self.command.first().is_none_or(String::is_empty) {
@@ -67,15 +58,7 @@ impl Template {
         if self.working_directory.as_ref().is_some_and(|folder| !folder.is_absolute()) {
             return Err(error("working_directory", "must be an absolute path"));
         }
-        for (variable, value) in &self.environment {
-            let key = format!("environment.{variable}");
-            if variable.is_empty() || variable.contains(['=', '\0']) || value.contains('\0') {
-                return Err(error(&key, "must be a variable's name and value"));
-            }
-            if is_reserved(variable) {
-                return Err(error(&key, "must not be PORT or begin with PORTCULLIS_: the service sets those"));
-            }
-        }
+        check_variables(&self.environment)?;
         Ok(name)
     }
 
