@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::select_all;
 use storage::StorageError;
 use tokio::sync::watch;
 
 use super::Operations;
 use crate::domain::{DriverKind, EnvName, labels_near};
-use crate::driver::{Discovered, Driver, ScanError};
+use crate::driver::{Discovered, Driver, Drivers, ScanError};
 use crate::store::{Adoption, is_current};
 
 /// How often drivers are asked where they tell of no change, and how often at most.
@@ -35,9 +33,8 @@ impl Operations {
         let keep = async {
             loop {
                 self.adopt_all().await;
-                let changed = select_all(changes.iter_mut().map(|changes| changes.changed().boxed()));
                 // The time alone counts where a driver tells nothing.
-                drop(tokio::time::timeout(INTERVAL, changed).await);
+                let _ = tokio::time::timeout(INTERVAL, Drivers::changed(&mut changes)).await;
                 tokio::time::sleep(PAUSE).await;
             }
         };
