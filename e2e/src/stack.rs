@@ -20,6 +20,10 @@ pub const PASSWORD: &str = "correct horse battery";
 
 /// Nodes of a shell with a child, so that a stop has a group to end. They end by themselves if everything else fails.
 const TEMPLATES: &str = r#"
+# A service that is killed leaves its groups behind it.
+[node_limits]
+enforce = "off"
+
 [[template]]
 name = "worker"
 command = ["/bin/sh", "-c", "echo working; sleep 600 & wait"]

@@ -1,5 +1,6 @@
 mod docker;
 mod kubernetes;
+mod node_limits;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tonic::transport::Endpoint;
 
 pub use docker::DockerConfig;
 pub use kubernetes::{KubernetesConfig, KubernetesEnvironment};
+pub use node_limits::{Enforce, NodeLimits};
 
 use crate::domain::Policies;
 use crate::driver::{Template, TemplateError};
@@ -60,6 +62,9 @@ pub struct Config {
     /// How many logs that were put aside are kept: 0 to 100. Default: 3.
     #[serde(default = "default_node_log_files")]
     pub node_log_files: u32,
+    /// How nodes that are processes are held to their cloudlets.
+    #[serde(default)]
+    pub node_limits: NodeLimits,
     /// The drivers that accounts may use, those of them that are configured: the first that can run a new environment runs it.
     /// Default: `["process", "docker", "kubernetes"]`.
     #[serde(default = "account::all_drivers")]
@@ -191,6 +196,7 @@ impl Config {
             exec_commands: Vec::new(),
             node_log_bytes: default_node_log_bytes(),
             node_log_files: default_node_log_files(),
+            node_limits: NodeLimits::default(),
             drivers: account::all_drivers(),
             limits: Limits::default(),
             accounts: Vec::new(),
@@ -227,6 +233,7 @@ impl Config {
         value(settle.contains(&self.start_settle), "start_settle", "0 s to 1 min")?;
         value((64 << 10..=1 << 30).contains(&self.node_log_bytes), "node_log_bytes", "64 KiB to 1 GiB")?;
         value(self.node_log_files <= 100, "node_log_files", "0 to 100")?;
+        self.node_limits.validate()?;
         value((1..=10_000).contains(&self.watchers_per_account), "watchers_per_account", "1 to 10,000")?;
         let mut names = HashSet::new();
         for template in &self.templates {

@@ -10,7 +10,7 @@ mod port;
 mod process;
 mod template;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub use error::ScanError;
 pub(crate) use error::{ClearError, EndError, LaunchError, NodeError, Unfit};
 pub use kubernetes::KubernetesError;
 pub(crate) use kubernetes::{Adoptable, KubernetesDriver, KubernetesSettings};
-pub(crate) use process::{LogLimits, ProcessDriver, ProcessSettings};
+pub(crate) use process::{Bounding, BoundingSettings, LogLimits, ProcessDriver, ProcessSettings};
 pub use process::{OpenError, Restart, Template};
 pub use template::TemplateError;
 
@@ -222,6 +222,12 @@ pub(crate) trait Driver: Send + Sync + 'static {
 
     /// Waits whether one of these launches ends by itself within this time; one that tells its health has until it is healthy.
     fn ended_within<'a>(&'a self, launches: &'a [Launch], time: Duration) -> BoxFuture<'a, Option<Ended>>;
+
+    /// Ends what runs of launches that are not among these, all that are recorded, where the driver finds such: nobody would ever
+    /// ask for them again.
+    fn end_others<'a>(&'a self, _recorded: &'a HashSet<LaunchId>) -> BoxFuture<'a, Result<(), EndError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Finds what was launched under these marks and never recorded, and still runs.
     fn find<'a>(

@@ -11,8 +11,8 @@ mod store;
 mod watching;
 
 pub use config::{
-    AccountRules, Config, ConfigError, DockerConfig, DriverName, KubernetesConfig, KubernetesEnvironment, Limits,
-    OnShutdown,
+    AccountRules, Config, ConfigError, DockerConfig, DriverName, Enforce, KubernetesConfig, KubernetesEnvironment,
+    Limits, NodeLimits, OnShutdown,
 };
 pub use domain::ImagePattern;
 pub use driver::{

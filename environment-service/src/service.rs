@@ -211,6 +211,7 @@ async fn drivers(config: &Config, lifecycle: &Lifecycle) -> Result<Drivers, RunE
         templates: config.templates.clone(),
         log: LogLimits { bytes: config.node_log_bytes, files: config.node_log_files },
         exec: config.exec_commands.clone(),
+        bounding: config.node_limits.settings(),
     };
     let process: Arc<dyn Driver> = Arc::new(ProcessDriver::open(settings, lifecycle.clone()).await?);
     let mut drivers = vec![process];

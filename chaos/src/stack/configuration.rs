@@ -7,7 +7,7 @@ use access::{Credential, CredentialKind, SigningKey};
 use super::{AUTHORITIES, GATEWAYS, Links, Ports, Service};
 
 /// What the environments run. They are stopped at once: a call only looks at them.
-const TEMPLATES: &str = "[[template]]\nname = \"worker\"\ncommand = [\"/bin/sh\", \"-c\", \"sleep 600 & wait\"]\n";
+const TEMPLATES: &str = "[node_limits]\nenforce = \"off\"\n[[template]]\nname = \"worker\"\ncommand = [\"/bin/sh\", \"-c\", \"sleep 600 & wait\"]\n";
 
 /// What the services are told.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use access::{Credential, CredentialHash, CredentialKind, SigningKey};
 use anyhow::{Context, bail};
-use environment_service::Template;
+use environment_service::{NodeLimits, Template};
 use serde::Deserialize;
 use storage::DatabaseUrl;
 use token_service::{Login, SecondFactorKey};
@@ -16,6 +16,9 @@ const TEMPLATES: &str = r#"# What environments can run. A node names a template;
 #
 # Programs that may be run in nodes (`portcullis env exec`), as this system's own user: none.
 # exec_commands = ["/bin/ls"]
+#
+# Whether nodes are held to their cloudlets: "auto" (as far as the machine lets this system), "required" or "off".
+# node_limits = { enforce = "required" }
 
 [[template]]
 name = "web"
@@ -41,6 +44,9 @@ pub(super) struct Templates {
     /// The programs that may be run in nodes.
     #[serde(default)]
     pub(super) exec_commands: Vec<String>,
+    /// How nodes are held to their cloudlets.
+    #[serde(default)]
+    pub(super) node_limits: NodeLimits,
     /// What nodes can run.
     #[serde(default)]
     pub(super) template: Vec<Template>,

@@ -66,6 +66,7 @@ impl System {
         environment_config.listen = anywhere();
         let templates = data.templates()?;
         environment_config.exec_commands = templates.exec_commands;
+        environment_config.node_limits = templates.node_limits;
         environment_config.templates = templates.template;
         if options.stop_environments {
             environment_config.on_shutdown = environment_service::OnShutdown::Stop;

@@ -31,6 +31,7 @@ fn what_is_not_given_has_a_default() {
     assert_eq!(config.stop_grace(), Duration::from_secs(10));
     assert_eq!(config.start_settle(), Duration::from_millis(200));
     assert_eq!(config.on_shutdown, OnShutdown::Keep);
+    assert_eq!(config.node_limits, NodeLimits { enforce: Enforce::Auto, cgroup: None, max_processes: 512 });
     assert!(config.templates.is_empty() && config.docker.is_none());
     let docker = load(&format!("{COMPLETE}[docker]")).unwrap().docker.unwrap();
     assert_eq!(docker.socket, "unix:///var/run/docker.sock");
@@ -72,6 +73,11 @@ account = 1
 project = "*"
 account = 2
 
+[node_limits]
+enforce = "required"
+cgroup = "/portcullis"
+max_processes = 64
+
 [telemetry]
 filter = "debug"
 "#
@@ -80,6 +86,8 @@ filter = "debug"
     assert_eq!(config.stop_grace(), Duration::from_secs(90));
     assert_eq!(config.on_shutdown, OnShutdown::Stop);
     assert_eq!(config.templates[0].environment["COLOUR"], "blue");
+    let limits = NodeLimits { enforce: Enforce::Required, cgroup: Some("/portcullis".into()), max_processes: 64 };
+    assert_eq!(config.node_limits, limits);
     assert!(config.templates[0].port);
     let docker = config.docker.unwrap();
     assert_eq!((docker.images.len(), docker.templates[0].port, docker.compose[1].account), (2, Some(6379), 2));
@@ -116,6 +124,9 @@ fn each_flaw_names_its_key() {
             with("[[docker.compose]]\nproject = \"a\"\naccount = 1\n[[docker.compose]]\nproject = \"a\"\naccount = 2"),
             "docker.compose.project",
         ),
+        (with("[node_limits]\nenforce = \"maybe\""), "enforce"),
+        (with("[node_limits]\ncgroup = \"portcullis\""), "node_limits.cgroup"),
+        (with("[node_limits]\nmax_processes = 15"), "node_limits.max_processes"),
         (with("[telemetry]\nlevel = \"debug\""), "level"),
     ] {
         assert!(error.contains(key), "{key}: {error}");

@@ -15,6 +15,11 @@ pub(crate) struct Quota {
     pub(crate) cloudlets: i64,
 }
 
+impl Quota {
+    /// As much as can be.
+    pub(crate) const UNBOUNDED: Self = Self { environments: i64::MAX, nodes: i64::MAX, cloudlets: i64::MAX };
+}
+
 /// How much an account has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Holdings {

@@ -17,6 +17,9 @@ pub(crate) enum NodeError {
     /// It does not run.
     #[error("the node does not run")]
     NotRunning,
+    /// It uses more than it would have.
+    #[error("the node uses more memory than it would have: stop it first, or give it more")]
+    InUse,
     /// The operator or the driver does not allow it; the text says why, and is for the caller.
     #[error("{0}")]
     Refused(String),
@@ -49,6 +52,9 @@ pub(crate) enum LaunchError {
     /// Its command could not be run.
     #[error("its command `{0}` could not be run")]
     Spawn(String, #[source] io::Error),
+    /// It could not be held to its cloudlets.
+    #[error("it could not be held to its cloudlets")]
+    Bounds(#[source] cgroup::LimitError),
     /// It may not be run any more; the text says why, and is for the caller.
     #[error("it may not be run: {0}")]
     Refused(#[from] Unfit),
@@ -86,6 +92,9 @@ pub(crate) enum EndError {
     /// Whoever runs it does not answer.
     #[error("{0} does not answer")]
     Unreachable(&'static str, #[source] Box<dyn Error + Send + Sync>),
+    /// Its control group does not say what is in it.
+    #[error("what is left could not be found: its control group cannot be read")]
+    Group(#[source] io::Error),
     /// Whoever runs it did not end it; the text says why, and is for the caller.
     #[error("it could not be ended: {0}")]
     Failed(String, #[source] Box<dyn Error + Send + Sync>),

@@ -2,8 +2,10 @@
 //!
 //! A node runs as the service's own user: what the operator's templates run is trusted, and only kept apart, not locked up.
 //! A process is known by its id, its start and the boot, never by its id alone, and by a mark among its variables, which
-//! what it starts inherits. What clears its variables and leaves the session is out of reach.
+//! what it starts inherits. What clears its variables and leaves the session is known only by its control group, where the machine
+//! lets this service make such.
 
+mod bounds;
 mod children;
 mod end;
 mod exec;
@@ -17,7 +19,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
@@ -32,6 +34,8 @@ use uuid::Uuid;
 
 pub use template::{Restart, Template};
 
+use self::bounds::Bounds;
+pub(crate) use self::bounds::{Bounding, BoundingSettings};
 use self::children::Children;
 use self::end::Target;
 use self::hold::Hold;
@@ -65,6 +69,8 @@ pub(crate) struct ProcessSettings {
     pub(crate) log: LogLimits,
     /// The programs that may be run in nodes.
     pub(crate) exec: Vec<String>,
+    /// Whether nodes are held to their cloudlets.
+    pub(crate) bounding: BoundingSettings,
 }
 
 /// Runs nodes as processes of this machine.
@@ -75,6 +81,7 @@ pub(crate) struct ProcessDriver {
     stop_grace: Duration,
     boot: Uuid,
     children: Children,
+    bounds: Bounds,
     tasks: lifecycle::Lifecycle,
     /// The programs that may be run in nodes: none by default.
     exec: Vec<String>,
@@ -97,6 +104,12 @@ pub enum OpenError {
     /// The boot's id is none.
     #[error("the boot's id is malformed")]
     MalformedBoot(#[source] uuid::Error),
+    /// Nodes are to be held to their cloudlets, and it is not known how.
+    #[error("nodes cannot be held to their cloudlets, as `node_limits.enforce` requires")]
+    Bounds(#[source] cgroup::ReadError),
+    /// Nodes are to be held to their cloudlets, and cannot be.
+    #[error("nodes cannot be held to their cloudlets, as `node_limits.enforce` requires ({0})")]
+    Unbounded(String),
     /// A template is wrong.
     #[error("a template is wrong")]
     Template(#[source] TemplateError),
@@ -124,6 +137,7 @@ impl ProcessDriver {
         let boot = Uuid::try_parse(boot.trim()).map_err(OpenError::MalformedBoot)?;
         let templates: Result<_, TemplateError> =
             settings.templates.into_iter().map(|template| Ok((template.validate()?, template))).collect();
+        let bounds = Bounds::open(&settings.bounding, &data_dir)?;
         // Files that were open before this program began may lack the flag that keeps them from nodes.
         close_fds::CloseFdsBuilder::new().threadsafe(true).cloexecfrom(3);
         let environments = data_dir.join("environments");
@@ -134,6 +148,7 @@ impl ProcessDriver {
             stop_grace: settings.stop_grace,
             boot,
             children: Children::default(),
+            bounds,
             tasks,
             exec: settings.exec,
             _lock: lock,
@@ -153,16 +168,25 @@ impl ProcessDriver {
     }
 
     async fn launch(&self, order: &LaunchOrder) -> Result<Instance, LaunchError> {
-        let mut child = launch::spawn(self.template(&order.workload.node_type)?, &self.folder(order), order)?;
+        let template = self.template(&order.workload.node_type)?;
+        let group = self.bounds.make(order.launch, order.cloudlets).map_err(LaunchError::Bounds)?;
+        let mut child = match launch::spawn(template, &self.folder(order), order, group.as_ref()) {
+            Ok(child) => child,
+            Err(error) => {
+                self.drop_group(group).await;
+                return Err(error);
+            }
+        };
         let (key, hold) = match hold_child(&child) {
             Ok(held) => held,
             Err(error) => {
                 end::kill_child_group(&child);
                 drop(tokio::task::spawn_blocking(move || child.wait()).await);
+                self.drop_group(group).await;
                 return Err(LaunchError::Watch(error));
             }
         };
-        let collected = self.children.add(order.launch, child, hold);
+        let collected = self.children.add(order.launch, child, hold, group);
         let draining = self.tasks.draining();
         self.tasks.spawn("node.collect", async move {
             // The node outlives this service, and is another's to collect then.
@@ -173,6 +197,14 @@ impl ProcessDriver {
         });
         tracing::info!(node.id = %order.node, launch.id = %order.launch, process.id = key.pid, "a node was launched");
         Ok(Instance(Identity { key, boot: self.boot }.to_string()))
+    }
+
+    /// Removes the group of what was not launched.
+    async fn drop_group(&self, group: Option<cgroup::Group>) {
+        let Some(group) = group else { return };
+        if let Err(error) = bounds::remove(group).await {
+            tracing::warn!(%error, "a control group was not removed; the next start sees to it");
+        }
     }
 
     /// Which process a launch began with.
@@ -218,7 +250,8 @@ impl ProcessDriver {
         let target = |launch: &Launch| {
             let leader = self.identity(launch).filter(|identity| identity.boot == self.boot);
             let exit = self.children.get(launch.id).and_then(|child| child.exit());
-            Target::new(launch.id, leader.map(|leader| leader.key), exit.map(|exit| exit.left).unwrap_or_default())
+            let left = exit.map(|exit| exit.left).unwrap_or_default();
+            Target::new(launch.id, leader.map(|leader| leader.key), left).in_group(self.bounds.of(launch.id))
         };
         end::end(launches.iter().map(target).collect(), self.stop_grace).await?;
         for launch in launches {
@@ -226,9 +259,22 @@ impl ProcessDriver {
             if let Some(child) = self.children.get(launch.id) {
                 child.ended().await;
             }
+            if let Some(group) = self.bounds.of(launch.id) {
+                bounds::remove(group).await?;
+            }
         }
         self.children.forget(launches.iter().map(|launch| launch.id));
         Ok(())
+    }
+
+    /// Ends what runs in groups of ours that belong to no launch that is recorded.
+    async fn end_others(&self, recorded: &HashSet<LaunchId>) -> Result<(), EndError> {
+        let others = self.bounds.others(recorded);
+        for launch in &others {
+            tracing::warn!(launch.id = %launch, "a control group of no launch that is recorded is emptied and removed");
+        }
+        let others: Vec<Launch> = others.into_iter().map(|id| Launch { id, instance: None }).collect();
+        self.end(&others).await
     }
 
     async fn find(&self, launches: &[(NodeId, LaunchId)]) -> Result<HashMap<LaunchId, Instance>, ScanError> {
@@ -299,6 +345,10 @@ impl Driver for ProcessDriver {
         .boxed()
     }
 
+    fn end_others<'a>(&'a self, recorded: &'a HashSet<LaunchId>) -> BoxFuture<'a, Result<(), EndError>> {
+        self.end_others(recorded).boxed()
+    }
+
     fn find<'a>(
         &'a self,
         launches: &'a [(NodeId, LaunchId)],
@@ -352,8 +402,13 @@ impl Driver for ProcessDriver {
         async move { files::read_whole(&self.node_folder(node), path, most) }.boxed()
     }
 
-    fn resize<'a>(&'a self, _: NodeAt<'a>) -> BoxFuture<'a, Result<(), NodeError>> {
-        async move { Ok(()) }.boxed()
+    fn resize<'a>(&'a self, node: NodeAt<'a>) -> BoxFuture<'a, Result<(), NodeError>> {
+        let resized = node.node.launch.as_ref().map_or(Ok(()), |it| self.bounds.resize(it.id, node.node.cloudlets));
+        let resized = resized.map_err(|error| match error {
+            cgroup::LimitError::InUse => NodeError::InUse,
+            error => NodeError::Failed(error.into()),
+        });
+        async move { resized }.boxed()
     }
 
     fn discover(&self) -> BoxFuture<'_, Result<Vec<Discovered>, ScanError>> {

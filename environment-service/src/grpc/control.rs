@@ -204,7 +204,7 @@ pub(crate) fn selection_failure(error: SelectionError) -> Failure {
 /// Why something was not done with a node.
 pub(crate) fn node_failure(error: NodeError) -> Failure {
     match error {
-        NodeError::NotRunning => Failure::new(ErrorKind::EnvironmentStatus, error.to_string()),
+        NodeError::NotRunning | NodeError::InUse => Failure::new(ErrorKind::EnvironmentStatus, error.to_string()),
         NodeError::Refused(text) => Failure::new(ErrorKind::PermissionDenied, text),
         NodeError::NoFile => Failure::new(ErrorKind::ObjectNotFound, error.to_string()).with("parameter", "path"),
         NodeError::Unreachable(what, error) => Failure::unavailable(what, error),
@@ -258,6 +258,7 @@ pub(crate) fn down_failure(name: &EnvName, error: BringDownError) -> Failure {
         BringDownError::Unseen(kind) => Failure::unavailable(kind.as_str(), error_of_unseen(kind)),
         BringDownError::End(EndError::Unreachable(what, error)) => Failure::unavailable(what, error),
         BringDownError::End(EndError::Scan(error)) => Failure::internal(error),
+        BringDownError::End(EndError::Group(error)) => Failure::internal(error),
         BringDownError::End(error @ (EndError::Survivors(_) | EndError::Failed(..))) => {
             let text = format!("environment `{name}` was not stopped: {error}");
             Failure::new(ErrorKind::EnvironmentFailed, text).because(error)

@@ -38,6 +38,10 @@ impl Operations {
     }
 
     async fn recover_of(&self, driver: &dyn Driver) -> Result<(), RecoverError> {
+        // Before anything is launched: all that is meant to run is recorded now.
+        if let Err(error) = driver.end_others(&self.store.launches().await?).await {
+            tracing::error!(driver = driver.kind().as_str(), %error, "not all that nobody asks for any more has ended");
+        }
         let unrecorded = self.store.unrecorded().await?;
         let of_it = unrecorded.iter().filter(|(kind, ..)| *kind == driver.kind());
         let launches: Vec<_> = of_it.map(|(_, node, launch)| (*node, *launch)).collect();

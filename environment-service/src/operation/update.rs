@@ -4,7 +4,7 @@ use tokio::task::JoinError;
 
 use super::{BeginError, Operations, outcome};
 use crate::domain::{
-    Cloudlets, EnvName, Environment, Node, NodeId, NotOurs, Operation, QuotaExceeded, Selection, SelectionError,
+    Cloudlets, EnvName, Environment, Node, NodeId, NotOurs, Operation, Quota, QuotaExceeded, Selection, SelectionError,
     VariableError, Variables,
 };
 use crate::driver::{NoDriver, NodeAt, NodeError};
@@ -108,7 +108,15 @@ impl Operations {
                 let resized = Node { cloudlets, ..node.clone() };
                 let quota = self.policies.of(environment.account).quota;
                 match self.store.set_cloudlets((environment.account, node.id), cloudlets, quota).await? {
-                    Ok(()) => Ok(driver.resize(NodeAt { environment, node: &resized }).await?),
+                    Ok(()) => {
+                        let changed = driver.resize(NodeAt { environment, node: &resized }).await;
+                        if changed.is_err() {
+                            // It had these before: nobody's share grows by that.
+                            let before = (environment.account, node.id);
+                            self.store.set_cloudlets(before, node.cloudlets, Quota::UNBOUNDED).await?.ok();
+                        }
+                        Ok(changed?)
+                    }
                     Err(exceeded) => Err(exceeded.into()),
                 }
             }

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use access::AccountId;
 use sqlx::any::AnyRow;
 use storage::StorageError;
@@ -80,6 +82,13 @@ impl Store {
             }
         }
         Ok(launches)
+    }
+
+    /// All launches that are recorded, those included of which it is not known what was launched.
+    pub(crate) async fn launches(&self) -> Result<HashSet<LaunchId>, StorageError> {
+        let rows = sqlx::query("select launch_id from node where launch_id is not null");
+        let rows = rows.fetch_all(self.database.reader()).await?;
+        Ok(rows.iter().filter_map(|read| row::launch_id(read).transpose()).collect::<Result<_, _>>()?)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use access::{AccountId, Claims};
-use environment_service::{Config, Restart, Service, Template};
+use environment_service::{Config, Enforce, Restart, Service, Template};
 use jiff::SignedDuration;
 use lifecycle::Lifecycle;
 use procfs::process::{Process, all_processes};
@@ -33,7 +33,7 @@ use crate::authority::{ALICE, Authority, with_grant};
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// What nodes can run here.
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     // Two processes in one group.
     ("pair", "sleep 1000 & wait"),
     ("listener", "echo $PORT; exec sleep 1000"),
@@ -47,6 +47,8 @@ const TEMPLATES: [(&str, &str); 8] = [
     ("versioned", "[ $PORTCULLIS_TAG = bad ] && exit 4; echo $PORTCULLIS_TAG $COLOUR; exec sleep 1000"),
     // Is launched again whenever it ends.
     ("immortal", "exec sleep 1000"),
+    // Wants more and more memory, once it is let to.
+    ("greedy", "while [ ! -e $GATE ]; do sleep 0.01; done; x=$(head -c 400000000 /dev/zero | tr '\\0' x); echo $x"),
     ("fickle", "[ -e $GATE ] && exit 4; exec sleep 1000"),
 ];
 
@@ -82,6 +84,8 @@ impl Stage {
         );
         config.listen = ([127, 0, 0, 1], 0).into();
         config.stop_grace = SignedDuration::from_millis(500);
+        // A service that is killed leaves its groups behind it.
+        config.node_limits.enforce = Enforce::Off;
         config.start_settle = SignedDuration::from_millis(100);
         let gate = folder.path().join("gate").to_str().unwrap().to_owned();
         let template = |(name, script): &(&str, &str)| Template {
@@ -90,7 +94,7 @@ impl Stage {
             command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             environment: BTreeMap::from([("GATE".to_owned(), gate.clone())]),
             working_directory: None,
-            restart: if *name == "immortal" { Restart::Always } else { Restart::Never },
+            restart: if ["immortal", "greedy"].contains(name) { Restart::Always } else { Restart::Never },
             port: *name == "listener",
         };
         config.templates = TEMPLATES.iter().map(template).collect();

@@ -4,6 +4,7 @@
 
 #[path = "../common/authority.rs"]
 mod authority;
+mod bounds;
 mod crash;
 mod grants;
 mod input;

@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cgroup::Group;
 use tokio::sync::watch;
 
 use super::hold::Hold;
@@ -55,12 +56,21 @@ impl Watched {
 
 impl Children {
     /// Remembers a child. What is returned collects it when it ends, and has to be run.
-    pub(super) fn add(&self, launch: LaunchId, child: Child, hold: Hold) -> impl Future<Output = ()> + use<> {
+    pub(super) fn add(
+        &self,
+        launch: LaunchId,
+        child: Child,
+        hold: Hold,
+        group: Option<Group>,
+    ) -> impl Future<Output = ()> + use<> {
         let (sender, exit) = watch::channel(None);
         self.lock().insert(launch, Watched { key: hold.key(), exit });
         let inside = Arc::clone(&self.0);
         async move {
-            let exit = collect(child, hold).await;
+            let mut exit = collect(child, hold).await;
+            if group.is_some_and(|group| group.killed_for_memory() > 0) {
+                exit.reason.push_str(", and was out of memory before: its cloudlets are the limit");
+            }
             tracing::info!(launch.id = %launch, reason = exit.reason, "a node's process has ended");
             sender.send_replace(Some(exit));
             inside.changes.send_replace(());

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::process::Child;
 use std::time::Duration;
 
+use cgroup::Group;
 use futures::future::select_all;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::time::{Instant, sleep_until};
 
+use super::bounds;
 use super::hold::Hold;
 use super::identity::Key;
 use super::table::{Entry, Table};
@@ -18,6 +20,8 @@ use crate::driver::EndError;
 const KILL_WAIT: Duration = Duration::from_secs(10);
 /// After this time the table is read anew even if nothing was seen to end, in case something could not be watched.
 const RECHECK: Duration = Duration::from_secs(1);
+/// The same where something was forked while the table was read.
+const RECHECK_NEWER: Duration = Duration::from_millis(10);
 
 /// A launch to be ended.
 #[derive(Debug)]
@@ -32,24 +36,37 @@ pub(super) struct Target {
     /// Those of them that may not have heard it: until a forked process runs its own program it answers in the way of its
     /// parent, and a shell's child drops what it has heard.
     unheard: HashSet<Key>,
+    /// The control group that all of it is in, where it has one.
+    bounds: Option<Group>,
 }
 
 impl Target {
     pub(super) fn new(launch: LaunchId, leader: Option<Key>, left: HashSet<Key>) -> Self {
         let known = leader.into_iter().chain(left).collect();
-        Self { launch, leader, known, asked: HashSet::new(), unheard: HashSet::new() }
+        Self { launch, leader, known, asked: HashSet::new(), unheard: HashSet::new(), bounds: None }
+    }
+
+    /// The same, all of which is in a control group.
+    pub(super) fn in_group(self, bounds: Option<Group>) -> Self {
+        Self { bounds, ..self }
     }
 
     fn group(&self) -> Option<i32> {
         self.leader.map(|leader| leader.pid)
     }
 
-    /// What of it runs.
-    fn alive(&mut self, table: &Table) -> Vec<Entry> {
+    /// What of it runs, and whether something does that the table does not hold yet.
+    fn alive(&mut self, table: &Table) -> Result<(Vec<Entry>, bool), EndError> {
+        let mut newer = false;
+        if let Some(group) = &self.bounds {
+            let (inside, pids) = bounds::members(group, table).map_err(EndError::Group)?;
+            newer = pids.len() > inside.len();
+            self.known.extend(inside.iter().map(|entry| entry.key));
+        }
         let mut members = table.members(self.launch, self.group(), &self.known);
         self.known.extend(members.iter().map(|entry| entry.key));
         members.retain(|entry| !entry.over);
-        members
+        Ok((members, newer))
     }
 
     /// Asks it to end.
@@ -77,6 +94,9 @@ impl Target {
     }
 
     fn kill(&self, alive: &[Entry]) {
+        if let Some(Err(error)) = self.bounds.as_ref().map(Group::kill) {
+            tracing::warn!(launch.id = %self.launch, %error, "a control group is not killed as a whole");
+        }
         self.signal(alive, Signal::KILL, true);
     }
 
@@ -116,10 +136,12 @@ pub(super) async fn end(mut targets: Vec<Target>, grace: Duration) -> Result<(),
     let deadline = Instant::now() + grace;
     loop {
         let table = Table::read().await?;
-        let alive: Vec<Vec<Entry>> = targets.iter_mut().map(|target| target.alive(&table)).collect();
-        if alive.iter().all(Vec::is_empty) {
+        let seen: Vec<_> = targets.iter_mut().map(|target| target.alive(&table)).collect::<Result<_, _>>()?;
+        if seen.iter().all(|(alive, newer)| alive.is_empty() && !newer) {
             return Ok(());
         }
+        let newer = seen.iter().any(|(_, newer)| *newer);
+        let alive: Vec<Vec<Entry>> = seen.into_iter().map(|(alive, _)| alive).collect();
         let now = Instant::now();
         if now >= deadline + KILL_WAIT {
             return Err(EndError::Survivors(alive.iter().flatten().map(|entry| entry.key.pid).collect()));
@@ -129,7 +151,8 @@ pub(super) async fn end(mut targets: Vec<Target>, grace: Duration) -> Result<(),
             if killing { target.kill(alive) } else { target.ask(alive) }
         }
         let until = if killing { deadline + KILL_WAIT } else { deadline };
-        one_ended(alive.iter().flatten().map(|entry| entry.key), until.min(now + RECHECK)).await;
+        let recheck = if newer { RECHECK_NEWER } else { RECHECK };
+        one_ended(alive.iter().flatten().map(|entry| entry.key), until.min(now + recheck)).await;
     }
 }
 

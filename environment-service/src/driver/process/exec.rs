@@ -33,6 +33,9 @@ impl ProcessDriver {
             .envs(launch::variables(self.template_of(node)?, &folder, &order))
             .current_dir(&folder);
         process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
+        if let Some(group) = self.bounds.of(launched.id) {
+            group.door().map_err(|error| NodeError::Failed(error.into()))?.enter(process.as_std_mut());
+        }
         let mut child = process.spawn().map_err(|error| NodeError::Failed(error.into()))?;
         let (out, error) = (child.stdout.take(), child.stderr.take());
         let most = command.most_output;

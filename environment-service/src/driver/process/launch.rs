@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use cgroup::Group;
 use process_wrap::std::{CommandWrap, ProcessSession};
 
 use super::{MARK, Template};
@@ -17,7 +18,12 @@ use crate::driver::{LaunchError, LaunchOrder};
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Runs a template's command as one node.
-pub(super) fn spawn(template: &Template, folder: &Path, order: &LaunchOrder) -> Result<Child, LaunchError> {
+pub(super) fn spawn(
+    template: &Template,
+    folder: &Path,
+    order: &LaunchOrder,
+    group: Option<&Group>,
+) -> Result<Child, LaunchError> {
     private_folder(folder).map_err(|error| LaunchError::Folder(folder.to_owned(), error))?;
     let log = |name: &str| {
         let path = folder.join(name);
@@ -33,7 +39,11 @@ pub(super) fn spawn(template: &Template, folder: &Path, order: &LaunchOrder) -> 
         .stdin(Stdio::null())
         .stdout(log("stdout.log")?)
         .stderr(log("stderr.log")?);
-    spawn_in_session(command).map_err(|error| LaunchError::Spawn(program.clone(), error))
+    let failed = |error| LaunchError::Spawn(program.clone(), error);
+    if let Some(group) = group {
+        group.door().map_err(failed)?.enter(&mut command);
+    }
+    spawn_in_session(command).map_err(failed)
 }
 
 /// Runs a command as the leader of a session of its own, and so of a process group, without a terminal.

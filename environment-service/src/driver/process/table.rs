@@ -1,6 +1,6 @@
 //! The machine's processes at one moment.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::time::Duration;
 
@@ -67,6 +67,11 @@ impl Table {
         let leader = leader.filter(|leader| self.led_by(*leader).any(belongs));
         let is_led = |entry: &Entry| leader.is_some_and(|leader| entry.is_led_by(leader));
         self.0.iter().filter(|entry| is_led(entry) || belongs(entry)).copied().collect()
+    }
+
+    /// Those that have one of these numbers.
+    pub(super) fn of_pids<'a>(&'a self, pids: &'a BTreeSet<i32>) -> impl Iterator<Item = &'a Entry> {
+        self.0.iter().filter(|entry| pids.contains(&entry.key.pid))
     }
 
     #[cfg(test)]

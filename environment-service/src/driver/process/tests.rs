@@ -1,5 +1,6 @@
 //! The driver on real processes. Whatever a test starts is killed when it ends, in whatever way it ends.
 
+mod bounded;
 mod ends;
 mod found;
 mod own;
@@ -29,6 +30,7 @@ struct Machine {
     templates: Vec<Template>,
     exec: Vec<String>,
     grace: Duration,
+    bounding: BoundingSettings,
     launched: Vec<LaunchId>,
     groups: Vec<i32>,
 }
@@ -51,6 +53,7 @@ impl Machine {
             templates: vec![template],
             exec: Vec::new(),
             grace: LONG,
+            bounding: BoundingSettings { bounding: Bounding::WherePossible, parent: None, processes: 100 },
             launched: Vec::new(),
             groups: Vec::new(),
         }
@@ -61,15 +64,19 @@ impl Machine {
         self
     }
 
-    async fn driver(&self) -> ProcessDriver {
-        let settings = ProcessSettings {
+    fn settings(&self) -> ProcessSettings {
+        ProcessSettings {
             data_dir: self.folder.path().to_owned(),
             stop_grace: self.grace,
             templates: self.templates.clone(),
             log: LOG,
             exec: self.exec.clone(),
-        };
-        ProcessDriver::open(settings, Lifecycle::new()).await.unwrap()
+            bounding: self.bounding.clone(),
+        }
+    }
+
+    async fn driver(&self) -> ProcessDriver {
+        ProcessDriver::open(self.settings(), Lifecycle::new()).await.unwrap()
     }
 
     fn order(&mut self) -> LaunchOrder {
@@ -161,7 +168,7 @@ impl Drop for Machine {
             let marked = self.launched.iter().flat_map(|launch| table.marked(*launch));
             let grouped = self.groups.iter().flat_map(|group| table.led_by(*group));
             let pids: Vec<i32> = marked.chain(grouped).filter(|entry| !entry.over).map(|entry| entry.key.pid).collect();
-            if pids.is_empty() {
+            if pids.is_empty() && bounded::emptied(self) {
                 return;
             }
             for pid in pids {
@@ -225,7 +232,6 @@ fn is_running(pid: i32) -> bool {
 fn pids(lines: &[String]) -> Vec<i32> {
     lines.iter().map(|line| line.trim().parse().unwrap()).collect()
 }
-
 fn run(program: &str, arguments: &[&str]) -> Command {
     let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
     Command { program: program.to_owned(), arguments, time: LONG, most_output: 100 }

@@ -94,13 +94,7 @@ async fn a_port_is_free_kept_and_nobody_elses() {
 async fn a_data_folder_is_used_by_one_service() {
     let machine = Machine::running("sleep 1000");
     let driver = machine.driver().await;
-    let settings = ProcessSettings {
-        data_dir: machine.folder.path().to_owned(),
-        stop_grace: LONG,
-        templates: Vec::new(),
-        log: LOG,
-        exec: Vec::new(),
-    };
+    let settings = machine.settings();
     let second = ProcessDriver::open(settings.clone(), Lifecycle::new()).await;
     assert!(matches!(second, Err(OpenError::InUse(_))), "{second:?}");
     drop(driver);
