@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod control;
+mod departures;
 mod parameter;
 mod rpc {
     //! One file for each method.
@@ -11,6 +12,7 @@ mod rpc {
 
 pub(crate) use access::AuthorityKeys;
 pub(crate) use control::Control;
+pub(crate) use departures::{Departures, DeparturesError};
 
 use ::access::{AccessLayer, Guarded};
 use proto::environment::v1::control_server::ControlServer;

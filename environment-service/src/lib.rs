@@ -19,4 +19,4 @@ pub use driver::{
     ComposeProject, DockerTemplate, KubernetesError, OpenError, Restart, ScanError, Template, TemplateError,
 };
 pub use operation::RecoverError;
-pub use service::{MigrationError, RunError, Service, migrate, run};
+pub use service::{ForgetError, MigrationError, RunError, Service, forget_authority, migrate, run};

@@ -21,14 +21,18 @@ struct Arguments {
 enum Command {
     /// Brings the database to this version, and ends.
     Migrate,
+    /// Takes the next authority that answers for the one that the accounts are of, and ends. For when it was replaced by another.
+    ForgetAuthority,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let config = Config::load(&arguments.config)?;
-    if let Some(Command::Migrate) = arguments.command {
-        return Ok(environment_service::migrate(&config).await?);
+    match arguments.command {
+        Some(Command::Migrate) => return Ok(environment_service::migrate(&config).await?),
+        Some(Command::ForgetAuthority) => return Ok(environment_service::forget_authority(&config).await?),
+        None => {}
     }
     let _telemetry = telemetry::init("environment-service", &config.telemetry)?;
     let lifecycle = Lifecycle::new();

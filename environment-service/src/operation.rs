@@ -7,6 +7,7 @@ mod claim;
 mod converge;
 mod create;
 mod delete;
+mod departed;
 mod recover;
 mod redeploy;
 mod restart;

@@ -21,7 +21,7 @@ use crate::driver::{
     self, DockerDriver, DockerSettings, Driver, Drivers, KubernetesDriver, KubernetesError, LogLimits, ProcessDriver,
     ProcessSettings,
 };
-use crate::grpc::{self, AuthorityKeys, Control};
+use crate::grpc::{self, AuthorityKeys, Control, Departures};
 use crate::operation::{Claims, Operations, Parts, RecoverError};
 use crate::store::{MIGRATIONS, Store};
 
@@ -79,6 +79,7 @@ pub struct Service {
     address: SocketAddr,
     operations: Operations,
     keys: AuthorityKeys,
+    departures: Departures,
     lease: LeaseHandle,
     keeper: LeaseKeeper,
     released: CancellationToken,
@@ -130,6 +131,7 @@ impl Service {
         lease.show_refusals(meter);
         let layer = AccessLayer::new(grpc::AUDIENCE, ring.clone(), clock.clone()).with_lease(lease.clone());
         let keys = AuthorityKeys::new(authority.clone(), &service_key, ring, clock);
+        let departures = Departures::new(authority.clone(), &service_key);
 
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
@@ -143,6 +145,7 @@ impl Service {
             address,
             operations,
             keys,
+            departures,
             lease,
             keeper,
             released,
@@ -176,6 +179,9 @@ impl Service {
         self.lifecycle.spawn("environment-service.keys", self.keys.clone().renew(self.lifecycle.clone()));
 
         self.lifecycle.spawn("environment-service.supervision", self.operations.clone().supervise());
+
+        let following = self.operations.clone().follow_departures(self.departures);
+        self.lifecycle.spawn("environment-service.departures", following);
 
         let kept = self.lifecycle.spawn("environment-service.lease", self.keeper.keep());
 
@@ -289,6 +295,33 @@ pub enum MigrationError {
     /// The database cannot be brought to this version.
     #[error("the migration failed")]
     Migrate(#[from] MigrateError),
+}
+
+/// Why the authority was not forgotten.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgetError {
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Open(#[from] storage::OpenError),
+    /// The database is not of this version.
+    #[error("the database's schema does not fit")]
+    Schema(#[from] SchemaError),
+    /// The database did not take it.
+    #[error("the database did not forget it")]
+    Storage(#[from] storage::StorageError),
+}
+
+/// Forgets which authority the accounts are of, and which of them are gone, so that the next one that answers is taken for theirs.
+///
+/// # Errors
+/// Where the database cannot be opened or changed, or is not of this version.
+pub async fn forget_authority(config: &Config) -> Result<(), ForgetError> {
+    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+    database.check_schema(&MIGRATIONS).await?;
+    let store = Store::new(database);
+    store.forget_authority().await?;
+    store.close().await;
+    Ok(())
 }
 
 /// Brings the database to this version.

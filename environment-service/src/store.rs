@@ -3,6 +3,7 @@
 
 mod adopt;
 mod change;
+mod departed;
 mod groups;
 mod launch;
 mod log;
@@ -15,6 +16,7 @@ mod tests;
 mod write;
 
 pub(crate) use adopt::{Adoption, is_current};
+pub(crate) use departed::Learned;
 pub(crate) use groups::GroupChange;
 pub(crate) use launch::Intent;
 pub(crate) use log::{LoggedOperation, Outcome};

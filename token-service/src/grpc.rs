@@ -16,6 +16,7 @@ pub(crate) use introspected::{BOUNDS, Introspections};
 use access::{AccessLayer, Guarded};
 use proto::token::v1::account_administration_server::AccountAdministrationServer;
 use proto::token::v1::account_server::AccountServer;
+use proto::token::v1::departures_server::DeparturesServer;
 use proto::token::v1::introspection_server::IntrospectionServer;
 use proto::token::v1::lease_administration_server::LeaseAdministrationServer;
 use proto::token::v1::leases_server::LeasesServer;
@@ -41,6 +42,7 @@ pub(crate) fn routes(authority: &Authority, layer: AccessLayer) -> Routes {
         )
         .add_service(layer.named_layer(AccountServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(SecondFactorServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
+        .add_service(layer.named_layer(DeparturesServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(UseReportsServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(LeaseAdministrationServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))
         .add_service(layer.named_layer(LeasesServer::new(guard()).max_decoding_message_size(MAX_REQUEST)))

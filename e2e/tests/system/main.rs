@@ -6,6 +6,7 @@ mod bad_input;
 mod calling;
 mod confinement;
 mod credential_use;
+mod departures;
 mod direct;
 mod edits_at_once;
 mod faults;

@@ -46,7 +46,7 @@ pub(crate) fn watched(sight: Sight<'_>, types: &AnsweredTypes) -> WatchedEnviron
 pub(crate) fn operation(logged: LoggedOperation) -> OperationInfo {
     let (ended_on, outcome, message) = match logged.ended {
         None => (None, "", String::new()),
-        Some((at, Outcome::Done)) => (Some(proto::time::to_wire(at)), "done", String::new()),
+        Some((at, Outcome::Done | Outcome::Because(_))) => (Some(proto::time::to_wire(at)), "done", String::new()),
         Some((at, Outcome::Failed(text))) => (Some(proto::time::to_wire(at)), "failed", text),
     };
     OperationInfo {

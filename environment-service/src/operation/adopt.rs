@@ -59,7 +59,10 @@ impl Operations {
         let kind = driver.kind();
         // Read first: what an operation does between the two is not taken back by what was discovered before it.
         let recorded = self.store.adopted(kind).await?;
-        let found = driver.discover().await?;
+        let mut found = driver.discover().await?;
+        // What belongs to an account that is gone is nobody's here, and left as it is.
+        let departed = self.store.departed().await?;
+        found.retain(|found| !departed.contains(&found.account));
         for environment in recorded.iter().filter(|environment| environment.operation.is_none()) {
             let key = environment.adopted.as_ref();
             match found.iter().find(|found| Some(&found.key) == key) {

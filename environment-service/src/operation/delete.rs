@@ -55,6 +55,10 @@ impl Operations {
         let current = self.store.get(environment.id).await.ok().flatten();
         self.bring_down(current.as_ref().unwrap_or(environment)).await?;
         self.drivers.of(environment)?.clear(environment).await?;
+        // Asked here, so that a deletion that was torn off tells it too.
+        let because = Outcome::Because(super::departed::REASON);
+        let departed = self.store.has_departed(environment.account).await.unwrap_or(false);
+        let done = if departed { &because } else { done };
         let at = self.clock.now();
         self.persist(environment, || self.store.delete(environment.id, done, at)).await?;
         self.news.send_replace(());

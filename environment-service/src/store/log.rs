@@ -22,6 +22,8 @@ const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub(crate) enum Outcome {
     /// As it was meant to.
     Done,
+    /// The same, of what nobody has asked for: why it was done.
+    Because(&'static str),
     /// Otherwise, with what its caller was told.
     Failed(String),
 }
@@ -40,7 +42,7 @@ pub(crate) struct LoggedOperation {
 impl Outcome {
     fn word(&self) -> &'static str {
         match self {
-            Self::Done => "done",
+            Self::Done | Self::Because(_) => "done",
             Self::Failed(_) => "failed",
         }
     }
@@ -48,6 +50,7 @@ impl Outcome {
     fn message(&self) -> Option<String> {
         match self {
             Self::Done => None,
+            Self::Because(text) => Some((*text).to_owned()),
             Self::Failed(text) => Some(text.chars().take(MOST_TEXT).collect()),
         }
     }

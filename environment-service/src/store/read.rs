@@ -32,6 +32,10 @@ const BY_ACCOUNT: &str = select!("where environment.account = $1 order by enviro
 const UNFINISHED: &str = select!("where environment.operation is not null order by environment.name, node.id");
 pub(super) const ADOPTED: &str =
     select!("where environment.driver = $1 and environment.adopted is not null order by environment.name, node.id");
+pub(super) const OF_DEPARTED: &str = select!(
+    "where environment.operation is null and environment.account in (select account from departed_account) \
+     order by environment.name, node.id"
+);
 const AT_REST: &str =
     select!("where environment.operation is null and environment.desired = $1 order by environment.name, node.id");
 

@@ -1,6 +1,7 @@
 //! The store, on both engines.
 
 mod adoption;
+mod departed;
 mod quota;
 
 use access::AccountId;

@@ -10,6 +10,10 @@ use access::{
 use jiff::{SignedDuration, Timestamp};
 use lifecycle::Lifecycle;
 use proto::catalog::{PermissionId, ServiceRole};
+use proto::token::v1::account_administration_client::AccountAdministrationClient;
+use proto::token::v1::introspection_client::IntrospectionClient;
+use proto::token::v1::token_authority_client::TokenAuthorityClient;
+use proto::token::v1::{DeleteAccountRequest, IntrospectRequest, SigninRequest};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use storage::DatabaseUrl;
@@ -17,6 +21,8 @@ use token_service::{Config, NewAccount, Role, Service, ServiceKeyConfig};
 use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::metadata::MetadataValue;
+
+const PASSWORD: &str = "correct horse battery";
 
 pub(crate) const ALICE: AccountId = AccountId(1);
 pub(crate) const BOB: AccountId = AccountId(2);
@@ -38,11 +44,15 @@ impl Authority {
         let database = DatabaseUrl::sqlite(&folder.join("token.db"));
         let mut config = Config::new(database, folder.join("signing-key.pem"));
         config.listen = listen;
-        config.service_keys = vec![ServiceKeyConfig {
-            name: "environment-service".into(),
-            role: ServiceRole::Executor,
-            sha256: service_key.hash().to_string(),
-        }];
+        let key = |name: &str, role, key: &Credential| ServiceKeyConfig {
+            name: name.into(),
+            role,
+            sha256: key.hash().to_string(),
+        };
+        config.service_keys = vec![
+            key("environment-service", ServiceRole::Executor, &service_key),
+            key("api-gateway", ServiceRole::Gateway, &gateway_key()),
+        ];
         token_service::migrate(&config).await.unwrap();
         let signing_key = write_signing_key(&config.signing_key_file, 1);
         Self { config, signing_key, service_key_file, running: None }
@@ -86,6 +96,36 @@ impl Authority {
         token_service::set_password(&self.config, &login.parse().unwrap(), password).await.unwrap();
     }
 
+    /// Makes the accounts of [`ALICE`], an administrator, and of [`BOB`].
+    pub(crate) async fn make_accounts(&self) {
+        for (account, login, role) in [(ALICE, "alice", Role::Administrator), (BOB, "bob", Role::Member)] {
+            let password = PASSWORD.to_owned().into();
+            let new = NewAccount { login: login.parse().unwrap(), name: login.to_owned(), password, role };
+            assert_eq!(token_service::create_account(&self.config, new).await.unwrap(), account);
+        }
+    }
+
+    /// [`ALICE`] deletes an account, by a session of hers, as a gateway passes it on.
+    pub(crate) async fn delete_account(&self, account: AccountId) {
+        let url = format!("http://{}", self.config.listen);
+        let request = SigninRequest { login: "alice".into(), password: PASSWORD.into() };
+        let session = TokenAuthorityClient::connect(url.clone()).await.unwrap().signin(request).await.unwrap();
+        let (credential, audience) = (session.into_inner().session, "token-service".to_owned());
+        let mut request = Request::new(IntrospectRequest { credential, audience, fresh: false, not_before: 0 });
+        request.metadata_mut().insert("authorization", gateway_key().bearer());
+        let mut introspection = IntrospectionClient::connect(url.clone()).await.unwrap();
+        let grant = introspection.introspect(request).await.unwrap().into_inner().grant;
+        let request = DeleteAccountRequest { uid: account.0, password: PASSWORD.into() };
+        let mut administration = AccountAdministrationClient::connect(url).await.unwrap();
+        assert!(administration.delete_account(with_grant(&grant, request)).await.unwrap().into_inner().confirmed);
+    }
+
+    /// Takes another database into use, an empty one, from its next start on.
+    pub(crate) async fn replace_database(&mut self, folder: &Path) {
+        self.config.database_url = DatabaseUrl::sqlite(&folder.join("another-token.db"));
+        token_service::migrate(&self.config).await.unwrap();
+    }
+
     /// Gives it another key to sign with from its next start on.
     pub(crate) fn replace_signing_key(&mut self) {
         self.signing_key = write_signing_key(&self.config.signing_key_file, 2);
@@ -125,6 +165,10 @@ impl Drop for Authority {
             lifecycle.abort();
         }
     }
+}
+
+fn gateway_key() -> Credential {
+    Credential::generate(CredentialKind::Service, &mut StdRng::seed_from_u64(3))
 }
 
 fn write_signing_key(file: &Path, seed: u64) -> SigningKey {

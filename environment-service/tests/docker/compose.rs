@@ -123,3 +123,36 @@ async fn a_container_that_has_the_machine_gives_nobody_a_command_or_a_file() {
         eventually("it is gone", LONG, async || alice.list().await.is_empty().then_some(())).await;
     }
 }
+
+#[tokio::test]
+async fn a_project_whose_account_is_deleted_is_let_go_and_left_as_it_is() {
+    let mut host = Host::prepare().await;
+    host.authority.make_accounts().await;
+    host.authority.start().await;
+    host.start_service().await;
+    host.compose("shop", "cp", "").await;
+    host.compose("other", "web", "").await;
+    let (alice, bob) = (host.alice(), host.account(BOB));
+    eventually("both are there", LONG, async || {
+        (alice.list().await.len() == 1 && bob.list().await.len() == 1).then_some(())
+    })
+    .await;
+    host.authority.delete_account(BOB).await;
+    let recorded = async || {
+        let database = host.database().await;
+        let rows: Vec<(String,)> =
+            sqlx::query_as("select name from environment").fetch_all(database.reader()).await.unwrap();
+        database.close().await;
+        rows
+    };
+    eventually("it is let go", LONG, async || (recorded().await == [("shop".to_owned(),)]).then_some(())).await;
+    // Another project is found after it, and it is not found again.
+    host.compose("new", "db", "").await;
+    host.compose("shop", "db", "").await;
+    eventually("the next one is found", LONG, async || {
+        (alice.info("shop").await.unwrap().nodes.len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(recorded().await.len(), 1);
+    assert_eq!(host.running().await, 4, "nothing of it was stopped");
+}

@@ -57,7 +57,7 @@ impl Program {
 fn write_config(config: &Config, database: &str, port: u16, folder: &Path) -> PathBuf {
     let mut text = format!(
         "listen = \"127.0.0.1:{port}\"\ndatabase_url = {database:?}\nauthority_url = {:?}\nservice_key_file = {:?}\n\
-         data_dir = {:?}\nstop_grace = \"{:#}\"\nstart_settle = \"{:#}\"\n",
+         data_dir = {:?}\nnode_limits = {{ enforce = \"off\" }}\nstop_grace = \"{:#}\"\nstart_settle = \"{:#}\"\n",
         config.authority_url.iter().next().unwrap(),
         config.service_key_file,
         config.data_dir,

@@ -6,6 +6,7 @@
 mod authority;
 mod bounds;
 mod crash;
+mod departed;
 mod grants;
 mod input;
 mod lifetime;

@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use storage::{StorageError, Transaction};
 
-use super::{SessionError, Store, audit, change, row, second_factor};
+use super::{SessionError, Store, audit, change, deleted_account, row, second_factor};
 use crate::domain::{AccountChange, AccountInfo, AccountState, AuditEntry, Role, Session};
 
 /// Why an account was not changed. Nothing was.
@@ -95,7 +95,7 @@ impl Store {
         {
             return Err(AdministrationError::LastAdministrator);
         }
-        apply(&mut tx, account, change).await?;
+        apply(&mut tx, account, change, now).await?;
         let object = format!("account {account}");
         let entry = match by {
             Some(session) => AuditEntry::by_session(session, change.action(), object, now).on(account),
@@ -126,7 +126,12 @@ async fn another_administrator(tx: &mut Transaction, account: AccountId) -> Resu
     Ok(found.is_some())
 }
 
-async fn apply(tx: &mut Transaction, account: AccountId, change: &AccountChange) -> Result<(), StorageError> {
+async fn apply(
+    tx: &mut Transaction,
+    account: AccountId,
+    change: &AccountChange,
+    now: Timestamp,
+) -> Result<(), StorageError> {
     sqlx::query("delete from session where account_id = $1").bind(account.0).execute(&mut **tx).await?;
     let (column, value) = match change {
         AccountChange::ResetSecondFactor => return second_factor::forget(tx, account).await,
@@ -134,7 +139,7 @@ async fn apply(tx: &mut Transaction, account: AccountId, change: &AccountChange)
             for statement in OF_AN_ACCOUNT {
                 sqlx::query(statement).bind(account.0).execute(&mut **tx).await?;
             }
-            return Ok(());
+            return deleted_account::record(tx, account, now).await;
         }
         AccountChange::Disable => ("state", row::account_state_text(AccountState::Disabled)),
         AccountChange::Enable => ("state", row::account_state_text(AccountState::Active)),

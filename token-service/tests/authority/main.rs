@@ -6,6 +6,7 @@ mod accounts;
 mod administration;
 mod audit;
 mod deadlocks;
+mod departures;
 mod drain;
 mod grants;
 mod leases;

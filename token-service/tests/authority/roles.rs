@@ -20,11 +20,12 @@ use crate::stage::{LOGIN, PASSWORD, Stage};
 use ServiceRole::{Client, Executor, Gateway};
 
 /// Who may call what: an RPC that is not here has not been thought about.
-const TABLE: [(&str, &[ServiceRole]); 6] = [
+const TABLE: [(&str, &[ServiceRole]); 7] = [
     ("portcullis.token.v1.Introspection.Introspect", &[Gateway]),
     ("portcullis.token.v1.Introspection.IntrospectBatch", &[Gateway, Client]),
     ("portcullis.token.v1.Introspection.RevokeCredential", &[Gateway, Client]),
     ("portcullis.token.v1.Introspection.GetPublicKeys", &[Gateway, Executor, Client]),
+    ("portcullis.token.v1.Departures.GetDeletedAccounts", &[Executor]),
     ("portcullis.token.v1.UseReports.ReportUses", &[Gateway]),
     ("portcullis.token.v1.Leases.Watch", &[Gateway, Executor]),
 ];

@@ -107,3 +107,41 @@ async fn what_waits_for_the_webhook_waits_on_after_the_upgrade() {
         database.close().await;
     }
 }
+
+#[tokio::test]
+async fn accounts_that_were_deleted_before_the_upgrade_are_told_to_be_gone() {
+    for test_database in testkit::databases() {
+        let engine = test_database.engine;
+        let url = test_database.url.parse().unwrap();
+        let database = Database::open(&url, &DatabaseOptions::default()).await.unwrap();
+        let before: Vec<_> = MIGRATIONS.iter().filter(|migration| migration.version < 9).cloned().collect();
+        database.migrate(&Migrator::with_migrations(before)).await.unwrap();
+        let mut tx = database.begin("test").await.unwrap();
+        let account = "insert into account (id, login, name, email, password_hash, role, state, created_at) \
+                       values (4, 'dave', 'Dave', '', '', 'member', 'active', 1)";
+        sqlx::query(account).execute(&mut *tx).await.unwrap();
+        // One was deleted, one only almost, one is there; and what else was done to one deletes nothing.
+        for (number, account, action, outcome) in [
+            (1, 3, "account.delete", "SUCCESS"),
+            (2, 2, "account.delete", "SUCCESS"),
+            (3, 5, "account.delete", "THROTTLED"),
+            (4, 4, "account.delete", "SUCCESS"),
+            (5, 6, "account.disable", "SUCCESS"),
+        ] {
+            let entry = "insert into audit (number, at, account_id, actor, action, object, outcome, address, user_agent, \
+                         request_id, hash) values ($1, 1000 + $1, $2, '', $3, '', $4, '', '', '', $5)";
+            let entry = sqlx::query(entry).bind(i64::from(number)).bind(i64::from(account)).bind(action).bind(outcome);
+            entry.bind(vec![0_u8; 32]).execute(&mut *tx).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+
+        database.migrate(&MIGRATIONS).await.unwrap();
+        let rows = "select number, account_id, deleted_at from deleted_account order by number";
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(rows).fetch_all(database.reader()).await.unwrap();
+        assert_eq!(rows, [(1, 3, 1001), (2, 2, 1002)], "{engine}");
+        let counter = "select value from counter where name = 'deleted_account'";
+        let counter: (i64,) = sqlx::query_as(counter).fetch_one(database.reader()).await.unwrap();
+        assert_eq!(counter, (2,), "{engine}: the numbers go on");
+        database.close().await;
+    }
+}
