@@ -105,6 +105,8 @@ mod tests {
     fn kills_are_counted() {
         let parse = |line: &[&str]| Cli::try_parse_from(line);
         assert!(parse(&["xtask", "kill-environment-service", "--kills", "50"]).is_ok());
+        assert!(parse(&["xtask", "kill-environment-service", "--kills", "50", "--driver", "docker"]).is_ok());
+        assert!(parse(&["xtask", "kill-environment-service", "--driver", "jails"]).is_err());
         assert!(parse(&["xtask", "kill-environment-service", "--kills", "0"]).is_err());
     }
 

@@ -63,6 +63,7 @@ impl Operations {
     }
 
     async fn resume(&self, environment: &Environment, operation: Operation) {
+        self.settle_torn(environment, operation).await;
         let result: Result<(), Box<dyn std::error::Error + Send + Sync>> = match operation {
             Operation::Create | Operation::Clone => self.finish_create(environment).await.map_err(Into::into),
             Operation::Start => self.finish_start(environment).await.map_err(Into::into),

@@ -9,7 +9,9 @@ use storage::StorageError;
 use uuid::Uuid;
 
 use super::Operations;
-use crate::domain::{Action, Desired, DriverKind, Environment, Launch, LaunchId, Node, NodeId, Observed, plan};
+use crate::domain::{
+    Action, Desired, DriverKind, Environment, Launch, LaunchId, Node, NodeId, Observed, Operation, plan,
+};
 use crate::driver::{Driver, EndError, LaunchError, LaunchOrder, NoDriver, NodeAt};
 use crate::store::Intent;
 
@@ -178,6 +180,26 @@ impl Operations {
         let Some(ended) = driver.ended_within(&launches, self.settle).await else { return Ok(()) };
         let index = launches.iter().position(|launch| launch.id == ended.launch).unwrap_or(0);
         Err(BringUpError::Ended { node: NodeLabel::from(launched[index].0), reason: ended.reason })
+    }
+
+    /// Gives what runs after an operation was torn off the time that a launch has: it may have been launched, or told to begin anew,
+    /// right before. Whatever has ended by then is launched again by whoever takes the operation up.
+    pub(super) async fn settle_torn(&self, environment: &Environment, operation: Operation) {
+        use Operation::{Clone, Create, Delete, Redeploy, Restart, Sleep, Start, Stop, Update};
+
+        match operation {
+            Create | Clone | Start | Restart | Update => {}
+            // All is ended, or all that was changed is launched again.
+            Stop | Sleep | Delete | Redeploy => return,
+        }
+        let Ok(driver) = self.drivers.of(environment) else { return };
+        let seen = self.observe(environment).await;
+        let alive = environment.nodes.iter().zip(seen).filter(|(_, seen)| seen.is_alive());
+        let mut launches: Vec<Launch> = alive.filter_map(|(node, _)| node.launch.clone()).collect();
+        while !launches.is_empty() {
+            let Some(ended) = driver.ended_within(&launches, self.settle).await else { return };
+            launches.retain(|launch| launch.id != ended.launch);
+        }
     }
 
     /// Ends what was launched in vain. What cannot be ended stays recorded, and shows.

@@ -7,6 +7,10 @@
 mod authority;
 mod compose;
 mod host;
+#[path = "../common/killing.rs"]
+#[allow(dead_code, reason = "each suite uses a part of it")]
+mod killing;
+mod kills;
 mod nodes;
 mod operations;
 mod outages;

@@ -7,6 +7,10 @@
 #[expect(dead_code, reason = "the other tests of the service need more of it")]
 mod authority;
 mod cluster;
+#[path = "../common/killing.rs"]
+#[allow(dead_code, reason = "each suite uses a part of it")]
+mod killing;
+mod kills;
 mod made;
 #[path = "../common/stage.rs"]
 #[expect(dead_code, reason = "the other tests of the service need more of it")]

@@ -1,82 +1,15 @@
 //! The service as a process of its own, killed without warning and started again.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use environment_service::Config;
 use jiff::SignedDuration;
-use proto::ErrorKind;
-use proto::environment::v1::control_client::ControlClient;
-use proto::environment::v1::{
-    CloneEnvRequest, EnvironmentInfo, RedeployContainersByGroupRequest, RestartNodesRequest, SleepEnvRequest,
-};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use proto::environment::v1::{Node, NodeSpec};
 use rustix::process::Signal;
-use testkit::{ServiceProcess, TestDatabase, eventually, free_port};
-use tonic::transport::Channel;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
+use testkit::{ServiceProcess, TestDatabase, eventually};
 
-use crate::stage::{Caller, LONG, Stage, all_alive, answer, pids};
-
-/// The service's program on a stage whose authority runs.
-struct Program {
-    process: ServiceProcess,
-    client: ControlClient<Channel>,
-}
-
-impl Program {
-    async fn start(config: &Config, database: &str, folder: &Path) -> Self {
-        let port = free_port();
-        let file = write_config(config, database, port, folder);
-        let program = PathBuf::from(env!("CARGO_BIN_EXE_environment-service"));
-        let process = ServiceProcess::start(&program, &["--config", file.to_str().unwrap()], &[]).await;
-        let channel = Channel::from_shared(format!("http://127.0.0.1:{port}")).unwrap().connect_lazy();
-        let health = HealthClient::new(channel.clone());
-        process
-            .ready(|| {
-                let mut health = health.clone();
-                async move {
-                    let answer = health.check(HealthCheckRequest { service: String::new() }).await;
-                    answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving)
-                }
-            })
-            .await;
-        Self { process, client: ControlClient::new(channel) }
-    }
-
-    fn alice<'a>(&self, stage: &'a Stage) -> Caller<'a> {
-        stage.caller(self.client.clone())
-    }
-}
-
-fn write_config(config: &Config, database: &str, port: u16, folder: &Path) -> PathBuf {
-    let mut text = format!(
-        "listen = \"127.0.0.1:{port}\"\ndatabase_url = {database:?}\nauthority_url = {:?}\nservice_key_file = {:?}\n\
-         data_dir = {:?}\nnode_limits = {{ enforce = \"off\" }}\nstop_grace = \"{:#}\"\nstart_settle = \"{:#}\"\n",
-        config.authority_url.iter().next().unwrap(),
-        config.service_key_file,
-        config.data_dir,
-        config.stop_grace,
-        config.start_settle
-    );
-    for template in &config.templates {
-        let Ok(()) = writeln!(
-            text,
-            "[[template]]\nname = {:?}\ncommand = {:?}\nport = {}\nenvironment = {{ GATE = {:?} }}",
-            template.name, template.command, template.port, template.environment["GATE"]
-        ) else {
-            unreachable!("a String takes all")
-        };
-    }
-    let file = folder.join("environment-service.toml");
-    std::fs::write(&file, text).unwrap();
-    file
-}
+use crate::killing::{Ground, Program, kill_at_any_moment, kills, write_config};
+use crate::stage::{LONG, Stage, all_alive, pids};
 
 /// A stage whose service is the program.
 async fn stage() -> (Stage, String) {
@@ -210,102 +143,42 @@ async fn a_launch_that_was_never_recorded_is_found() {
     assert_eq!(stage.processes().len(), 2, "nothing was started twice");
 }
 
-/// Does one thing after another, for as long as it is let. What is refused because of how things are is part of it.
-async fn keep_changing(alice: &Caller<'_>, rng: &mut StdRng) {
-    use ErrorKind::{AlreadyExists, EnvironmentNotFound, EnvironmentStatus};
+/// Processes of a machine.
+struct Machine(Stage);
 
-    let (name, copy) = ("shop".to_owned(), "copy".to_owned());
-    let mut client = alice.client();
-    loop {
-        let done = match rng.random_range(0..8) {
-            0 => alice.stop("shop").await,
-            1 => alice.start("shop").await,
-            2 => answer(client.sleep_env(alice.granted(SleepEnvRequest { env_name: name.clone() })).await).map(drop),
-            3 => {
-                let request = RestartNodesRequest { env_name: name.clone(), node_group: None, node_id: None };
-                answer(client.restart_nodes(alice.granted(request)).await).map(drop)
-            }
-            4 => {
-                let tag = format!("v{}", rng.random_range(0..1000));
-                let request =
-                    RedeployContainersByGroupRequest { env_name: name.clone(), node_group: "cp".to_owned(), tag };
-                answer(client.redeploy_containers_by_group(alice.granted(request)).await).map(drop)
-            }
-            5 => {
-                let request = CloneEnvRequest { src_env_name: name.clone(), dst_env_name: copy.clone() };
-                answer(client.clone_env(alice.granted(request)).await).map(drop)
-            }
-            6 => alice.delete("copy").await,
-            _ => alice.create("copy", &[("cp", "fickle", 2)]).await.map(drop),
-        };
-        match done.map_err(|failure| failure.kind()) {
-            Ok(()) | Err(EnvironmentStatus | EnvironmentNotFound | AlreadyExists) => (),
-            // Nothing else may happen before the kill.
-            Err(other) => panic!("an operation was answered {other:?}"),
-        }
+impl Ground for Machine {
+    const MOMENTS: Duration = Duration::from_millis(120);
+
+    fn stage(&self) -> &Stage {
+        &self.0
     }
-}
 
-/// How often the service is killed: `cargo xtask kill-environment-service` says it.
-fn kills() -> u32 {
-    let told = std::env::var("PORTCULLIS_KILLS").ok();
-    told.map_or(20, |told| told.parse().expect("PORTCULLIS_KILLS is a number"))
+    fn nodes(&self, count: i32) -> NodeSpec {
+        NodeSpec { node_type: "fickle".to_owned(), count: Some(count), ..NodeSpec::default() }
+    }
+
+    fn version(&self, number: u32) -> String {
+        format!("v{number}")
+    }
+
+    fn identity(node: &Node) -> i64 {
+        node.ctid
+    }
+
+    async fn running(&self) -> Vec<i64> {
+        self.0.processes().into_iter().map(i64::from).collect()
+    }
+
+    async fn kept(&self) -> Vec<i64> {
+        self.running().await
+    }
 }
 
 #[tokio::test]
 async fn killed_at_any_moment_it_neither_loses_nor_doubles_anything() {
     let (mut stage, database) = stage().await;
-    let folder = stage.file("");
     stage.config.start_settle = SignedDuration::from_millis(10);
-    let mut program = Program::start(&stage.config, &database, &folder).await;
-    program.alice(&stage).create("shop", &[("cp", "fickle", 3)]).await.unwrap();
-    let mut rng = StdRng::seed_from_u64(20_261_123);
-    let mut torn: BTreeMap<String, u32> = BTreeMap::new();
-    for round in 0..kills() {
-        // Not to wait for anything: the moment is the point.
-        let moment = tokio::time::sleep(Duration::from_millis(rng.random_range(0..120)));
-        let alice = program.alice(&stage);
-        tokio::select! {
-            () = keep_changing(&alice, &mut rng) => (),
-            () = moment => (),
-        }
-        drop(alice);
-        program.process.kill().await;
-        for name in under_way(&stage).await {
-            *torn.entry(name).or_default() += 1;
-        }
-        program = Program::start(&stage.config, &database, &folder).await;
-        let alice = program.alice(&stage);
-        let at_rest = || async {
-            let all = alice.list().await;
-            let rests = |info: &EnvironmentInfo| [1, 2, 4].contains(&info.env.as_ref().unwrap().status);
-            all.iter().all(rests).then_some(all)
-        };
-        let all = eventually("what was torn off is finished", LONG, at_rest).await;
-        let running = |info: &&EnvironmentInfo| info.env.as_ref().unwrap().status == 1;
-        let mut expected: Vec<i32> = all.iter().filter(running).flat_map(|info| pids(&info.nodes)).collect();
-        let mut there = stage.processes();
-        expected.sort_unstable();
-        there.sort_unstable();
-        assert_eq!(there, expected, "round {round}: what runs is what is told, each once");
-        let shop = all.iter().find(|info| info.env.as_ref().unwrap().env_name == "shop");
-        assert_eq!(shop.map(|shop| shop.nodes.len()), Some(3), "round {round}");
-        assert_eq!(under_way(&stage).await, [] as [String; 0], "round {round}");
-    }
-    let all: u32 = torn.values().sum();
-    println!("{} kills, {all} of them in the middle of an operation: {torn:?}", kills());
-    assert!(all > 0, "no operation was torn off");
-}
-
-/// The operations that are recorded as under way.
-async fn under_way(stage: &Stage) -> Vec<String> {
-    let opened = stage.database().await;
-    let mut tx = opened.begin("test").await.unwrap();
-    let text = "select operation from environment where operation is not null";
-    let found: Vec<(String,)> = sqlx::query_as(text).fetch_all(&mut *tx).await.unwrap();
-    tx.commit().await.unwrap();
-    opened.close().await;
-    found.into_iter().map(|(name,)| name).collect()
+    kill_at_any_moment(&Machine(stage), &database, kills(20)).await;
 }
 
 #[tokio::test]

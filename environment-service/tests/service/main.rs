@@ -9,6 +9,8 @@ mod crash;
 mod departed;
 mod grants;
 mod input;
+#[path = "../common/killing.rs"]
+mod killing;
 mod lifetime;
 mod methods;
 mod operations;
