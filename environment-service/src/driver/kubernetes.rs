@@ -306,8 +306,8 @@ impl Driver for KubernetesDriver {
     }
 
     /// The cluster's machines get images themselves.
-    fn prepare<'a>(&'a self, _: &'a Workload) -> BoxFuture<'a, Result<(), LaunchError>> {
-        async move { Ok(()) }.boxed()
+    fn prepare<'a>(&'a self, workload: &'a Workload) -> BoxFuture<'a, Result<(), LaunchError>> {
+        async move { Ok(self.accepts_adopted(workload)?) }.boxed()
     }
 
     fn launch<'a>(&'a self, order: &'a LaunchOrder) -> BoxFuture<'a, Result<Instance, LaunchError>> {

@@ -137,7 +137,10 @@ fn container_trouble(container: &ContainerStatus) -> Option<(bool, String)> {
     if let Some(waiting) = &state.waiting {
         let reason = waiting.reason.as_deref().filter(|reason| !HARMLESS.contains(reason))?;
         let detail = waiting.message.as_ref().map(|message| format!(" ({})", cut(message))).unwrap_or_default();
-        return Some((HOPELESS.contains(&reason), format!("container `{name}` waits: {reason}{detail}")));
+        let before = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        let before =
+            before.map(|ended| format!("; it has ended with exit code {}", ended.exit_code)).unwrap_or_default();
+        return Some((HOPELESS.contains(&reason), format!("container `{name}` waits: {reason}{detail}{before}")));
     }
     let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
     Some((false, format!("container `{name}` has ended with exit code {}", ended.exit_code)))

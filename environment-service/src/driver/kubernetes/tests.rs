@@ -1,6 +1,7 @@
 //! On a real API server with its controllers, under the roles of the manifest.
 
 mod before;
+mod conforming;
 mod faults;
 mod kubelet;
 mod made;

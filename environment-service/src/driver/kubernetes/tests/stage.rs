@@ -45,7 +45,7 @@ pub(super) struct Stage {
     folder: TempDir,
 }
 
-/// Says of all pods of namespaces that they run, as long as it lives.
+/// Says of all pods of namespaces that they run, and of those of the version `crashing` that they end, as long as it lives.
 pub(super) struct Kubelet(JoinHandle<()>);
 
 impl Drop for Kubelet {
@@ -119,7 +119,9 @@ impl Stage {
             loop {
                 tick.tick().await;
                 for namespace in &namespaces {
-                    shared().await.lock().await.settle(namespace).await;
+                    let server = shared().await.lock().await;
+                    server.settle_pods(namespace, "Running", |pod| !is_crashing(pod)).await;
+                    server.crash_pods(namespace, 3, is_crashing).await;
                 }
             }
         }))
@@ -212,6 +214,11 @@ impl Stage {
         std::fs::write(&file, config.to_string()).unwrap();
         file
     }
+}
+
+fn is_crashing(pod: &Pod) -> bool {
+    let mut containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers.any(|container| container.image.as_ref().is_some_and(|image| image.ends_with(":crashing")))
 }
 
 fn kubeconfig(folder: &TempDir, url: &str, authority: &std::path::Path, token: &str) -> PathBuf {
