@@ -165,8 +165,8 @@ pub(crate) fn kills(otherwise: u32) -> u32 {
 }
 
 /// Kills the service so often while it does one thing after another, and looks each time whether what runs is what is told, each
-/// once, and whether nothing is kept of what is not there.
-pub(crate) async fn kill_at_any_moment<G: Ground>(ground: &G, database: &str, kills: u32) {
+/// once, and whether nothing is kept of what is not there. Says what was torn off.
+pub(crate) async fn kill_at_any_moment<G: Ground>(ground: &G, database: &str, kills: u32) -> String {
     let stage = ground.stage();
     let folder = stage.file("");
     let mut program = Program::start(&stage.config, database, &folder).await;
@@ -209,8 +209,8 @@ pub(crate) async fn kill_at_any_moment<G: Ground>(ground: &G, database: &str, ki
         assert_eq!(under_way(stage).await, [] as [String; 0], "round {round}");
     }
     let all: u32 = torn.values().sum();
-    println!("{kills} kills, {all} of them in the middle of an operation: {torn:?}");
     assert!(all > 0, "no operation was torn off");
+    format!("{kills} kills, {all} of them in the middle of an operation: {torn:?}")
 }
 
 /// The operations that are recorded as under way.

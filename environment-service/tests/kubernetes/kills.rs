@@ -52,5 +52,5 @@ async fn killed_at_any_moment_it_neither_loses_nor_doubles_a_workload() {
     let mut cluster = Cluster::start().await;
     cluster.stage.stop_service().await;
     let database = cluster.stage.config.database_url.to_string();
-    kill_at_any_moment(&cluster, &database, kills(20)).await;
+    println!("{}", kill_at_any_moment(&cluster, &database, kills(20)).await);
 }

@@ -178,7 +178,7 @@ impl Ground for Machine {
 async fn killed_at_any_moment_it_neither_loses_nor_doubles_anything() {
     let (mut stage, database) = stage().await;
     stage.config.start_settle = SignedDuration::from_millis(10);
-    kill_at_any_moment(&Machine(stage), &database, kills(20)).await;
+    println!("{}", kill_at_any_moment(&Machine(stage), &database, kills(20)).await);
 }
 
 #[tokio::test]

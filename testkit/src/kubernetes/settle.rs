@@ -30,7 +30,7 @@ impl KubernetesApi {
     /// # Panics
     /// Where the server refuses.
     pub async fn settle_pods(&self, namespace: &str, phase: &str, which: impl Fn(&Pod) -> bool) -> usize {
-        self.tell(namespace, phase, which, |pod| status(pod, phase, state(pod, phase))).await
+        self.tell(namespace, phase, which, |pod| status(pod, phase, &state(pod, phase))).await
     }
 
     /// Says of some pods that their containers end with this exit code each time they are started, and are not started again for
@@ -47,7 +47,7 @@ impl KubernetesApi {
                 "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container" } },
                 "lastState": { "terminated": ended },
             });
-            status(pod, "Running", state)
+            status(pod, "Running", &state)
         };
         self.tell(namespace, "Running", which, crashed).await
     }
@@ -97,7 +97,7 @@ fn state(pod: &Pod, phase: &str) -> Value {
 }
 
 /// What a kubelet says of a pod.
-fn status(pod: &Pod, phase: &str, state: Value) -> Value {
+fn status(pod: &Pod, phase: &str, state: &Value) -> Value {
     static ADDRESSES: AtomicU32 = AtomicU32::new(1);
     let now = pod.creation_timestamp();
     let ready = state["state"]["running"].is_object();
