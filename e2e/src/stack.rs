@@ -26,12 +26,14 @@ enforce = "off"
 
 [[template]]
 name = "worker"
+variables = ["COLOUR"]
 command = ["/bin/sh", "-c", "echo working; sleep 600 & wait"]
 
 [[template]]
 name = "container"
 node_type = "docker"
 port = true
+variables = ["COLOUR", "SIZE", "ONLY"]
 command = ["/bin/sh", "-c", "echo version $PORTCULLIS_TAG, colour $COLOUR; test \"$PORTCULLIS_TAG\" != broken && sleep 600 & wait $!"]
 
 [[template]]

@@ -16,8 +16,8 @@ pub(crate) use environment::{
 pub(crate) use name::{
     DisplayName, EnvGroup, EnvName, ImageName, InvalidNodeType, NodeGroupName, NodeType, Tag, labels_near,
 };
-pub use pattern::ImagePattern;
 pub(crate) use pattern::ImagePatterns;
+pub use pattern::{ImagePattern, VariablePattern};
 pub(crate) use plan::{Action, Observed, plan};
 pub(crate) use policy::{Holdings, Policies, Policy, Quota, QuotaExceeded};
 pub(crate) use selection::{Selection, SelectionError};

@@ -200,6 +200,14 @@ pub(crate) trait Driver: Send + Sync + 'static {
         self.accepts(workload)
     }
 
+    /// Whether what a node runs may be given the variables that its owner has set.
+    ///
+    /// # Errors
+    /// Says what is wrong with them.
+    fn accepts_variables(&self, _workload: &Workload) -> Result<(), Unfit> {
+        Ok(())
+    }
+
     /// For each node, a port that is free for it: if possible the one that it had. None for what listens on no port.
     /// An error says the index of the node that there is no port for.
     fn ports(&self, nodes: &[(&Workload, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)>;

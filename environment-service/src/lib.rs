@@ -14,7 +14,7 @@ pub use config::{
     AccountRules, Config, ConfigError, DockerConfig, DriverName, Enforce, KubernetesConfig, KubernetesEnvironment,
     Limits, NodeLimits, OnShutdown,
 };
-pub use domain::ImagePattern;
+pub use domain::{ImagePattern, VariablePattern};
 pub use driver::{
     ComposeProject, DockerTemplate, KubernetesError, OpenError, Restart, ScanError, Template, TemplateError,
 };

@@ -17,15 +17,20 @@ const TEMPLATES: &str = r#"# What environments can run. A node names a template;
 # Programs that may be run in nodes (`portcullis env exec`), as this system's own user: none.
 # exec_commands = ["/bin/ls"]
 #
+# Variables that owners of nodes may set are listed by a template: `variables = ["APP_*"]`. All, `["*"]`, would give owners this
+# system's own user.
+#
 # Whether nodes are held to their cloudlets: "auto" (as far as the machine lets this system), "required" or "off".
 # node_limits = { enforce = "required" }
 
 [[template]]
 name = "web"
+variables = ["APP_*"]
 command = ["/bin/sh", "-c", "echo serving; while :; do sleep 5; echo still serving; done"]
 
 [[template]]
 name = "worker"
+variables = ["APP_*"]
 command = ["/bin/sh", "-c", "echo working; while :; do sleep 5; echo still working; done"]
 "#;
 

@@ -15,6 +15,7 @@ exec_commands = ["/bin/echo", "/bin/sh"]
 
 [[template]]
 name = "page"
+variables = ["COLOUR", "EMPTY", "ONLY", "SECRET"]
 command = ["/bin/sh", "-c", "echo version $PORTCULLIS_TAG, colour $COLOUR; sleep 600 & wait"]
 "#;
 

@@ -1,8 +1,10 @@
+use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
 
 use super::ImageName;
+use super::workload::is_name;
 
 /// Which images may be run. Without a pattern, none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +61,47 @@ impl ImagePattern {
     }
 }
 
+/// Names of variables: one name, in which `*` stands for any characters.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct VariablePattern(String);
+
+/// A text that is no pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be the name of a variable, in which `*` stands for any characters")]
+pub struct InvalidVariablePattern;
+
+impl FromStr for VariablePattern {
+    type Err = InvalidVariablePattern;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVariablePattern> {
+        // With something in the place of each star it has to be a name.
+        if is_name(&text.replace('*', "a")) { Ok(Self(text.to_owned())) } else { Err(InvalidVariablePattern) }
+    }
+}
+
+impl TryFrom<String> for VariablePattern {
+    type Error = InvalidVariablePattern;
+
+    fn try_from(text: String) -> Result<Self, InvalidVariablePattern> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for VariablePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl VariablePattern {
+    /// Whether a variable of this name may be given.
+    #[must_use]
+    pub(crate) fn allows(&self, name: &str) -> bool {
+        fits(&self.0, name)
+    }
+}
+
 /// Whether a part of a name fits a part of a pattern.
 fn fits(pattern: &str, part: &str) -> bool {
     let Some((before, rest)) = pattern.split_once('*') else { return pattern == part };
@@ -88,6 +131,17 @@ mod tests {
         assert!(!allows(&["registry:5000/shop/*"], "registry:5000/shop/web/other"));
         assert!(!allows(&["registry:5000/shop/*"], "registry:5001/shop/web"));
         assert!(allows(&["shop/*-web-*"], "shop/the-web-web-2") && !allows(&["shop/*-web-*"], "shop/the-web"));
+    }
+
+    #[test]
+    fn a_pattern_of_variables_allows_no_others() {
+        let allows = |pattern: &str, name: &str| pattern.parse::<VariablePattern>().unwrap().allows(name);
+        assert!(allows("APP_*", "APP_COLOUR") && allows("APP_*", "APP_") && allows("COLOUR", "COLOUR"));
+        assert!(!allows("APP_*", "LD_PRELOAD") && !allows("APP_*", "app_colour") && !allows("COLOUR", "COLOURS"));
+        assert!(allows("*", "LD_PRELOAD"));
+        for bad in ["", "A B", "A=*", "1*", "A,B"] {
+            assert_eq!(bad.parse::<VariablePattern>(), Err(InvalidVariablePattern), "{bad:?}");
+        }
     }
 
     #[test]

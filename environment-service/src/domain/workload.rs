@@ -127,7 +127,8 @@ pub(crate) fn is_reserved(variable: &str) -> bool {
     variable.starts_with("PORTCULLIS_") || variable == "PORT"
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a text can be a variable's name.
+pub(super) fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     let first = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
     first && name.len() <= MAX_VARIABLE_NAME && name.bytes().all(fits)

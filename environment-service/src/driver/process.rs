@@ -169,6 +169,7 @@ impl ProcessDriver {
 
     async fn launch(&self, order: &LaunchOrder) -> Result<Instance, LaunchError> {
         let template = self.template(&order.workload.node_type)?;
+        template.accepts(&order.workload.variables).map_err(variables_refused)?;
         let group = self.bounds.make(order.launch, order.cloudlets).map_err(LaunchError::Bounds)?;
         let mut child = match launch::spawn(template, &self.folder(order), order, group.as_ref()) {
             Ok(child) => child,
@@ -293,6 +294,11 @@ impl ProcessDriver {
 }
 
 /// Takes hold of a child that has not been collected.
+/// The operator may have listed others when they were set.
+fn variables_refused(unfit: Unfit) -> Unfit {
+    Unfit(format!("its variables {}", unfit.0))
+}
+
 fn hold_child(child: &Child) -> io::Result<(Key, Hold)> {
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     let stat = Process::new(pid).and_then(|process| process.stat()).map_err(io::Error::other)?;
@@ -311,6 +317,13 @@ impl Driver for ProcessDriver {
             return Err(Unfit("must be a template's name: images are not run here".to_owned()));
         }
         self.template(&workload.node_type).map(drop).map_err(|error| Unfit(error.to_string()))
+    }
+
+    fn accepts_variables(&self, workload: &Workload) -> Result<(), Unfit> {
+        match self.template(&workload.node_type) {
+            Ok(template) => template.accepts(&workload.variables),
+            Err(error) => Err(Unfit(error.to_string())),
+        }
     }
 
     fn node_types(&self) -> Vec<&NodeType> {

@@ -129,6 +129,7 @@ pub(crate) fn update_failure(name: &EnvName, parameter: &str, error: UpdateError
         UpdateError::NotOurs(error) => not_ours(name, "changed", error),
         UpdateError::Selection(error) => selection_failure(error),
         UpdateError::Variables(problem) => Failure::invalid(parameter, problem),
+        UpdateError::Unfit(problem) => Failure::invalid(parameter, problem),
         UpdateError::Node(error) => node_failure(error),
         UpdateError::Quota(exceeded) => quota_failure(exceeded),
         UpdateError::Storage(error) => storage_failure(error),
@@ -144,15 +145,16 @@ impl Control {
         for driver in policy.drivers.iter().filter_map(|kind| self.operations.drivers.get(*kind).ok()) {
             let unfit = |node: &NodeSpec| {
                 let Workload { node_type, image, .. } = &node.workload;
+                let field = if image.is_some() { "docker.image" } else { "nodeType" };
+                let unfit = |problem: String| Some((field, Unfit(problem)));
                 if image.is_none() && !policy.allows(node_type) {
-                    return Some(Unfit(format!(
-                        "must be a template that the account may use, and `{node_type}` is none"
-                    )));
+                    return unfit(format!("must be a template that the account may use, and `{node_type}` is none"));
                 }
                 if let Some(image) = image.as_ref().filter(|image| !policy.allows_image(image)) {
-                    return Some(Unfit(format!("must be an image that the account may run, and `{image}` is none")));
+                    return unfit(format!("must be an image that the account may run, and `{image}` is none"));
                 }
-                driver.accepts(&node.workload).err()
+                let accepted = driver.accepts(&node.workload).map_err(|unfit| (field, unfit));
+                accepted.and_then(|()| driver.accepts_variables(&node.workload).map_err(|unfit| ("env", unfit))).err()
             };
             match spec.nodes().iter().enumerate().find_map(|(index, node)| Some((index, unfit(node)?))) {
                 None => return Ok(driver.kind()),
@@ -161,9 +163,8 @@ impl Control {
                 Some(_) => (),
             }
         }
-        let (index, unfit) = first.unwrap_or_else(|| (0, Unfit("cannot be run: no driver is configured".to_owned())));
-        let image = spec.nodes().get(index).is_some_and(|node| node.workload.image.is_some());
-        let field = if image { "docker.image" } else { "nodeType" };
+        let none = || (0, ("nodeType", Unfit("cannot be run: no driver is configured".to_owned())));
+        let (index, (field, unfit)) = first.unwrap_or_else(none);
         Err(Failure::invalid(&format!("nodes[{index}].{field}"), unfit))
     }
 }
@@ -243,6 +244,11 @@ pub(crate) fn up_failure(name: &EnvName, error: BringUpError) -> Failure {
         BringUpError::Driver(error) => Failure::internal(error),
         BringUpError::Unseen(kind) => Failure::unavailable(kind.as_str(), error_of_unseen(kind)),
         BringUpError::Launch { source: LaunchError::Unreachable(what, error), .. } => Failure::unavailable(what, error),
+        // These say by themselves what they tell a caller.
+        BringUpError::Launch { node, source: source @ (LaunchError::Refused(_) | LaunchError::Failed(..)) } => {
+            let text = format!("environment `{name}` was not started: {node} could not be launched: {source}");
+            Failure::new(ErrorKind::EnvironmentFailed, text).because(source)
+        }
         // What is wrong with the machine or the configuration is for the log.
         error @ (BringUpError::Launch { .. } | BringUpError::Ended { .. }) => {
             let text = format!("environment `{name}` was not started: {error}");

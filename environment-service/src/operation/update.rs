@@ -5,9 +5,9 @@ use tokio::task::JoinError;
 use super::{BeginError, Operations, outcome};
 use crate::domain::{
     Cloudlets, EnvName, Environment, Node, NodeId, NotOurs, Operation, Quota, QuotaExceeded, Selection, SelectionError,
-    VariableError, Variables,
+    VariableError, Variables, Workload,
 };
-use crate::driver::{NoDriver, NodeAt, NodeError};
+use crate::driver::{NoDriver, NodeAt, NodeError, Unfit};
 
 /// Why something about nodes was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,8 @@ pub(crate) enum UpdateError {
     Selection(#[from] SelectionError),
     #[error(transparent)]
     Variables(#[from] VariableError),
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     #[error(transparent)]
     Driver(#[from] NoDriver),
     #[error("the node was not changed")]
@@ -98,8 +100,17 @@ impl Operations {
         match change {
             Change::Variables(selection, change) => {
                 let nodes = selection.of(environment)?;
-                let changed = nodes.into_iter().map(|node| Ok((node.id, change.of(&node.workload.variables)?)));
-                let changed: Vec<_> = changed.collect::<Result<_, VariableError>>()?;
+                let driver = self.drivers.of(environment)?;
+                let changed = nodes.into_iter().map(|node| {
+                    let variables = change.of(&node.workload.variables)?;
+                    // What is left after others were taken away was there before.
+                    if !matches!(change, VariablesChange::Remove(_)) {
+                        driver
+                            .accepts_variables(&Workload { variables: variables.clone(), ..node.workload.clone() })?;
+                    }
+                    Ok((node.id, variables))
+                });
+                let changed: Vec<_> = changed.collect::<Result<_, UpdateError>>()?;
                 Ok(self.store.set_variables(&changed).await?)
             }
             Change::Cloudlets(node, cloudlets) => {

@@ -93,6 +93,7 @@ impl Stage {
             node_type: None,
             command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             environment: BTreeMap::from([("GATE".to_owned(), gate.clone())]),
+            variables: vec!["*".parse().unwrap()],
             working_directory: None,
             restart: if ["immortal", "greedy"].contains(name) { Restart::Always } else { Restart::Never },
             port: *name == "listener",

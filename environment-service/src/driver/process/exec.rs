@@ -24,13 +24,16 @@ impl ProcessDriver {
         if !self.observe(launched).is_alive() {
             return Err(NodeError::NotRunning);
         }
+        let template = self.template_of(node)?;
+        let accepted = template.accepts(&node.node.workload.variables).map_err(super::variables_refused);
+        accepted.map_err(|unfit| NodeError::Refused(unfit.to_string()))?;
         let folder = self.node_folder(node);
         let order = LaunchOrder::new(node, launched.id, node.node.port);
         let mut process = Process::new(&command.program);
         process
             .args(&command.arguments)
             .env_clear()
-            .envs(launch::variables(self.template_of(node)?, &folder, &order))
+            .envs(launch::variables(template, &folder, &order))
             .current_dir(&folder);
         process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).process_group(0);
         if let Some(group) = self.bounds.of(launched.id) {

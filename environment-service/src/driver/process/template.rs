@@ -3,7 +3,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::domain::{InvalidNodeType, NodeType};
+use crate::domain::{InvalidNodeType, NodeType, VariablePattern, Variables};
+use crate::driver::Unfit;
 use crate::driver::template::{TemplateError, check_variables};
 
 /// What nodes of one type run. Only the operator's configuration holds templates: an account chooses one by its name.
@@ -20,6 +21,10 @@ pub struct Template {
     /// Variables for the command, besides those that every node gets.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// The variables that owners of nodes may set besides: names, in which `*` stands for any characters. Default: none. Nodes run as
+    /// the service's own user, and many a variable has a program run another: `*` gives owners that user.
+    #[serde(default)]
+    pub variables: Vec<VariablePattern>,
     /// The folder that it is run in. Default: the node's own.
     #[serde(default)]
     pub working_directory: Option<PathBuf>,
@@ -62,6 +67,21 @@ impl Template {
         Ok(name)
     }
 
+    /// Whether its nodes may have these variables.
+    ///
+    /// # Errors
+    /// Says which they may not, and which they may.
+    pub(crate) fn accepts(&self, variables: &Variables) -> Result<(), Unfit> {
+        let refused = |name: &str| !self.variables.iter().any(|pattern| pattern.allows(name));
+        let Some((name, _)) = variables.iter().find(|(name, _)| refused(name)) else { return Ok(()) };
+        let allowed: Vec<String> = self.variables.iter().map(|pattern| format!("`{pattern}`")).collect();
+        let allowed = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
+        Err(Unfit(format!(
+            "must not hold `{name}`: the variables that the operator allows for `{}` are {allowed}",
+            self.name
+        )))
+    }
+
     /// What its nodes answer as their type, where that is not its name.
     pub(crate) fn answered_type(&self) -> Result<Option<NodeType>, InvalidNodeType> {
         self.node_type.as_deref().map(str::parse).transpose()
@@ -78,6 +98,7 @@ mod tests {
             node_type: None,
             command: vec!["/bin/true".to_owned()],
             environment: BTreeMap::new(),
+            variables: Vec::new(),
             working_directory: None,
             restart: Restart::Never,
             port: false,
@@ -86,6 +107,18 @@ mod tests {
 
     fn key(template: &Template) -> String {
         template.validate().unwrap_err().key
+    }
+
+    #[test]
+    fn owners_set_the_variables_that_are_listed() {
+        let variables = |name: &str| Variables::new([(name.to_owned(), "x".to_owned())]).unwrap();
+        let open = Template { variables: ["APP_*", "COLOUR"].map(|text| text.parse().unwrap()).to_vec(), ..template() };
+        open.accepts(&variables("APP_COLOUR")).unwrap();
+        open.accepts(&Variables::default()).unwrap();
+        template().accepts(&Variables::default()).unwrap();
+        let text = "must not hold `LD_PRELOAD`: the variables that the operator allows for `web` are";
+        assert_eq!(open.accepts(&variables("LD_PRELOAD")).unwrap_err().0, format!("{text} `APP_*`, `COLOUR`"));
+        assert_eq!(template().accepts(&variables("LD_PRELOAD")).unwrap_err().0, format!("{text} none"));
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Machine {
             name: "node".to_owned(),
             command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             environment: BTreeMap::from([("FLAVOUR".to_owned(), "vanilla".to_owned())]),
+            variables: vec!["*".parse().unwrap()],
             working_directory: None,
             restart: Restart::Never,
             port: false,
