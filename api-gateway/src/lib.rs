@@ -10,6 +10,7 @@ mod credential_use;
 mod http_request;
 mod introspection;
 mod known;
+mod openapi;
 mod parameters;
 mod readiness;
 mod request_log;
@@ -20,4 +21,5 @@ mod stream;
 mod upstream;
 
 pub use config::{Config, ConfigError};
+pub use openapi::document as openapi;
 pub use server::{Gateway, RunError};

@@ -41,7 +41,7 @@ use crate::introspection::Introspections;
 use crate::standards::{ClientAuthority, Endpoint, METADATA_PATH, Standards};
 use crate::stream::Streaming;
 use crate::upstream::{self, Upstreams};
-use crate::{Config, ConfigError, readiness};
+use crate::{Config, ConfigError, openapi, readiness};
 use exchange::Exchange;
 use socket::Socket;
 
@@ -286,6 +286,7 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthz", any(healthy).connect(call))
         .route("/readyz", any(ready).connect(call))
+        .route(openapi::PATH, any(api_document))
         .route(METADATA_PATH, any(metadata))
         .route(Endpoint::Introspection.path(), any(introspect))
         .route(Endpoint::Revocation.path(), any(revoke))
@@ -301,6 +302,10 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     let upstreams = &shared.calls.upstreams;
     let answer = readiness::answer(&shared.authority, upstreams, shared.lifecycle.is_draining()).await;
     answer.into_response(&Uuid::now_v7().to_string())
+}
+
+async fn api_document(request: Request) -> Response {
+    openapi::answer(request.method()).into_response(&Uuid::now_v7().to_string())
 }
 
 async fn metadata(State(shared): State<Arc<Shared>>, request: Request) -> Response {

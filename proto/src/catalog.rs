@@ -10,7 +10,7 @@ mod role;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-use prost_reflect::{DescriptorPool, FileDescriptor, ReflectMessage, Value};
+use prost_reflect::{DescriptorPool, FieldDescriptor, FileDescriptor, ReflectMessage, Value};
 
 pub use crate::api::v1::TokenTemplate;
 pub use method::{Access, Method, PermissionId};
@@ -212,6 +212,12 @@ fn decode_option<M: prost::Message + Default>(option: &Value) -> M {
     let Value::Message(message) = option else { return M::default() };
     debug_assert!(!message.descriptor().full_name().is_empty());
     message.transcode_to().unwrap_or_default()
+}
+
+/// What the contract says of a field.
+#[must_use]
+pub fn field_documentation(field: &FieldDescriptor) -> String {
+    documentation(&field.parent_file(), field.path())
 }
 
 /// The comment above a declaration, as one paragraph a line.

@@ -12,6 +12,8 @@ pub(crate) struct Client {
 
 pub(crate) const JELAPI: Client = Client { name: "jelapi", version: "0.1.1" };
 pub(crate) const JELASTIC_CLIENT: Client = Client { name: "jelastic-client", version: "8.1.1.1" };
+/// Whatever reads OpenAPI.
+pub(crate) const OPENAPI_SPEC_VALIDATOR: Client = Client { name: "openapi-spec-validator", version: "0.9.0" };
 
 impl Client {
     /// Its interpreter, in the folder that `cargo xtask` installs it into.

@@ -6,4 +6,5 @@
 mod client;
 mod jelapi;
 mod jelastic_client;
+mod openapi;
 mod place;

@@ -3,7 +3,7 @@
 use e2e::Stack;
 
 /// The commands that nodes may be made to run.
-const KEYS: &str = r#"exec_commands = ["/bin/echo", "/bin/false"]"#;
+pub(crate) const KEYS: &str = r#"exec_commands = ["/bin/echo", "/bin/false"]"#;
 
 /// All that the two clients call.
 const METHODS: &[&str] = &["environment.control", "environment.group", "environment.file"];

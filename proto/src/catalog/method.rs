@@ -148,6 +148,13 @@ impl Method {
         &self.group
     }
 
+    /// What the contract says of its group.
+    #[must_use]
+    pub fn group_documentation(&self) -> String {
+        let service = self.descriptor.parent_service();
+        documentation(&service.parent_file(), service.path())
+    }
+
     /// The name within its group: `StopEnv`.
     #[must_use]
     pub fn short_name(&self) -> &str {

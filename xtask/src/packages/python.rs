@@ -23,13 +23,19 @@ struct Client {
     pins: &'static [&'static str],
 }
 
-const CLIENTS: [Client; 2] = [
+const CLIENTS: [Client; 3] = [
     Client { name: "jelapi", version: "0.1.1", module: "jelapi", pins: &["httpx==0.28.1"] },
     Client {
         name: "jelastic-client",
         version: "8.1.1.1",
         module: "jelastic_client",
         pins: &["httpx==0.28.1", "marshmallow==3.26.2"],
+    },
+    Client {
+        name: "openapi-spec-validator",
+        version: "0.9.0",
+        module: "openapi_spec_validator",
+        pins: &["openapi-schema-validator==0.9.0", "jsonschema==4.26.0"],
     },
 ];
 
