@@ -169,7 +169,7 @@ impl ProcessDriver {
 
     async fn launch(&self, order: &LaunchOrder) -> Result<Instance, LaunchError> {
         let template = self.template(&order.workload.node_type)?;
-        template.accepts(&order.workload.variables).map_err(variables_refused)?;
+        template.accepts(&order.workload.variables).map_err(|unfit| variables_refused(&unfit))?;
         let group = self.bounds.make(order.launch, order.cloudlets).map_err(LaunchError::Bounds)?;
         let mut child = match launch::spawn(template, &self.folder(order), order, group.as_ref()) {
             Ok(child) => child,
@@ -295,8 +295,8 @@ impl ProcessDriver {
 
 /// Takes hold of a child that has not been collected.
 /// The operator may have listed others when they were set.
-fn variables_refused(unfit: Unfit) -> Unfit {
-    Unfit(format!("its variables {}", unfit.0))
+fn variables_refused(unfit: &Unfit) -> Unfit {
+    Unfit(format!("its variables {unfit}"))
 }
 
 fn hold_child(child: &Child) -> io::Result<(Key, Hold)> {

@@ -25,8 +25,8 @@ impl ProcessDriver {
             return Err(NodeError::NotRunning);
         }
         let template = self.template_of(node)?;
-        let accepted = template.accepts(&node.node.workload.variables).map_err(super::variables_refused);
-        accepted.map_err(|unfit| NodeError::Refused(unfit.to_string()))?;
+        let accepted = template.accepts(&node.node.workload.variables);
+        accepted.map_err(|unfit| NodeError::Refused(super::variables_refused(&unfit).to_string()))?;
         let folder = self.node_folder(node);
         let order = LaunchOrder::new(node, launched.id, node.node.port);
         let mut process = Process::new(&command.program);
