@@ -10,13 +10,15 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::FutureExt;
-use http::header::USER_AGENT;
-use http::{HeaderMap, Method as Verb};
+use http::header::{SET_COOKIE, USER_AGENT};
+use http::{HeaderValue, Method as Verb};
+use prost_reflect::DynamicMessage;
 use prost_reflect::prost::Message;
 use proto::catalog::Access;
 use proto::{Catalog, ErrorKind, Failure, Method};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::metadata::BinaryMetadataValue;
+use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Form, NoCredential};
 use crate::client_address::TrustedProxies;
@@ -24,6 +26,7 @@ use crate::credential_use::Uses;
 use crate::http_request::{self, Limits};
 use crate::introspection::Introspections;
 use crate::known::Known;
+use crate::page::{self, CookieUse, Page};
 use crate::parameters::{self, Parameters};
 use crate::request_log::RequestLog;
 use crate::stream::Streaming;
@@ -38,6 +41,7 @@ pub(crate) struct Calls {
     pub(crate) uses: Uses,
     pub(crate) proxies: TrustedProxies,
     pub(crate) limits: Limits,
+    pub(crate) page: Page,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) streaming: Streaming,
 }
@@ -45,6 +49,7 @@ pub(crate) struct Calls {
 /// What a request asks for, as it is passed on.
 pub(crate) struct Asked {
     pub(crate) credential: Option<Credential>,
+    pub(crate) cookie: CookieUse,
     pub(crate) known: Option<Arc<Known>>,
     pub(crate) environments: Vec<String>,
     pub(crate) message: Bytes,
@@ -111,11 +116,23 @@ impl Calls {
         let _room = self.enter()?;
 
         let plain = method.is_plain_under(request.uri().path());
-        let Asked { credential, mut known, environments, message, told } = self.asked(method, request, origin).await?;
+        let asked = self.asked(method, request, origin).await?;
+        let Asked { credential, cookie, mut known, environments, message, told } = asked;
         for _ in 0..ATTEMPTS {
             let grant = known.as_ref().map(|known| known.grant());
             match (self.upstreams.call(method, &message, grant, &told).await, &credential) {
-                (Ok(answer), _) => return Ok(Answer::success(method, &answer, plain)),
+                (Ok(mut answer), _) => {
+                    let set = match cookie {
+                        CookieUse { wanted: true, .. } => taken_session(method, &mut answer),
+                        CookieUse { shown: true, .. } if method.ends_session() => page::forgotten(),
+                        _ => None,
+                    };
+                    let succeeded = Answer::success(method, &answer, plain);
+                    return Ok(match set {
+                        Some(set) => succeeded.with(SET_COOKIE, set),
+                        None => succeeded,
+                    });
+                }
                 // A change of the credential has come in between, and is known to the service already. Nothing was executed: with a
                 // new grant everything is looked at again.
                 (Err(failure), Some(credential)) if failure.kind() == ErrorKind::StaleGrant => {
@@ -139,8 +156,17 @@ impl Calls {
         let (parts, body) = request.into_parts();
         let headers = &parts.headers;
         let mut parameters = http_request::parameters(method, &parts, body, self.limits).await?;
-        let credential = self.credential(method, headers, &parameters)?;
-        self.take_bearer(method, headers, &mut parameters)?;
+        let wanted = method.session().is_some() && self.page.wants_cookie(&parts);
+        let (mut shown, mut cookie) = (None, CookieUse { shown: false, wanted });
+        if method.access() != Some(&Access::Public) || method.parameter("session").is_some() {
+            shown = http_request::credential(headers, &parameters, self.limits)?;
+            if shown.is_none() {
+                shown = self.page.session(&parts);
+                cookie.shown = shown.is_some();
+            }
+        }
+        let credential = credential(method, shown.as_deref().map(String::as_str))?;
+        self.take_shown(method, shown, &mut parameters)?;
         let known = match &credential {
             Some(credential) => Some(allowed(method, self.introspections.of(credential, method).await?)?),
             None => None,
@@ -157,38 +183,42 @@ impl Calls {
         let mut told = BinaryMetadataValue::from_bytes(&origin.to_bytes());
         // No two calls have the same: among what is remembered of a connection's headers it would only drive out grants.
         told.set_sensitive(true);
-        Ok(Asked { credential, known, environments, message, told })
+        Ok(Asked { credential, cookie, known, environments, message, told })
     }
 
-    /// The credential that a call shows; none for a method that needs none. Who shows none that could be one learns nothing else.
-    fn credential(
+    /// A public method that is told a credential as a parameter, to verify it, takes it from its other places as well.
+    fn take_shown(
         &self,
         method: &Method,
-        headers: &HeaderMap,
-        parameters: &Parameters,
-    ) -> Result<Option<Credential>, Failure> {
-        if method.access() == Some(&Access::Public) {
-            return Ok(None);
-        }
-        let value = http_request::credential(headers, parameters, self.limits)?;
-        let value = value.ok_or_else(|| nobody(method).because(NoCredential))?;
-        // By its form alone: nobody is asked about what can't be a credential.
-        Credential::parse(&value).map(Some).map_err(|error| nobody(method).because(error))
-    }
-}
-
-impl Calls {
-    /// A public method that is told a credential as a parameter, to verify it, takes it from its other place as well.
-    fn take_bearer(&self, method: &Method, headers: &HeaderMap, parameters: &mut Parameters) -> Result<(), Failure> {
+        shown: Option<Zeroizing<String>>,
+        parameters: &mut Parameters,
+    ) -> Result<(), Failure> {
         if method.access() != Some(&Access::Public) || method.parameter("session").is_none() {
             return Ok(());
         }
-        let value = http_request::credential(headers, parameters, self.limits)?;
-        match (value, parameters.credential(self.limits.parameter)?) {
+        match (shown, parameters.credential(self.limits.parameter)?) {
             (Some(value), None) => parameters.add("session", value.as_bytes()),
             _ => Ok(()),
         }
     }
+}
+
+/// The credential that a call shows; none for a method that needs none. Who shows none that could be one learns nothing else.
+fn credential(method: &Method, shown: Option<&str>) -> Result<Option<Credential>, Failure> {
+    if method.access() == Some(&Access::Public) {
+        return Ok(None);
+    }
+    let value = shown.ok_or_else(|| nobody(method).because(NoCredential))?;
+    // By its form alone: nobody is asked about what can't be a credential.
+    Credential::parse(value).map(Some).map_err(|error| nobody(method).because(error))
+}
+
+/// `Set-Cookie` for the session that a method has opened, which is not in the answer any more.
+fn taken_session(method: &Method, answer: &mut DynamicMessage) -> Option<HeaderValue> {
+    let field = method.session()?;
+    let session = Zeroizing::new(answer.get_field(field).as_str()?.to_owned());
+    answer.clear_field(field);
+    page::kept(&session)
 }
 
 /// How often a call is tried whose grant is refused as stale, each time with a new one.

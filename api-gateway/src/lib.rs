@@ -11,6 +11,7 @@ mod http_request;
 mod introspection;
 mod known;
 mod openapi;
+mod page;
 mod parameters;
 mod readiness;
 mod request_log;

@@ -38,6 +38,7 @@ use crate::client_address::TrustedProxies;
 use crate::credential_use::Uses;
 use crate::http_request::Limits;
 use crate::introspection::Introspections;
+use crate::page::Page;
 use crate::standards::{ClientAuthority, Endpoint, METADATA_PATH, Standards};
 use crate::stream::Streaming;
 use crate::upstream::{self, Upstreams};
@@ -129,6 +130,7 @@ impl Gateway {
                 body: config.max_body_bytes,
                 parameter: config.max_parameter_bytes,
             },
+            page: Page::new(config.public_url.as_ref().and_then(|url| url.parse().ok())),
             room: Arc::new(Semaphore::new(config.max_calls)),
             streaming: Streaming {
                 room: Arc::new(Semaphore::new(config.max_streams)),

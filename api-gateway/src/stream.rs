@@ -241,6 +241,7 @@ impl Events {
         }
         let again = Asked {
             credential: asked.credential.take(),
+            cookie: asked.cookie,
             known: asked.known.take(),
             environments: std::mem::take(&mut asked.environments),
             message: asked.message.clone(),

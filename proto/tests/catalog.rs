@@ -27,6 +27,8 @@ fn line(method: &Method) -> String {
         ("post only", method.is_post_only()),
         ("wrapped", method.is_wrapped()),
         ("streams", method.is_streaming()),
+        ("opens a session", method.session().is_some()),
+        ("ends its session", method.ends_session()),
     ];
     let flags: Vec<&str> = flags.iter().filter(|(_, set)| *set).map(|(flag, _)| *flag).collect();
     let mut text =

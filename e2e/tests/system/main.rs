@@ -11,6 +11,7 @@ mod direct;
 mod edits_at_once;
 mod faults;
 mod matrix;
+mod page_session;
 mod parameters;
 mod secrets;
 mod standards;

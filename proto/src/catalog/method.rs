@@ -1,11 +1,11 @@
 use std::fmt;
 
 use http::uri::PathAndQuery;
-use prost_reflect::{DynamicMessage, ExtensionDescriptor, Kind, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{DynamicMessage, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 
 use super::environment_fields::EnvironmentFields;
-use super::{CatalogError, Parameter, ServiceRole, TokenTemplate, documentation};
-use crate::api::v1::{MethodRule, ServiceRule, method_rule};
+use super::{CatalogError, Parameter, ServiceRole, TokenTemplate, decode_option, documentation};
+use crate::api::v1::{FieldRule, MethodRule, ServiceRule, method_rule};
 
 /// A permission's number: unique within the installation, and never given again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,6 +77,8 @@ pub struct Method {
     wrapped: bool,
     bindings: Vec<String>,
     plain_bindings: bool,
+    ends_session: bool,
+    session: Option<FieldDescriptor>,
     parameters: Vec<Parameter>,
     environments: EnvironmentFields,
     documentation: String,
@@ -107,6 +109,8 @@ impl Method {
             wrapped: declared.wrapped,
             bindings: declared.bindings,
             plain_bindings: declared.plain_bindings,
+            ends_session: declared.ends_session,
+            session: session(&descriptor.output(), field_option),
             environments: EnvironmentFields::of(&descriptor.input(), field_option),
             parameters: Parameter::of(&descriptor.input(), field_option),
             documentation: documentation(&descriptor.parent_file(), descriptor.path()),
@@ -201,6 +205,18 @@ impl Method {
         self.plain_bindings && self.bindings.iter().any(|binding| binding.eq_ignore_ascii_case(path))
     }
 
+    /// Whether the session that the call is made with is over where it succeeds.
+    #[must_use]
+    pub fn ends_session(&self) -> bool {
+        self.ends_session
+    }
+
+    /// The answer's field that holds the session that the call has opened.
+    #[must_use]
+    pub fn session(&self) -> Option<&FieldDescriptor> {
+        self.session.as_ref()
+    }
+
     /// Who may call it. `None`: nothing is declared, so nobody may.
     #[must_use]
     pub fn access(&self) -> Option<&Access> {
@@ -281,6 +297,13 @@ impl Method {
     pub fn descriptor(&self) -> &MethodDescriptor {
         &self.descriptor
     }
+}
+
+fn session(answer: &MessageDescriptor, option: &ExtensionDescriptor) -> Option<FieldDescriptor> {
+    answer.fields().find(|field| {
+        let rule: FieldRule = decode_option(field.options().get_extension(option).as_ref());
+        rule.session && field.kind() == Kind::String
+    })
 }
 
 /// The event that a gateway ends each stream with.
