@@ -84,21 +84,21 @@ fn one<'a>(parts: &'a Parts, name: &HeaderName) -> Option<Option<&'a str>> {
 
 /// `Set-Cookie` for a session: as long as the browser runs, unless it ends before.
 pub(crate) fn kept(session: &str) -> Option<HeaderValue> {
-    written(cookie(session))
+    written(&cookie(session))
 }
 
 /// `Set-Cookie` by which a browser forgets it.
 pub(crate) fn forgotten() -> Option<HeaderValue> {
     let mut gone = cookie("");
     gone.set_max_age(cookie::time::Duration::try_from(Duration::ZERO).ok());
-    written(gone)
+    written(&gone)
 }
 
 fn cookie(value: &str) -> Cookie<'_> {
     Cookie::build((NAME, value)).secure(true).http_only(true).same_site(SameSite::Strict).path("/").build()
 }
 
-fn written(cookie: Cookie<'_>) -> Option<HeaderValue> {
+fn written(cookie: &Cookie<'_>) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(cookie.to_string()).ok()?;
     value.set_sensitive(true);
     Some(value)
