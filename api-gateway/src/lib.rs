@@ -7,6 +7,7 @@ mod call;
 mod client_address;
 mod config;
 mod credential_use;
+mod dashboard;
 mod http_request;
 mod introspection;
 mod known;

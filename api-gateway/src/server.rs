@@ -42,7 +42,7 @@ use crate::page::Page;
 use crate::standards::{ClientAuthority, Endpoint, METADATA_PATH, Standards};
 use crate::stream::Streaming;
 use crate::upstream::{self, Upstreams};
-use crate::{Config, ConfigError, openapi, readiness};
+use crate::{Config, ConfigError, dashboard, openapi, readiness};
 use exchange::Exchange;
 use socket::Socket;
 
@@ -322,7 +322,10 @@ async fn revoke(State(shared): State<Arc<Shared>>, request: Request) -> Response
     shared.standards.answer(Endpoint::Revocation, request).await
 }
 
-/// What is no method of the API.
+/// What is no method of the API: the dashboard, or nothing that there is.
 async fn call(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    shared.calls.answer(None, request).await
+    match dashboard::answer(&request) {
+        Some(answer) => answer,
+        None => shared.calls.answer(None, request).await,
+    }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chaos;
+mod dashboard;
 mod durability;
 mod kill;
 mod packages;
@@ -83,7 +84,8 @@ mod tests {
             Command::Test(arguments) => test::steps(&arguments).len(),
             _ => panic!("another command"),
         };
-        assert_eq!(parse(&["xtask", "test"]), 5);
+        assert_eq!(parse(&["xtask", "test"]), 8);
+        assert_eq!(parse(&["xtask", "test", "--browser"]), 4);
         assert_eq!(parse(&["xtask", "test", "--docker"]), 3);
         assert_eq!(parse(&["xtask", "test", "--kubernetes", "--clients"]), 5);
         assert!(Cli::try_parse_from(["xtask", "test", "--podman"]).is_err());

@@ -1,3 +1,4 @@
+mod browser;
 mod cache;
 mod docker;
 mod kubernetes;
@@ -24,6 +25,8 @@ pub(crate) const KUBERNETES: Step = Step {
     name: "packages for Kubernetes",
     run: |tools| install(tools, &kubernetes::packages()).and_then(|()| kubernetes::build(tools)),
 };
+pub(crate) const BROWSER: Step =
+    Step { name: "packages for a browser", run: |tools| install(tools, browser::PACKAGES) };
 pub(crate) const CLIENTS: Step = Step {
     name: "packages for clients",
     run: |tools| install(tools, python::PACKAGES).and_then(|()| python::clients(tools)),
@@ -50,7 +53,8 @@ pub(crate) fn run(tools: &Tools) -> anyhow::Result<()> {
 
 fn all(tools: &Tools) -> anyhow::Result<()> {
     standard_tools(tools)?;
-    let packages = [&[POSTGRES], docker::PACKAGES, &kubernetes::packages(), python::PACKAGES].concat();
+    let packages =
+        [&[POSTGRES], browser::PACKAGES, docker::PACKAGES, &kubernetes::packages(), python::PACKAGES].concat();
     install(tools, &packages)?;
     kubernetes::build(tools)?;
     python::clients(tools)

@@ -1,3 +1,4 @@
+use crate::dashboard;
 use crate::packages;
 use crate::source;
 use crate::steps::Step;
@@ -14,10 +15,23 @@ pub(crate) struct Arguments {
     /// Only the tests with real clients of others.
     #[arg(long)]
     clients: bool,
+    /// Only the tests of the dashboard, in a real browser.
+    #[arg(long)]
+    browser: bool,
 }
 
 // The end-to-end tests start the binaries, which `cargo test` alone would not build.
-const EVERYTHING: &[Step] = &[packages::ALL, source::FORMAT, source::LINTS, source::BINARIES, source::ALL_TESTS];
+const EVERYTHING: &[Step] = &[
+    packages::ALL,
+    source::FORMAT,
+    // The gateway takes it in.
+    dashboard::BUILD,
+    source::LINTS,
+    source::BINARIES,
+    dashboard::UNIT_TESTS,
+    dashboard::BROWSER_TESTS,
+    source::ALL_TESTS,
+];
 
 const DOCKER: Step = Step {
     name: "tests on Docker",
@@ -42,6 +56,7 @@ pub(crate) fn steps(arguments: &Arguments) -> Vec<Step> {
         (arguments.docker, packages::DOCKER, DOCKER),
         (arguments.kubernetes, packages::KUBERNETES, KUBERNETES),
         (arguments.clients, packages::CLIENTS, CLIENTS),
+        (arguments.browser, packages::BROWSER, dashboard::BROWSER_TESTS),
     ];
     let asked: Vec<_> = parts.into_iter().filter(|(asked, ..)| *asked).collect();
     if asked.is_empty() {
@@ -49,7 +64,9 @@ pub(crate) fn steps(arguments: &Arguments) -> Vec<Step> {
     }
     let packages = asked.iter().map(|(_, packages, _)| *packages);
     let tests = asked.iter().map(|(.., tests)| *tests);
-    packages.chain([source::BINARIES]).chain(tests).collect()
+    let built = [dashboard::BUILD, source::BINARIES];
+    let built = if arguments.browser { &built[..] } else { &built[1..] };
+    packages.chain(built.iter().copied()).chain(tests).collect()
 }
 
 #[cfg(test)]
@@ -63,10 +80,14 @@ mod tests {
     #[test]
     fn a_part_needs_its_packages_and_no_others() {
         let everything = names(&Arguments::default());
-        assert_eq!(everything, ["packages", "format", "lints", "binaries", "tests"]);
+        let of_dashboard = ["tests of the dashboard", "tests in a browser"];
+        let first = ["packages", "format", "dashboard", "lints", "binaries"];
+        assert_eq!(everything, [&first[..], &of_dashboard, &["tests"]].concat());
+        let browser = Arguments { browser: true, ..Arguments::default() };
+        assert_eq!(names(&browser), ["packages for a browser", "dashboard", "binaries", "tests in a browser"]);
         let clients = Arguments { clients: true, ..Arguments::default() };
         assert_eq!(names(&clients), ["packages for clients", "binaries", "tests with clients"]);
-        let two = Arguments { docker: true, kubernetes: true, clients: false };
+        let two = Arguments { docker: true, kubernetes: true, ..Arguments::default() };
         let both = ["packages for Docker", "packages for Kubernetes", "binaries"];
         assert_eq!(names(&two), [&both[..], &["tests on Docker", "tests on Kubernetes"]].concat());
     }

@@ -24,6 +24,11 @@ impl Tools {
         Self { root: root.to_owned(), cargo: "cargo".into() }
     }
 
+    /// Something in the workspace's folder.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
     /// A program that works in the workspace's folder.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);

@@ -1,6 +1,7 @@
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 
+use crate::dashboard;
 use crate::tools::Tools;
 
 #[derive(clap::Args, Debug, PartialEq, Eq)]
@@ -15,6 +16,11 @@ pub(crate) struct Arguments {
 
 /// Becomes `portcullis up`. No process stands in between, so Ctrl-C and SIGTERM reach it once.
 pub(crate) fn run(tools: &Tools, arguments: &Arguments) -> anyhow::Result<()> {
+    if dashboard::can_be_built(tools) {
+        dashboard::build(tools)?;
+    } else {
+        eprintln!("  without Node and npm there is no dashboard: only the API");
+    }
     let mut cargo = tools.cargo(&["run", "--package", "cli", "--bin", "portcullis"]);
     if arguments.release {
         cargo.arg("--release");

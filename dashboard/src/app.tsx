@@ -1,0 +1,72 @@
+import { Alert, Anchor, AppShell, Button, Center, Group, Loader, Menu, Text, UnstyledButton } from "@mantine/core";
+import { IconChevronDown, IconLogout } from "@tabler/icons-react";
+import { Link, Redirect, Route, Switch, useLocation } from "wouter";
+import { Environments } from "./environments/page";
+import { type User, useSignOut, useUser } from "./session";
+import { SignIn } from "./signin";
+
+export function App() {
+  const user = useUser();
+  if (user.data) return <Shell user={user.data} />;
+  if (user.data === null) return <SignIn />;
+  if (user.isError) return <Outage retry={() => void user.refetch()} />;
+  return <Center component="main" mih="100vh"><Loader aria-label="Loading" /></Center>;
+}
+
+function Outage({ retry }: { retry: () => void }) {
+  return (
+    <Center component="main" mih="100vh" p="md">
+      <Alert color="red" role="alert" title="The service does not answer">
+        <Text mb="md">Nothing is lost. This page tries again by itself.</Text>
+        <Button onClick={retry}>Try now</Button>
+      </Alert>
+    </Center>
+  );
+}
+
+function Shell({ user }: { user: User }) {
+  const signOut = useSignOut();
+  return (
+    <AppShell header={{ height: 56 }} padding="md">
+      <a className="skip" href="#content">Skip to the content</a>
+      <AppShell.Header px="md">
+        <Group h="100%" justify="space-between" wrap="nowrap">
+          <Group gap="lg" wrap="nowrap" component="nav" aria-label="Pages">
+            <Text fw={700} visibleFrom="xs">Portcullis</Text>
+            <PageLink to="/environments">Environments</PageLink>
+          </Group>
+          <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
+            <Menu.Target>
+              <UnstyledButton aria-label={`Account of ${user.name}`}>
+                <Group gap={4} wrap="nowrap">
+                  <Text truncate maw={140}>{user.name}</Text>
+                  <IconChevronDown size={16} aria-hidden />
+                </Group>
+              </UnstyledButton>
+            </Menu.Target>
+            <Menu.Dropdown>
+              <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => signOut.mutate()}>Sign out</Menu.Item>
+            </Menu.Dropdown>
+          </Menu>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Main id="content" tabIndex={-1}>
+        {signOut.isError && <Alert color="red" role="alert" mb="md" title="Still signed in">{signOut.error.message}</Alert>}
+        <Switch>
+          <Route path="/environments"><Environments /></Route>
+          <Route><Redirect to="/environments" /></Route>
+        </Switch>
+      </AppShell.Main>
+    </AppShell>
+  );
+}
+
+function PageLink({ to, children }: { to: string; children: string }) {
+  const [location] = useLocation();
+  const here = location.startsWith(to);
+  return (
+    <Anchor component={Link} href={to} {...(here && { "aria-current": "page" as const })} fw={here ? 600 : 400} c="var(--mantine-color-text)" underline={here ? "always" : "hover"}>
+      {children}
+    </Anchor>
+  );
+}

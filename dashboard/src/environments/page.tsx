@@ -1,0 +1,101 @@
+import { ActionIcon, Alert, Badge, Button, Center, Group, Loader, Menu, Stack, Table, Text, Title } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
+import { IconDots } from "@tabler/icons-react";
+import { useState } from "react";
+import type { WatchedEnvironment } from "../api/schema.gen";
+import { Unreachable } from "../api/client";
+import { Dialog } from "../ui/dialog";
+import { ACTIONS, type Action } from "./actions";
+import { useEnvironments } from "./live";
+import { status } from "./status";
+
+interface Asked {
+  readonly action: Action;
+  readonly environment: string;
+}
+
+export function Environments() {
+  const { environments, trouble } = useEnvironments();
+  const [asked, setAsked] = useState<Asked>();
+  return (
+    <Stack>
+      <Title order={1} size="h2">Environments</Title>
+      {trouble && (
+        <Alert color="orange" role="status" title={trouble instanceof Unreachable ? "The service does not answer" : "Not up to date"}>
+          {trouble.message} The list is as it was last seen, and goes on by itself.
+        </Alert>
+      )}
+      {environments ? <List environments={environments} ask={setAsked} /> : !trouble && <Center p="xl"><Loader aria-label="Loading environments" /></Center>}
+      {asked && <Confirmation {...asked} close={() => setAsked(undefined)} />}
+    </Stack>
+  );
+}
+
+function List({ environments, ask }: { environments: readonly WatchedEnvironment[]; ask: (asked: Asked) => void }) {
+  if (environments.length === 0) return <Text>There are none yet. They are made by the API or by `portcullis env create`.</Text>;
+  return (
+    <Table verticalSpacing="sm" highlightOnHover>
+      <Table.Caption c="var(--mantine-color-text)">{environments.length === 1 ? "1 environment" : `${environments.length} environments`}</Table.Caption>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th scope="col">Name</Table.Th>
+          <Table.Th scope="col">Status</Table.Th>
+          <Table.Th scope="col" visibleFrom="sm">Nodes</Table.Th>
+          <Table.Th scope="col"><span className="only-read">Actions</span></Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {environments.map((environment) => <Row key={environment.env?.appid} environment={environment} ask={ask} />)}
+      </Table.Tbody>
+    </Table>
+  );
+}
+
+function Row({ environment: { env, nodes }, ask }: { environment: WatchedEnvironment; ask: (asked: Asked) => void }) {
+  if (!env) return null;
+  const { word, color, isBusy } = status(env.status);
+  const running = nodes.filter((node) => node.status === 1).length;
+  return (
+    <Table.Tr>
+      <Table.Th scope="row">
+        {env.displayName}
+        {env.displayName !== env.envName && <Text size="sm" fw={400}>{env.envName}</Text>}
+      </Table.Th>
+      <Table.Td>
+        <Badge color={color} variant="dot" tt="none" fw={500} {...(isBusy && { rightSection: <Loader size={10} aria-hidden /> })}>{word}</Badge>
+      </Table.Td>
+      <Table.Td visibleFrom="sm">{running} of {nodes.length} running</Table.Td>
+      <Table.Td ta="right">
+        <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
+          <Menu.Target>
+            <ActionIcon variant="subtle" size="lg" aria-label={`Actions for ${env.envName}`}><IconDots size={18} aria-hidden /></ActionIcon>
+          </Menu.Target>
+          <Menu.Dropdown>
+            {ACTIONS.map((action) => (
+              <Menu.Item key={action.name} disabled={!action.from.includes(env.status)} onClick={() => ask({ action, environment: env.envName })}>
+                {action.label}
+              </Menu.Item>
+            ))}
+          </Menu.Dropdown>
+        </Menu>
+      </Table.Td>
+    </Table.Tr>
+  );
+}
+
+function Confirmation({ action, environment, close }: Asked & { close: () => void }) {
+  const run = useMutation({ mutationFn: () => action.run(environment), onSuccess: close });
+  return (
+    <Dialog title={`${action.label}?`} close={close}>
+      <Stack>
+        <Text>{action.question(environment)}</Text>
+        {run.isPending && <Text role="status">It is being done. You can close this: it goes on.</Text>}
+        {run.isError && <Alert color="red" role="alert" title="It was not done">{run.error.message}</Alert>}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={close}>{run.isPending ? "Close" : "Cancel"}</Button>
+          <Button onClick={() => run.mutate()} loading={run.isPending} data-autofocus>{action.label}</Button>
+        </Group>
+      </Stack>
+    </Dialog>
+  );
+}

@@ -1,0 +1,44 @@
+import "@mantine/core/styles.css";
+import "./page.css";
+import { createTheme, MantineProvider } from "@mantine/core";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { setNonce } from "get-nonce";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app";
+import { ApiError, Unreachable } from "./api/client";
+
+const theme = createTheme({
+  primaryColor: "blue",
+  primaryShade: { light: 8, dark: 8 },
+  respectReducedMotion: true,
+  cursorType: "pointer",
+});
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      // An outage is over by itself; anything else is as wrong the second time.
+      retry: (count, error) => count < 3 && (error instanceof Unreachable || (error instanceof ApiError && error.isOutage)),
+    },
+  },
+});
+
+/** What the page's policy knows its own styles by; the gateway makes a new one for each request of the page. */
+const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
+
+// For what keeps the page from being scrolled behind a dialog.
+setNonce(nonce);
+
+const root = document.getElementById("root");
+if (!root) throw new Error("the page has no root");
+createRoot(root).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce}>
+        <App />
+      </MantineProvider>
+    </QueryClientProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { System } from "./system";
+
+let system: System;
+beforeAll(async () => { system = await System.start(); });
+afterAll(async () => { await system.stop(); });
+
+test("a wrong password is told, and nothing else", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await page.goto("/settings/anything");
+  await page.getByRole("heading", { name: "Portcullis" }).waitFor();
+  await visitor.look("sign-in");
+  await page.getByLabel("Login").fill(system.login);
+  await visitor.password.fill("no such password");
+  await visitor.password.press("Enter");
+  const alert = page.getByRole("alert");
+  await alert.waitFor();
+  expect(await alert.textContent()).toContain("Not signed in");
+  expect(await visitor.password.inputValue()).toBe("");
+  expect(await visitor.context.cookies()).toEqual([]);
+  await visitor.look("sign-in-refused");
+  await visitor.leave();
+});
+
+test("what a script does with a token shows within a second", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await visitor.signIn();
+  const row = page.getByRole("row", { name: /my-project/ });
+  await row.getByText("running", { exact: true }).waitFor();
+  await visitor.look("environments");
+
+  const stop = system.call("environment/control/rest/stopenv", { envName: "my-project" });
+  expect(await stop).toEqual({ result: 0 });
+  await row.getByText("stopped").waitFor({ timeout: 1000 });
+
+  await row.getByRole("button", { name: "Actions for my-project" }).click();
+  await page.getByRole("menuitem", { name: "Start", exact: true }).waitFor();
+  await visitor.look("environments-actions");
+  await page.getByRole("menuitem", { name: "Start", exact: true }).click();
+  const question = page.getByRole("dialog", { name: "Start?" });
+  await question.waitFor();
+  await visitor.look("environments-start");
+  await question.getByRole("button", { name: "Start", exact: true }).click();
+  await question.waitFor({ state: "detached" });
+  await row.getByText("running", { exact: true }).waitFor();
+  await visitor.leave();
+});
+
+test("the session is in a cookie that no script sees, and ends with the sign-out", async () => {
+  const visitor = await system.visitor();
+  const { page, context } = visitor;
+  await visitor.signIn();
+  const cookies = await context.cookies();
+  expect(cookies).toMatchObject([{ name: "__Host-portcullis", httpOnly: true, secure: true, sameSite: "Strict", path: "/" }]);
+  const session = cookies[0]?.value ?? "";
+  const seen = await page.evaluate(() => [document.cookie, document.documentElement.outerHTML, ...Object.values(localStorage), ...Object.values(sessionStorage), location.href].join("\n"));
+  expect(session).toMatch(/^pcl_ses_/);
+  expect(seen).not.toContain(session);
+  await page.reload();
+  await page.getByRole("heading", { name: "Environments" }).waitFor();
+
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  expect(await context.cookies()).toEqual([]);
+  const after = await fetch(`${system.url}/1.0/environment/control/rest/getenvs`, { method: "POST", headers: { authorization: `Bearer ${session}` } });
+  expect(await after.json()).toMatchObject({ result: 702 });
+  await visitor.leave();
+});
+
+test("on a small screen and in the dark it is the same", async () => {
+  const visitor = await system.visitor({ viewport: { width: 360, height: 640 }, colorScheme: "dark", reducedMotion: "reduce" });
+  await visitor.signIn();
+  await visitor.page.getByRole("row", { name: /my-project/ }).waitFor();
+  await visitor.look("environments-small-dark");
+  await visitor.leave();
+});
