@@ -58,7 +58,7 @@ pub(crate) fn answer(request: &Request) -> Option<Response> {
 
 fn is_place(path: &str) -> bool {
     let within = |place: &&str| path.strip_prefix(*place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    path == "/" || PLACES.iter().any(|place| within(place))
+    path == "/" || PLACES.iter().any(within)
 }
 
 fn page(file: Option<EmbeddedFile>) -> Response {
