@@ -1,0 +1,89 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import type { ApiToken } from "../api/schema.gen";
+import { call } from "../api/client";
+import { fromApi } from "./dates";
+
+export type State = "active" | "expires soon" | "expired" | "leaked";
+
+export const STATE_COLORS: Readonly<Record<State, string>> = { active: "green", "expires soon": "orange", expired: "gray", leaked: "red" };
+
+export function stateOf(token: ApiToken): State {
+  if (token.leakedAt !== undefined) return "leaked";
+  if (token.isExpired) return "expired";
+  return token.expiresSoon ? "expires soon" : "active";
+}
+
+export function useTokens() {
+  return useQuery({
+    queryKey: ["tokens"],
+    queryFn: async ({ signal }) => (await call("/1.0/users/authentication/rest/gettokens", {}, { signal })).apiTokens,
+  });
+}
+
+/** How often each token was used on each of the last so many days, the oldest first. */
+export function useUses(days: number) {
+  return useQuery({
+    queryKey: ["uses"],
+    queryFn: async ({ signal }) => (await call("/1.0/users/authentication/rest/gettokenuses", {}, { signal })).uses,
+    select: (uses) => {
+      const today = Date.parse(`${new Date().toISOString().slice(0, 10)}T00:00:00Z`);
+      const counts = new Map<number, number[]>();
+      for (const { id, day, count } of uses) {
+        const place = days - 1 - Math.round((today - Date.parse(`${day}T00:00:00Z`)) / 86_400_000);
+        if (place < 0 || place >= days) continue;
+        const of = counts.get(id) ?? new Array<number>(days).fill(0);
+        of[place] = count;
+        counts.set(id, of);
+      }
+      return counts;
+    },
+  });
+}
+
+/** The methods that tokens can be given, the predefined sets, and what the contract says of each method. */
+export function useCatalog() {
+  const methods = useQuery({
+    queryKey: ["methods"],
+    queryFn: async ({ signal }) => (await call("/1.0/users/authentication/rest/gettokenapilist", {}, { signal })).tokenPermissions,
+    staleTime: Infinity,
+  });
+  const sets = useQuery({
+    queryKey: ["sets"],
+    queryFn: async ({ signal }) => (await call("/1.0/users/authentication/rest/gettokentemplates", {}, { signal })).templates,
+    staleTime: Infinity,
+  });
+  return { methods: methods.data, sets: sets.data, error: methods.error ?? sets.error };
+}
+
+interface Documented {
+  paths: Record<string, { post: { description: string; "x-portcullis": { method: string } } }>;
+}
+
+/** What each method does, by its name. */
+export function useDocumentation() {
+  return useQuery({
+    queryKey: ["documentation"],
+    queryFn: async ({ signal }) => {
+      const document = (await (await fetch("/openapi.json", { signal })).json()) as Documented;
+      return new Map(Object.values(document.paths).map(({ post }) => [post["x-portcullis"].method, post.description]));
+    },
+    staleTime: Infinity,
+  });
+}
+
+/** A change of tokens, after which the list is read anew. */
+export function useChange<Input, Output>(change: (input: Input) => Promise<Output>) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: change,
+    onSuccess: () => queries.invalidateQueries({ queryKey: ["tokens"] }),
+    // What comes back can hold a value: it is kept nowhere but by whoever shows it.
+    gcTime: 0,
+  });
+}
+
+export const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+export function moment(text: string | undefined, absent: string): string {
+  return text === undefined ? absent : moments.format(fromApi(text));
+}

@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { dayOf, daysFrom, endOf, fromApi, lastDayBefore, parseDay, toApi, writeDay } from "./dates";
+
+test("a moment of the API's is in UTC", () => {
+  expect(fromApi("2026-11-25 20:15:00").getTime()).toBe(Date.UTC(2026, 10, 25, 20, 15));
+  expect(toApi(new Date(Date.UTC(2026, 0, 2, 3, 4, 5, 999)))).toBe("2026-01-02 03:04:05");
+  expect(() => fromApi("2026-11-25T20:15:00Z")).toThrow();
+});
+
+test("a day is written as dd-mm-yyyy, and is one that there is", () => {
+  expect(parseDay("25-11-2026")).toEqual({ year: 2026, month: 11, day: 25 });
+  expect(parseDay(" 1-2-2027 ")).toEqual({ year: 2027, month: 2, day: 1 });
+  expect(parseDay("29-02-2028")).toEqual({ year: 2028, month: 2, day: 29 });
+  for (const text of ["", "29-02-2027", "31-11-2026", "00-01-2027", "11-25-2026", "2026-11-25", "25.11.2026", "1-1-27"]) {
+    expect(parseDay(text), text).toBeUndefined();
+  }
+  expect(writeDay({ year: 2027, month: 2, day: 1 })).toBe("01-02-2027");
+});
+
+test("what is valid till a day is so to its end", () => {
+  const day = { year: 2026, month: 12, day: 31 };
+  expect(endOf(day)).toEqual(new Date(2027, 0, 1));
+  expect(lastDayBefore(endOf(day))).toEqual(day);
+  expect(lastDayBefore(new Date(2026, 11, 31, 12))).toEqual(day);
+  expect(dayOf(new Date(2026, 11, 31, 23, 59))).toEqual(day);
+  expect(daysFrom(new Date(2026, 11, 1, 15), 30)).toEqual(day);
+});

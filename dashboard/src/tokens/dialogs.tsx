@@ -1,0 +1,143 @@
+import { Alert, Anchor, Divider, Group, List, NativeSelect, Stack, Text } from "@mantine/core";
+import { useState } from "react";
+import type { ApiToken } from "../api/schema.gen";
+import { call } from "../api/client";
+import { Dialog } from "../ui/dialog";
+import { PasswordConfirmation, type Secret } from "../ui/password";
+import { useChange } from "./data";
+import { endOf, toApi } from "./dates";
+import { CUSTOM, type Draft, draftOf, TokenForm } from "./form";
+import { Value } from "./value";
+
+const CREATE = "/1.0/users/authentication/rest/createtoken";
+const EDIT = "/1.0/users/authentication/rest/edittoken";
+const REGENERATE = "/1.0/users/authentication/rest/regeneratetoken";
+const DELETE = "/1.0/users/authentication/rest/deletetokens";
+
+/** `*` is no confinement. */
+const orAny = (items: readonly string[]) => (items.length === 0 ? ["*"] : [...items]);
+
+function parameters({ description, until, chosen, set, environments, networks }: Draft) {
+  const expiry = until ? { expiresAt: toApi(endOf(until)) } : {};
+  const methods = set === CUSTOM ? { apiList: [...chosen] } : {};
+  return { description, tokenTemplate: set, ...methods, environments: orAny(environments), sourceNetworks: orAny(networks), ...expiry };
+}
+
+/** A value that was just made is to be seen once: it is passed on, and not kept by the request that has brought it. */
+function valueOf(token: ApiToken | undefined): string {
+  if (token?.key === undefined) throw new Error("The service has answered without the token's value.");
+  return token.key;
+}
+
+/** Makes a token, perhaps one like another. */
+export function Generate({ like, close }: { like: ApiToken | undefined; close: () => void }) {
+  const [draft, setDraft] = useState(() => ({ ...draftOf(like), description: like ? `${like.description} (copy)` : "" }));
+  const [asking, setAsking] = useState(false);
+  const [value, setValue] = useState<string>();
+  const make = useChange(async (password: Secret) => {
+    const made = await call(CREATE, { ...parameters(draft), password: password() });
+    setValue(valueOf(made.token));
+  });
+  if (value !== undefined) return <Dialog title="Access token" close={close}><Value value={value} done={close} /></Dialog>;
+  const wrong = make.error && !isPassword(make.error) ? make.error : null;
+  return (
+    <Dialog title={like ? "Copy access token" : "Generate access token"} close={close}>
+      {asking && !wrong ? (
+        <PasswordConfirmation label="Generate" pending={make.isPending} error={make.error} back={() => { make.reset(); setAsking(false); }} confirm={(password) => make.mutate(password)}>
+          <Text>“{draft.description}” is made.</Text>
+        </PasswordConfirmation>
+      ) : (
+        <TokenForm draft={draft} label="Generate" error={wrong} cancel={close} next={(draft) => { setDraft(draft); make.reset(); setAsking(true); }} />
+      )}
+    </Dialog>
+  );
+}
+
+export function Edit({ token, close, tell }: { token: ApiToken; close: () => void; tell: (text: string) => void }) {
+  const [draft, setDraft] = useState(() => draftOf(token));
+  const [asking, setAsking] = useState<"edit" | "regenerate">();
+  const [overlap, setOverlap] = useState(0);
+  const [value, setValue] = useState<string>();
+  const change = useChange(async (password: Secret) => {
+    if (asking === "regenerate") {
+      const made = await call(REGENERATE, { id: token.id, password: password(), ...(overlap > 0 && { overlapSeconds: overlap }) });
+      setValue(valueOf(made.token));
+      return;
+    }
+    const changed = await call(EDIT, { id: token.id, password: password(), ...parameters(draft), ...(!draft.until && { neverExpires: true }) });
+    tell(`“${draft.description}” was changed: confirmed everywhere after ${milliseconds(changed.confirmationMicros)}.`);
+    close();
+  });
+  if (value !== undefined) return <Dialog title="Access token" close={close}><Value value={value} done={close} /></Dialog>;
+  const wrong = change.error && !isPassword(change.error) ? change.error : null;
+  const back = () => { change.reset(); setAsking(undefined); };
+  return (
+    <Dialog title="Edit access token" close={close}>
+      {asking && !(wrong && asking === "edit") ? (
+        <PasswordConfirmation label={asking === "edit" ? "Save" : "Regenerate"} pending={change.isPending} error={change.error} back={back} confirm={(password) => change.mutate(password)}>
+          {asking === "edit" ? <Text>“{draft.description}” is changed. What is taken away counts from now on, everywhere.</Text> : <Regeneration overlap={overlap} setOverlap={setOverlap} />}
+        </PasswordConfirmation>
+      ) : (
+        <TokenForm draft={draft} label="Save" error={wrong} cancel={close} next={(draft) => { setDraft(draft); change.reset(); setAsking("edit"); }}>
+          <Divider />
+          <Text size="sm">
+            Have you lost the value? <Anchor component="button" type="button" size="sm" onClick={() => { change.reset(); setAsking("regenerate"); }}>Generate a new one</Anchor>
+          </Text>
+        </TokenForm>
+      )}
+    </Dialog>
+  );
+}
+
+const OVERLAPS = [["it ends at once", 0], ["it lives on for an hour", 3600], ["it lives on for a day", 86_400], ["it lives on for a week", 604_800]] as const;
+
+function Regeneration({ overlap, setOverlap }: { overlap: number; setOverlap: (seconds: number) => void }) {
+  return (
+    <>
+      <Text>The token gets a new value and stays as it is otherwise. Whatever uses the old value needs the new one.</Text>
+      <NativeSelect
+        label="The old value"
+        value={String(overlap)}
+        data={OVERLAPS.map(([label, seconds]) => ({ label, value: String(seconds) }))}
+        onChange={(event) => setOverlap(Number(event.currentTarget.value))}
+      />
+    </>
+  );
+}
+
+export function Remove({ tokens, close, tell }: { tokens: readonly ApiToken[]; close: () => void; tell: (text: string) => void }) {
+  const remove = useChange(async (password: Secret) => {
+    const gone = await call(DELETE, { ids: tokens.map(({ id }) => id), password: password() });
+    const what = tokens.length === 1 ? `“${tokens[0]?.description}” was removed` : `${tokens.length} tokens were removed`;
+    tell(`${what}: confirmed everywhere after ${milliseconds(gone.confirmationMicros)}. No call is executed with ${tokens.length === 1 ? "it" : "them"} any more.`);
+    close();
+  });
+  return (
+    <Dialog title={tokens.length === 1 ? "Remove access token" : "Remove access tokens"} close={close}>
+      <PasswordConfirmation label="Remove" color="red" pending={remove.isPending} error={remove.error} back={close} confirm={(password) => remove.mutate(password)}>
+        <Stack gap="xs">
+          <Text>Whatever uses {tokens.length === 1 ? "this token" : "these tokens"} stops working:</Text>
+          <List>{tokens.map(({ id, description }) => <List.Item key={id}>{description}</List.Item>)}</List>
+        </Stack>
+      </PasswordConfirmation>
+    </Dialog>
+  );
+}
+
+function milliseconds(micros: number): string {
+  return `${new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 }).format(micros / 1000)} ms`;
+}
+
+/** What is wrong with the password, or with everything, stays where the password is asked for. */
+function isPassword(error: Error): boolean {
+  return !("failure" in error) || (error as { failure: { parameter?: string; result: number } }).failure.result !== 3;
+}
+
+export function Told({ text, close }: { text: string; close: () => void }) {
+  return (
+    <Alert color="green" role="status" withCloseButton closeButtonLabel="Close" onClose={close}>
+      <Group>{text}</Group>
+    </Alert>
+  );
+}
+

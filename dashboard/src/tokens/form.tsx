@@ -1,0 +1,124 @@
+import { Alert, Button, Group, Loader, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import type { ApiListItem, ApiToken, TokenTemplate } from "../api/schema.gen";
+import { ApiError } from "../api/client";
+import { useCatalog } from "./data";
+import { type Day, daysFrom, endOf, fromApi, lastDayBefore, parseDay, writeDay } from "./dates";
+import { setOf } from "./permissions";
+import { PermissionTree } from "./tree";
+import { parts, sentence } from "./words";
+
+/** The set of methods that are picked by hand. */
+export const CUSTOM = "Custom";
+
+/** What a token is to be. */
+export interface Draft {
+  readonly description: string;
+  readonly until: Day | undefined;
+  readonly chosen: ReadonlySet<string>;
+  /** The predefined set that they are, or `Custom`. */
+  readonly set: string;
+  readonly environments: readonly string[];
+  readonly networks: readonly string[];
+}
+
+export function draftOf(token: ApiToken | undefined): Draft {
+  return {
+    description: token?.description ?? "",
+    until: token?.expiresAt === undefined ? undefined : lastDayBefore(fromApi(token.expiresAt)),
+    chosen: new Set(token?.apiListItems.map(({ method }) => method)),
+    set: token?.tokenTemplate?.name ?? CUSTOM,
+    environments: token?.environments ?? [],
+    networks: token?.sourceNetworks ?? [],
+  };
+}
+
+const PRESETS = [["30 days", 30], ["90 days", 90], ["1 year", 365]] as const;
+
+interface Asked {
+  readonly draft: Draft;
+  readonly label: string;
+  /** What was wrong with it, as the API has told. */
+  readonly error: Error | null;
+  readonly cancel: () => void;
+  readonly next: (draft: Draft) => void;
+  readonly children?: React.ReactNode;
+}
+
+export function TokenForm(asked: Asked) {
+  const { methods, sets, error } = useCatalog();
+  if (error) return <Alert color="red" role="alert" title="The methods cannot be listed">{error.message}</Alert>;
+  if (!methods || !sets) return <Loader aria-label="Loading the methods" />;
+  return <Fields {...asked} methods={methods} sets={sets} />;
+}
+
+function Fields({ draft, label, error, cancel, next, children, methods, sets }: Asked & { methods: readonly ApiListItem[]; sets: readonly TokenTemplate[] }) {
+  const [description, setDescription] = useState(draft.description);
+  const [until, setUntil] = useState(draft.until ? writeDay(draft.until) : "");
+  const [chosen, setChosen] = useState(draft.chosen);
+  const [environments, setEnvironments] = useState(draft.environments.join(", "));
+  const [networks, setNetworks] = useState(draft.networks.join(", "));
+  const [tried, setTried] = useState(false);
+
+  const day = parseDay(until);
+  const dayError = until === "" ? undefined : !day ? "Write a day as dd-mm-yyyy." : endOf(day) <= new Date() ? "This day is over." : undefined;
+  const set = setOf(chosen, sets)?.name ?? CUSTOM;
+  const nothing = chosen.size === 0 ? "Choose at least one method." : undefined;
+  const wrong = (parameter: string) => (error instanceof ApiError && error.failure.parameter === parameter ? error.message : undefined);
+  const elsewhere = error && !["description", "expiresAt", "apiList", "environments", "sourceNetworks"].some(wrong) ? error : undefined;
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setTried(true);
+    if (dayError || nothing) return;
+    next({ description, until: until === "" ? undefined : day, chosen, set, environments: parts(environments), networks: parts(networks) });
+  };
+  const pick = (name: string) => {
+    const set = sets.find((set) => set.name === name);
+    if (set && set.name !== CUSTOM) setChosen(new Set(set.apiListItems.map(({ method }) => method)));
+  };
+  const changing = methods.filter(({ method, isSafe }) => !isSafe && chosen.has(method)).length;
+  return (
+    <form onSubmit={submit} noValidate={false}>
+      <Stack>
+        {elsewhere && <Alert color="red" role="alert" title="It was not done">{elsewhere.message}</Alert>}
+        <TextInput label="Description" required maxLength={255} data-autofocus value={description} error={wrong("description")} onChange={(event) => setDescription(event.currentTarget.value)} />
+        <Stack gap={6}>
+          <TextInput
+            label="Expires At"
+            description="dd-mm-yyyy: valid to the end of that day. Empty: it does not expire."
+            placeholder="dd-mm-yyyy"
+            inputMode="numeric"
+            value={until}
+            error={(tried && dayError) || wrong("expiresAt")}
+            onChange={(event) => setUntil(event.currentTarget.value)}
+          />
+          <Group gap="xs">
+            {PRESETS.map(([name, days]) => (
+              <Button key={name} size="compact-sm" variant="default" onClick={() => setUntil(writeDay(daysFrom(new Date(), days)))}>{name}</Button>
+            ))}
+            <Button size="compact-sm" variant="default" onClick={() => setUntil("")}>Never</Button>
+          </Group>
+        </Stack>
+        <NativeSelect
+          label="API"
+          value={set}
+          data={sets.map(({ name }) => name)}
+          error={(tried && nothing) || wrong("apiList")}
+          onChange={(event) => pick(event.currentTarget.value)}
+        />
+        <PermissionTree methods={methods} chosen={chosen} change={setChosen} />
+        <TextInput label="Environments" description="Names or patterns such as staging-*, with commas between. Empty: all of yours." value={environments} error={wrong("environments")} onChange={(event) => setEnvironments(event.currentTarget.value)} />
+        <TextInput label="Source networks" description="Addresses or networks such as 10.1.0.0/16, with commas between. Empty: any." value={networks} error={wrong("sourceNetworks")} onChange={(event) => setNetworks(event.currentTarget.value)} />
+        <Text role="status">
+          {sentence({ methods: chosen.size, changing, ofAll: methods.length, environments: parts(environments), networks: parts(networks), until: until === "" ? undefined : day })}
+        </Text>
+        {children}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={cancel}>Cancel</Button>
+          <Button type="submit">{label}</Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,118 @@
+import { Alert, Badge, Button, Center, Checkbox, Group, Loader, Stack, Table, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
+import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
+import { type MouseEvent, useMemo, useState } from "react";
+import type { ApiToken } from "../api/schema.gen";
+import { moment, STATE_COLORS, stateOf, useTokens, useUses } from "./data";
+import { Edit, Generate, Remove, Told } from "./dialogs";
+import { clicked, kept, NOTHING } from "./selection";
+
+/** How many days of use are drawn. */
+const DAYS = 30;
+
+type Column = "description" | "set" | "expires" | "used" | "state";
+
+const COLUMNS: readonly { readonly key: Column; readonly label: string; readonly from?: string; readonly order: (token: ApiToken) => string | number }[] = [
+  { key: "description", label: "Description", order: ({ description }) => description.toLowerCase() },
+  { key: "set", label: "API", from: "sm", order: (token) => token.tokenTemplate?.name ?? "" },
+  { key: "expires", label: "Expires", from: "sm", order: ({ expiresAt }) => expiresAt ?? "9" },
+  { key: "used", label: "Last use", from: "md", order: ({ lastUsed }) => lastUsed ?? "" },
+  { key: "state", label: "State", order: stateOf },
+];
+
+type Open = { dialog: "generate" } | { dialog: "copy" | "edit"; token: ApiToken } | { dialog: "remove"; tokens: readonly ApiToken[] };
+
+export function Tokens() {
+  const tokens = useTokens();
+  const uses = useUses(DAYS);
+  const [filter, setFilter] = useState("");
+  const [sorted, setSorted] = useState<{ by: Column; down: boolean }>();
+  const [selected, setSelected] = useState(NOTHING);
+  const [open, setOpen] = useState<Open>();
+  const [told, setTold] = useState<string>();
+
+  const rows = useMemo(() => {
+    const word = filter.trim().toLowerCase();
+    const found = (tokens.data ?? []).filter((token) => `${token.description} ${token.tokenTemplate?.name} ${stateOf(token)}`.toLowerCase().includes(word));
+    const column = COLUMNS.find(({ key }) => key === sorted?.by);
+    if (!column) return found;
+    const order = (one: ApiToken, other: ApiToken) => (column.order(one) < column.order(other) ? -1 : column.order(one) > column.order(other) ? 1 : 0);
+    return found.toSorted((one, other) => (sorted?.down ? order(other, one) : order(one, other)));
+  }, [tokens.data, filter, sorted]);
+  const ids = rows.map(({ id }) => id);
+  const { chosen } = kept(selected, ids);
+  const chosenTokens = rows.filter(({ id }) => chosen.has(id));
+  const one = chosenTokens.length === 1 ? chosenTokens[0] : undefined;
+
+  const sort = (by: Column) => setSorted((before) => (before?.by === by ? { by, down: !before.down } : { by, down: false }));
+  const click = (id: number) => (event: MouseEvent) => {
+    // The boxes are for those who have no keys to hold, and add or take away.
+    const toggle = event.ctrlKey || event.metaKey || (event.target as HTMLElement).closest("input, label") !== null;
+    setSelected(clicked(kept(selected, ids), ids, id, { shift: event.shiftKey, toggle }));
+  };
+  const close = () => setOpen(undefined);
+  return (
+    <Stack>
+      <Title order={1} size="h2">Access Tokens</Title>
+      {told && <Told text={told} close={() => setTold(undefined)} />}
+      {tokens.isError && <Alert color="orange" role="alert" title="The tokens cannot be listed">{tokens.error.message}</Alert>}
+      <Group gap="xs" role="toolbar" aria-label="Tokens">
+        <Button onClick={() => setOpen({ dialog: "generate" })}>Generate</Button>
+        <Button variant="default" disabled={!one} onClick={() => one && setOpen({ dialog: "edit", token: one })}>Edit</Button>
+        <Button variant="default" disabled={!one} onClick={() => one && setOpen({ dialog: "copy", token: one })}>Copy</Button>
+        <Button variant="default" disabled={chosenTokens.length === 0} onClick={() => setOpen({ dialog: "remove", tokens: chosenTokens })}>Remove</Button>
+        <Button variant="default" loading={tokens.isFetching} onClick={() => { void tokens.refetch(); void uses.refetch(); }}>Refresh</Button>
+      </Group>
+      <TextInput label="Filter" value={filter} onChange={(event) => setFilter(event.currentTarget.value)} maw={320} />
+      {!tokens.data && !tokens.isError && <Center p="xl"><Loader aria-label="Loading tokens" /></Center>}
+      {tokens.data && rows.length === 0 && <Text>{filter === "" ? "There are no tokens yet. Generate one, for a script to use." : "No token fits the filter."}</Text>}
+      {rows.length > 0 && (
+        <Table verticalSpacing="sm" highlightOnHover>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th scope="col"><span className="only-read">Selected</span></Table.Th>
+              {COLUMNS.map(({ key, label, from }) => (
+                <Table.Th key={key} scope="col" {...(from && { visibleFrom: from })} aria-sort={sorted?.by !== key ? "none" : sorted.down ? "descending" : "ascending"}>
+                  <UnstyledButton fw={600} fz="sm" onClick={() => sort(key)}>
+                    {label}{sorted?.by === key && (sorted.down ? <IconArrowDown size={14} aria-hidden /> : <IconArrowUp size={14} aria-hidden />)}
+                  </UnstyledButton>
+                </Table.Th>
+              ))}
+              <Table.Th scope="col" visibleFrom="md">Last {DAYS} days</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {rows.map((token) => (
+              <Table.Tr key={token.id} onClick={click(token.id)} {...(chosen.has(token.id) && { bg: "var(--mantine-primary-color-light)" })} style={{ cursor: "pointer", userSelect: "none" }}>
+                <Table.Td><Checkbox aria-label={`Select ${token.description}`} checked={chosen.has(token.id)} readOnly /></Table.Td>
+                <Table.Th scope="row">{token.description}</Table.Th>
+                <Table.Td visibleFrom="sm">{token.tokenTemplate?.name ?? "Custom"}</Table.Td>
+                <Table.Td visibleFrom="sm">{moment(token.expiresAt, "never")}</Table.Td>
+                <Table.Td visibleFrom="md">{moment(token.lastUsed, "never")}</Table.Td>
+                <Table.Td><Badge variant="dot" tt="none" fw={500} color={STATE_COLORS[stateOf(token)]}>{stateOf(token)}</Badge></Table.Td>
+                <Table.Td visibleFrom="md"><Sparkline counts={uses.data?.get(token.id)} /></Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      )}
+      {open?.dialog === "generate" && <Generate like={undefined} close={close} />}
+      {open?.dialog === "copy" && <Generate like={open.token} close={close} />}
+      {open?.dialog === "edit" && <Edit token={open.token} close={close} tell={setTold} />}
+      {open?.dialog === "remove" && <Remove tokens={open.tokens} close={close} tell={setTold} />}
+    </Stack>
+  );
+}
+
+/** The uses of each day, beside each other. */
+function Sparkline({ counts }: { counts: readonly number[] | undefined }) {
+  const all = counts?.reduce((sum, count) => sum + count, 0) ?? 0;
+  const most = Math.max(1, ...(counts ?? []));
+  const label = all === 1 ? "1 use" : `${all} uses`;
+  return (
+    <svg role="img" aria-label={label} width={DAYS * 3} height={24} viewBox={`0 0 ${DAYS * 3} 24`}>
+      <title>{label}</title>
+      <line x1="0" x2={DAYS * 3} y1="23.5" y2="23.5" stroke="currentColor" strokeOpacity="0.3" />
+      {counts?.map((count, day) => count > 0 && <rect key={day} x={day * 3} width="2" y={23 - (22 * count) / most} height={(22 * count) / most + 1} fill="currentColor" />)}
+    </svg>
+  );
+}

@@ -1,0 +1,48 @@
+import { Alert, Button, Group, PasswordInput, Stack } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+
+/** A password that is told once: nothing keeps it longer than the request that needs it. */
+export type Secret = () => string;
+
+function once(value: string): Secret {
+  let held = value;
+  return () => {
+    const told = held;
+    held = "";
+    return told;
+  };
+}
+
+interface Asked {
+  /** What the password confirms. */
+  readonly children: React.ReactNode;
+  readonly label: string;
+  readonly color?: string;
+  readonly pending: boolean;
+  readonly error: Error | null;
+  readonly back: () => void;
+  readonly confirm: (password: Secret) => void;
+}
+
+/** Asks for the password, which every change of tokens needs. A wrong one is told here, and the next can be tried. */
+export function PasswordConfirmation({ children, label, color = "blue", pending, error, back, confirm }: Asked) {
+  const [password, setPassword] = useState("");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    confirm(once(password));
+    setPassword("");
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack>
+        {children}
+        {error && <Alert color="red" role="alert" title="It was not done">{error.message}</Alert>}
+        <PasswordInput label="Your password" autoComplete="current-password" required data-autofocus value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={back} disabled={pending}>Back</Button>
+          <Button type="submit" color={color} loading={pending}>{label}</Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,176 @@
+import { readFile } from "node:fs/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { System, type Visitor } from "./system";
+
+let system: System;
+beforeAll(async () => { system = await System.start(); });
+afterAll(async () => { await system.stop(); });
+
+/** Signed in, at the list of tokens. */
+async function atTokens(): Promise<Visitor> {
+  const visitor = await system.visitor();
+  await visitor.signIn();
+  await visitor.page.getByRole("link", { name: "Access Tokens" }).click();
+  await visitor.page.getByRole("heading", { name: "Access Tokens" }).waitFor();
+  await visitor.page.getByRole("table").waitFor();
+  return visitor;
+}
+
+async function confirm({ page }: Visitor, label: string, password: string): Promise<void> {
+  await page.getByLabel(/^Your password/).and(page.locator("input")).fill(password);
+  await page.getByRole("dialog").getByRole("button", { name: label, exact: true }).click();
+}
+
+/** Makes a token for one method, and answers with its value. */
+async function generate(visitor: Visitor, description: string): Promise<string> {
+  const { page } = visitor;
+  await page.getByRole("button", { name: "Generate", exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(/^Description/).fill(description);
+  await dialog.getByLabel("Search").fill("stopenv");
+  await dialog.getByRole("checkbox", { name: "StopEnv", exact: true }).check();
+  await dialog.getByRole("button", { name: "Generate", exact: true }).click();
+  await confirm(visitor, "Generate", system.password);
+  const value = await page.getByLabel("The token", { exact: true }).inputValue();
+  await page.getByRole("button", { name: "I have saved it" }).click();
+  await page.getByRole("row", { name: description }).waitFor();
+  return value;
+}
+
+test("the story of the product page: from a new token to an environment that is stopped by it", async () => {
+  const visitor = await atTokens();
+  const { page, context } = visitor;
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await visitor.look("tokens");
+  await page.getByRole("button", { name: "Generate", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Generate access token" });
+  await dialog.getByLabel(/^Description/).fill("stops my-project");
+  await dialog.getByRole("button", { name: "30 days" }).click();
+  await dialog.getByLabel("Search").fill("stopenv");
+  await dialog.getByRole("checkbox", { name: "StopEnv", exact: true }).check();
+  await dialog.getByText("Stops an environment: every process").waitFor();
+  await dialog.getByLabel("Search").fill("");
+  await dialog.getByLabel("Only Checked").check();
+  expect(await dialog.getByRole("checkbox").count()).toBe(2);
+  await dialog.getByLabel("Environments").fill("my-*");
+  await dialog.getByText(/can call one method \(changes things\) on environments called “my-\*”, from anywhere, till the end of/).waitFor();
+  await visitor.look("tokens-generate");
+  await dialog.getByRole("button", { name: "Generate", exact: true }).click();
+
+  await page.getByLabel(/^Your password/).and(page.locator("input")).waitFor();
+  await visitor.look("tokens-password");
+  await confirm(visitor, "Generate", "this is not the password");
+  await page.getByRole("alert").waitFor();
+  expect(await page.getByRole("alert").textContent()).toContain("It was not done");
+  await confirm(visitor, "Generate", system.password);
+
+  const field = page.getByLabel("The token", { exact: true });
+  await field.waitFor();
+  const value = await field.inputValue();
+  expect(value).toMatch(/^pcl_pat_\w+$/);
+  const shown = page.getByRole("dialog", { name: "Access token" });
+  await shown.getByRole("button", { name: "Copy", exact: true }).click();
+  await shown.getByRole("button", { name: "Copied" }).waitFor();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(value);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
+  expect((await readFile((await download.path())!)).equals(Buffer.from(value))).toBe(true);
+  await page.getByText(`Authorization: Bearer ${value}`).waitFor();
+  await page.getByRole("button", { name: "I have saved it" }).click();
+  await page.getByRole("row", { name: /stops my-project/ }).waitFor();
+
+  const left = () => page.evaluate(() => {
+    const fields = [...document.querySelectorAll("input, textarea")].map((field) => (field as HTMLInputElement).value);
+    return [document.documentElement.outerHTML, document.cookie, location.href, JSON.stringify(history.state), ...fields, ...Object.values(localStorage), ...Object.values(sessionStorage)].join("\n");
+  });
+  expect(await left()).not.toContain(value);
+  await page.reload();
+  await page.getByRole("row", { name: /stops my-project/ }).waitFor();
+  expect(await left()).not.toContain(value);
+
+  const query = new URLSearchParams({ envName: "my-project", session: value });
+  const stopped = await fetch(`${system.url}/1.0/environment/control/rest/stopenv?${query}`);
+  expect(await stopped.json()).toEqual({ result: 0 });
+  await page.getByRole("link", { name: "Environments" }).click();
+  await page.getByRole("row", { name: /my-project/ }).getByText("stopped").waitFor();
+  await visitor.leave();
+});
+
+test("several are selected with Shift and Ctrl, and removed for good", async () => {
+  const visitor = await atTokens();
+  const { page } = visitor;
+  const values: string[] = [];
+  for (const name of ["one", "two", "three", "four"]) values.push(await generate(visitor, `several ${name}`));
+  await page.getByLabel("Filter").fill("several");
+  await page.getByRole("button", { name: "Description" }).click();
+  const rows = page.getByRole("rowheader");
+  await expect.poll(() => rows.allTextContents()).toEqual(["several four", "several one", "several three", "several two"]);
+  const selected = async () => {
+    const boxes = await page.getByRole("checkbox", { checked: true }).evaluateAll((boxes) => boxes.map((box) => box.getAttribute("aria-label")));
+    return boxes.map((label) => label?.replace("Select several ", ""));
+  };
+  await rows.nth(0).click();
+  await rows.nth(2).click({ modifiers: ["Shift"] });
+  expect(await selected()).toEqual(["four", "one", "three"]);
+  await rows.nth(1).click({ modifiers: ["Control"] });
+  expect(await selected()).toEqual(["four", "three"]);
+  expect(await page.getByRole("button", { name: "Edit" }).isDisabled()).toBe(true);
+  await page.getByRole("checkbox", { name: "Select several one" }).focus();
+  await page.keyboard.press("Space");
+  expect(await selected()).toEqual(["four", "one", "three"]);
+
+  await page.getByRole("button", { name: "Remove", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Remove access tokens" });
+  await dialog.waitFor();
+  expect(await dialog.getByRole("listitem").allTextContents()).toEqual(["several four", "several one", "several three"]);
+  await visitor.look("tokens-remove");
+  await confirm(visitor, "Remove", system.password);
+  const told = page.getByRole("status").filter({ hasText: "3 tokens were removed: confirmed everywhere after" });
+  await told.waitFor();
+  await expect.poll(() => rows.allTextContents()).toEqual(["several two"]);
+  await visitor.look("tokens-removed");
+  for (const [value, result] of [[values[0], 702], [values[1], 0], [values[2], 702], [values[3], 702]] as const) {
+    const answer = await fetch(`${system.url}/1.0/users/authentication/rest/checksign?session=${value}`);
+    expect(await answer.json()).toMatchObject({ result });
+  }
+  await visitor.leave();
+});
+
+test("a token is changed, copied, and given another value", async () => {
+  const visitor = await atTokens();
+  const { page } = visitor;
+  const before = await generate(visitor, "changing");
+  const row = () => page.getByRole("row", { name: /changed/ });
+  await page.getByRole("row", { name: "changing" }).click();
+  await page.getByRole("button", { name: "Edit" }).click();
+  const dialog = page.getByRole("dialog", { name: "Edit access token" });
+  await dialog.getByLabel(/^Description/).fill("changed");
+  await dialog.getByLabel("API", { exact: true }).selectOption("IDE Plugins");
+  await dialog.getByLabel("Expires At").fill("31-02-2027");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.getByText("Write a day as dd-mm-yyyy.").waitFor();
+  await visitor.look("tokens-edit");
+  await dialog.getByLabel("Expires At").fill("28-02-2099");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await confirm(visitor, "Save", system.password);
+  await page.getByRole("status").filter({ hasText: "“changed” was changed: confirmed everywhere after" }).waitFor();
+  expect(await row().textContent()).toMatch(/changedIDE Plugins.*2099/);
+
+  await page.getByRole("button", { name: "Copy", exact: true }).click();
+  const copy = page.getByRole("dialog", { name: "Copy access token" });
+  expect(await copy.getByLabel(/^Description/).inputValue()).toBe("changed (copy)");
+  expect(await copy.getByLabel("API", { exact: true }).inputValue()).toBe("IDE Plugins");
+  await page.keyboard.press("Escape");
+
+  await page.getByRole("button", { name: "Edit" }).click();
+  await dialog.getByRole("button", { name: "Generate a new one" }).click();
+  await visitor.look("tokens-regenerate");
+  await confirm(visitor, "Regenerate", system.password);
+  const after = await page.getByLabel("The token", { exact: true }).inputValue();
+  await visitor.look("tokens-value");
+  await page.keyboard.press("Escape");
+  for (const [value, result] of [[before, 702], [after, 0]] as const) {
+    const answer = await fetch(`${system.url}/1.0/users/authentication/rest/checksign?session=${value}`);
+    expect(await answer.json()).toMatchObject({ result });
+  }
+  await visitor.leave();
+});
