@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { ApiToken } from "../api/schema.gen";
 import { call } from "../api/client";
-import { fromApi } from "./dates";
+import { endOf, fromApi, lastDayBefore } from "./dates";
 
 export type State = "active" | "expires soon" | "expired" | "leaked";
 
@@ -82,7 +82,15 @@ export function useChange<Input, Output>(change: (input: Input) => Promise<Outpu
   });
 }
 
-export const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+/** Till when a token is valid: a day, where it is so to that day's end. */
+export function validity(text: string | undefined): string {
+  if (text === undefined) return "never";
+  const last = lastDayBefore(fromApi(text));
+  return endOf(last).getTime() === fromApi(text).getTime() ? days.format(new Date(last.year, last.month - 1, last.day)) : moments.format(fromApi(text));
+}
+
+const days = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export function moment(text: string | undefined, absent: string): string {
   return text === undefined ? absent : moments.format(fromApi(text));

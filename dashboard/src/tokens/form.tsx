@@ -103,7 +103,7 @@ function Fields({ draft, label, error, cancel, next, children, methods, sets }: 
         <NativeSelect
           label="API"
           value={set}
-          data={sets.map(({ name }) => name)}
+          data={[...sets.map(({ name }) => name).filter((name) => name !== CUSTOM), CUSTOM]}
           error={(tried && nothing) || wrong("apiList")}
           onChange={(event) => pick(event.currentTarget.value)}
         />

@@ -2,7 +2,7 @@ import { Alert, Badge, Button, Center, Checkbox, Group, Loader, Stack, Table, Te
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import { type MouseEvent, useMemo, useState } from "react";
 import type { ApiToken } from "../api/schema.gen";
-import { moment, STATE_COLORS, stateOf, useTokens, useUses } from "./data";
+import { moment, STATE_COLORS, stateOf, useTokens, useUses, validity } from "./data";
 import { Edit, Generate, Remove, Told } from "./dialogs";
 import { clicked, kept, NOTHING } from "./selection";
 
@@ -86,7 +86,7 @@ export function Tokens() {
                 <Table.Td><Checkbox aria-label={`Select ${token.description}`} checked={chosen.has(token.id)} readOnly /></Table.Td>
                 <Table.Th scope="row">{token.description}</Table.Th>
                 <Table.Td visibleFrom="sm">{token.tokenTemplate?.name ?? "Custom"}</Table.Td>
-                <Table.Td visibleFrom="sm">{moment(token.expiresAt, "never")}</Table.Td>
+                <Table.Td visibleFrom="sm">{validity(token.expiresAt)}</Table.Td>
                 <Table.Td visibleFrom="md">{moment(token.lastUsed, "never")}</Table.Td>
                 <Table.Td><Badge variant="dot" tt="none" fw={500} color={STATE_COLORS[stateOf(token)]}>{stateOf(token)}</Badge></Table.Td>
                 <Table.Td visibleFrom="md"><Sparkline counts={uses.data?.get(token.id)} /></Table.Td>
