@@ -123,9 +123,12 @@ impl Calls {
             match (self.upstreams.call(method, &message, grant, &told).await, &credential) {
                 (Ok(mut answer), _) => {
                     let set = match cookie {
-                        CookieUse { wanted: true, .. } => taken_session(method, &mut answer),
                         CookieUse { shown: true, .. } if method.ends_session() => page::forgotten(),
-                        _ => None,
+                        // One that came by the cookie goes back by it, wished or not.
+                        CookieUse { wanted: true, .. } | CookieUse { shown: true, .. } => {
+                            taken_session(method, &mut answer)
+                        }
+                        CookieUse { wanted: false, shown: false } => None,
                     };
                     let succeeded = Answer::success(method, &answer, plain);
                     return Ok(match set {

@@ -236,3 +236,11 @@ fn contradictory_declarations_are_refused() {
     assert!(contract(&service(&confirmed)).is_ok());
     assert!(contract("service Test { rpc A(Empty) returns (Empty); }").unwrap_err().to_string().contains("audience"));
 }
+
+#[test]
+fn every_session_in_an_answer_is_told_to_be_one() {
+    for method in catalog().methods().iter().filter(|method| method.rest_path().is_some()) {
+        let named = method.descriptor().output().get_field_by_name("session");
+        assert_eq!(method.session(), named.as_ref(), "{}: a page would see it", method.name());
+    }
+}

@@ -62,7 +62,10 @@ async fn a_second_factor_opens_what_is_in_the_cookie() {
         stack.client.send(from_page(&stack, path).header("cookie", &cookie).form(form)).await
     };
     assert_eq!(call(LIST, &[]).await.result(), 702);
-    call(VERIFY, &[("code", &codes[1])]).await.success();
+    let verified = call(VERIFY, &[("code", &codes[1])]).await;
+    assert!(!verified.body.contains("pcl_ses_"), "what came by the cookie goes back by it: {verified:?}");
+    assert!(verified.headers[SET_COOKIE].to_str().unwrap().starts_with(&cookie));
+    verified.success();
     call(LIST, &[]).await.success();
 }
 
