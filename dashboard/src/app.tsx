@@ -2,9 +2,9 @@ import { Alert, Anchor, AppShell, Button, Center, Group, Loader, Menu, Text, Uns
 import { IconChevronDown, IconLogout } from "@tabler/icons-react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
 import { Environments } from "./environments/page";
+import { Settings } from "./settings/page";
 import { type User, useSignOut, useUser } from "./session";
 import { SignIn } from "./signin";
-import { Tokens } from "./tokens/page";
 
 export function App() {
   const user = useUser();
@@ -35,7 +35,7 @@ function Shell({ user }: { user: User }) {
           <Group gap="lg" wrap="nowrap" component="nav" aria-label="Pages">
             <Text fw={700} visibleFrom="xs">Portcullis</Text>
             <PageLink to="/environments">Environments</PageLink>
-            <PageLink to="/settings/tokens">Access Tokens</PageLink>
+            <PageLink to="/settings">Settings</PageLink>
           </Group>
           <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
             <Menu.Target>
@@ -56,7 +56,7 @@ function Shell({ user }: { user: User }) {
         {signOut.isError && <Alert color="red" role="alert" mb="md" title="Still signed in">{signOut.error.message}</Alert>}
         <Switch>
           <Route path="/environments"><Environments /></Route>
-          <Route path="/settings/tokens"><Tokens /></Route>
+          <Route path="/settings/*?"><Settings /></Route>
           <Route><Redirect to="/environments" /></Route>
         </Switch>
       </AppShell.Main>

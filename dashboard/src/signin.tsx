@@ -74,7 +74,7 @@ function SecondFactor({ onBack }: { onBack: () => void }) {
   const attempt = useMutation({
     mutationFn: async () => {
       // The session is in the cookie.
-      await call("/1.0/users/authentication/rest/verify2facode", { code, session: "" });
+      await call("/1.0/users/authentication/rest/verify2facode", { code, session: "" }, { keepSession: true });
       await signedIn();
     },
     onError: (error) => {
@@ -102,7 +102,7 @@ function SecondFactor({ onBack }: { onBack: () => void }) {
           onChange={(event) => setCode(event.currentTarget.value)}
         />
         <Button type="submit" loading={attempt.isPending}>Verify</Button>
-        <Button variant="subtle" onClick={onBack}>Sign in with another account</Button>
+        <Button variant="default" onClick={onBack}>Sign in with another account</Button>
       </Stack>
     </form>
   );

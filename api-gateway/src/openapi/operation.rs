@@ -145,6 +145,9 @@ fn body(method: &Method, schemas: &mut Schemas) -> Option<Value> {
 /// What is sent for a parameter.
 fn sent(parameter: &Parameter, schemas: &mut Schemas) -> Value {
     let mut schema = schemas.sent(parameter.field());
+    if parameter.wildcard().is_some() {
+        schema["items"] = json!({ "anyOf": [schema["items"], { "const": "*" }] });
+    }
     if let Some(members) = schema.as_object_mut()
         && parameter.is_secret()
     {

@@ -52,7 +52,7 @@ export function Tokens() {
   const close = () => setOpen(undefined);
   return (
     <Stack>
-      <Title order={1} size="h2">Access Tokens</Title>
+      <Title order={2} size="h3">Access Tokens</Title>
       {told && <Told text={told} close={() => setTold(undefined)} />}
       {tokens.isError && <Alert color="orange" role="alert" title="The tokens cannot be listed">{tokens.error.message}</Alert>}
       <Group gap="xs" role="toolbar" aria-label="Tokens">

@@ -10,7 +10,7 @@ afterAll(async () => { await system.stop(); });
 async function atTokens(): Promise<Visitor> {
   const visitor = await system.visitor();
   await visitor.signIn();
-  await visitor.page.getByRole("link", { name: "Access Tokens" }).click();
+  await visitor.page.getByRole("link", { name: "Settings" }).click();
   await visitor.page.getByRole("heading", { name: "Access Tokens" }).waitFor();
   await visitor.page.getByRole("table").waitFor();
   return visitor;

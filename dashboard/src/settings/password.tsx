@@ -1,0 +1,35 @@
+import { Alert, Button, Group, PasswordInput, Stack, Text, Title } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { ApiError, call } from "../api/client";
+
+export function Password() {
+  const [before, setBefore] = useState("");
+  const [after, setAfter] = useState("");
+  const [again, setAgain] = useState("");
+  const change = useMutation({
+    mutationFn: () => call("/1.0/users/account/rest/changepassword", { password: before, newPassword: after }),
+    onSuccess: () => { setAfter(""); setAgain(""); },
+    onSettled: () => setBefore(""),
+  });
+  const differs = again !== "" && again !== after ? "This is not the same." : undefined;
+  const wrong = change.error instanceof ApiError && change.error.failure.parameter === "newPassword" ? change.error.message : undefined;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (again === after) change.mutate();
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack maw={420}>
+        <Title order={2} size="h3">Password</Title>
+        <Text>All of your other sessions end with the change. Tokens go on.</Text>
+        {change.isError && !wrong && <Alert color="red" role="alert" title="It was not changed">{change.error.message}</Alert>}
+        {change.isSuccess && <Alert color="green" role="status">The password was changed, and all other sessions have ended.</Alert>}
+        <PasswordInput label="Present password" autoComplete="current-password" required value={before} onChange={(event) => setBefore(event.currentTarget.value)} />
+        <PasswordInput label="New password" autoComplete="new-password" required error={wrong} value={after} onChange={(event) => setAfter(event.currentTarget.value)} />
+        <PasswordInput label="New password, again" autoComplete="new-password" required error={differs} value={again} onChange={(event) => setAgain(event.currentTarget.value)} />
+        <Group><Button type="submit" loading={change.isPending}>Change</Button></Group>
+      </Stack>
+    </form>
+  );
+}

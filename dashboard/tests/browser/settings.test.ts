@@ -1,0 +1,105 @@
+import { Secret, TOTP } from "otpauth";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { System } from "./system";
+
+let system: System;
+beforeAll(async () => { system = await System.start(); });
+afterAll(async () => { await system.stop(); });
+
+const CHANGED = "another correct horse";
+
+test("others' sessions are ended one by one or all at once", async () => {
+  const others = await Promise.all([1, 2, 3].map(() => system.signIn()));
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await visitor.signIn();
+  await page.goto("/settings/sessions");
+  const rows = page.getByRole("rowheader");
+  await rows.first().waitFor();
+  await visitor.look("settings-sessions");
+  const before = await rows.count();
+  await page.getByRole("button", { name: /^Sign out session/ }).first().click();
+  await page.getByRole("status").filter({ hasText: "confirmed everywhere" }).waitFor();
+  await expect.poll(() => rows.count()).toBe(before - 1);
+  await page.getByRole("button", { name: "Sign out all others" }).click();
+  await expect.poll(() => rows.count()).toBe(1);
+  for (const session of others) {
+    const answer = await fetch(`${system.url}/1.0/users/authentication/rest/checksign?session=${session}`);
+    expect(await answer.json()).toMatchObject({ result: 702 });
+  }
+  await visitor.leave();
+});
+
+test("the password is changed, and what is wrong is told beside it", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await visitor.signIn();
+  await page.goto("/settings/password");
+  const field = (label: RegExp) => page.getByLabel(label).and(page.locator("input"));
+  const change = async (before: string, after: string) => {
+    await field(/^Present password/).fill(before);
+    await field(/^New password(?!, again)/).fill(after);
+    await field(/^New password, again/).fill(after);
+    await page.getByRole("button", { name: "Change" }).click();
+  };
+  await change(system.password, "short");
+  await page.getByText(/newPassword.* 12 /).waitFor();
+  await visitor.look("settings-password");
+  await change("no such password", CHANGED);
+  await page.getByRole("alert").filter({ hasText: "It was not changed" }).waitFor();
+  await change(system.password, CHANGED);
+  await page.getByRole("status").filter({ hasText: "The password was changed" }).waitFor();
+  system.password = CHANGED;
+  await page.goto("/settings/audit-log");
+  await page.getByRole("row", { name: /password/ }).first().waitFor();
+  await visitor.look("settings-audit-log");
+  await visitor.leave();
+});
+
+test("a second factor is set up, asked for, and turned off", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await visitor.signIn();
+  await page.goto("/settings/two-factor");
+  await page.getByText("It is off.").waitFor();
+  await visitor.look("settings-two-factor-off");
+  const password = page.getByLabel(/^Your password/).and(page.locator("input"));
+  await password.fill(system.password);
+  await page.getByRole("button", { name: "Set up" }).click();
+  await page.getByText(/^Secret: /).waitFor();
+  await visitor.look("settings-two-factor-secret");
+  const secret = (await page.getByText(/^Secret: /).textContent())!.replace("Secret: ", "");
+  const totp = new TOTP({ secret: Secret.fromBase32(secret) });
+  await page.getByLabel(/^Code/).fill(totp.generate());
+  await page.getByRole("button", { name: "Turn on" }).click();
+  const codes = page.getByRole("list", { name: "Recovery codes" }).getByRole("listitem");
+  await codes.first().waitFor();
+  const recovery = await codes.allTextContents();
+  expect(recovery.length).toBe(10);
+  await visitor.look("settings-two-factor-codes");
+  await page.getByRole("button", { name: "I have saved them" }).click();
+  await page.getByText("It is on. 10 recovery codes are left.").waitFor();
+
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.getByLabel("Login").fill(system.login);
+  await visitor.password.fill(system.password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Second factor" }).waitFor();
+  await visitor.look("sign-in-second-factor");
+  await page.getByLabel(/^Code/).fill("000000");
+  await page.getByRole("button", { name: "Verify" }).click();
+  await page.getByRole("alert").waitFor();
+  const [answer] = await Promise.all([
+    page.waitForResponse(/verify2facode/),
+    page.getByLabel(/^Code/).fill(recovery[0]!).then(() => page.getByRole("button", { name: "Verify" }).click()),
+  ]);
+  expect(await answer.text()).not.toContain("pcl_ses_");
+  await page.getByText("It is on. 9 recovery codes are left.").waitFor();
+
+  await password.fill(system.password);
+  await page.getByLabel(/^Code/).fill(recovery[1]!);
+  await page.getByRole("button", { name: "Turn off" }).click();
+  await page.getByText("It is off.").waitFor();
+  await visitor.leave();
+});
