@@ -1,6 +1,8 @@
 import { Alert, Anchor, AppShell, Button, Center, Group, Loader, Menu, Text, UnstyledButton } from "@mantine/core";
 import { IconChevronDown, IconLogout } from "@tabler/icons-react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
+import { Reference } from "./docs/page";
+import { EnvironmentDetail } from "./environments/detail";
 import { Environments } from "./environments/page";
 import { Settings } from "./settings/page";
 import { type User, useSignOut, useUser } from "./session";
@@ -36,6 +38,7 @@ function Shell({ user }: { user: User }) {
             <Text fw={700} visibleFrom="xs">Portcullis</Text>
             <PageLink to="/environments">Environments</PageLink>
             <PageLink to="/settings">Settings</PageLink>
+            <PageLink to="/docs">API</PageLink>
           </Group>
           <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
             <Menu.Target>
@@ -56,6 +59,8 @@ function Shell({ user }: { user: User }) {
         {signOut.isError && <Alert color="red" role="alert" mb="md" title="Still signed in">{signOut.error.message}</Alert>}
         <Switch>
           <Route path="/environments"><Environments /></Route>
+          <Route path="/environments/:name">{({ name }) => <EnvironmentDetail name={name} />}</Route>
+          <Route path="/docs"><Reference /></Route>
           <Route path="/settings/*?"><Settings /></Route>
           <Route><Redirect to="/environments" /></Route>
         </Switch>

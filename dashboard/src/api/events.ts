@@ -4,7 +4,9 @@ import { ApiError, type Path, Unreachable } from "./client";
 
 /** How long to wait before a stream is opened again that has ended, in milliseconds: longer with each attempt that fails. */
 const FIRST_WAIT = 500;
-const LONGEST_WAIT = 10_000;
+const LONGEST_WAIT = 5_000;
+/** After how long without a sign a stream is taken for dead, in milliseconds: the gateway gives one every 15 seconds. */
+const SILENCE = 45_000;
 
 export interface Listener {
   /** An event has come, with its data. */
@@ -52,9 +54,10 @@ async function read(path: Path, event: (name: string, data: unknown) => void, si
   const decoder = new TextDecoder();
   const reader = response.body?.getReader();
   for (;;) {
+    const silent = setTimeout(() => void reader?.cancel(), SILENCE);
     const part = await reader?.read().catch((error: unknown) => {
       throw new Unreachable(error);
-    });
+    }).finally(() => clearTimeout(silent));
     if (!part || part.done) break;
     parser.feed(decoder.decode(part.value, { stream: true }));
   }

@@ -1,13 +1,13 @@
-import { ActionIcon, Alert, Badge, Button, Center, Group, Loader, Menu, Stack, Table, Text, Title } from "@mantine/core";
+import { ActionIcon, Alert, Anchor, Button, Center, Group, Loader, Menu, Stack, Table, Text, Title } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { IconDots } from "@tabler/icons-react";
 import { useState } from "react";
+import { Link } from "wouter";
 import type { WatchedEnvironment } from "../api/schema.gen";
-import { Unreachable } from "../api/client";
 import { Dialog } from "../ui/dialog";
 import { ACTIONS, type Action } from "./actions";
 import { useEnvironments } from "./live";
-import { status } from "./status";
+import { StatusBadge, Trouble } from "./parts";
 
 interface Asked {
   readonly action: Action;
@@ -20,11 +20,7 @@ export function Environments() {
   return (
     <Stack>
       <Title order={1} size="h2">Environments</Title>
-      {trouble && (
-        <Alert color="orange" role="status" title={trouble instanceof Unreachable ? "The service does not answer" : "Not up to date"}>
-          {trouble.message} The list is as it was last seen, and goes on by itself.
-        </Alert>
-      )}
+      <Trouble trouble={trouble} />
       {environments ? <List environments={environments} ask={setAsked} /> : !trouble && <Center p="xl"><Loader aria-label="Loading environments" /></Center>}
       {asked && <Confirmation {...asked} close={() => setAsked(undefined)} />}
     </Stack>
@@ -53,16 +49,15 @@ function List({ environments, ask }: { environments: readonly WatchedEnvironment
 
 function Row({ environment: { env, nodes }, ask }: { environment: WatchedEnvironment; ask: (asked: Asked) => void }) {
   if (!env) return null;
-  const { word, color, isBusy } = status(env.status);
   const running = nodes.filter((node) => node.status === 1).length;
   return (
     <Table.Tr>
       <Table.Th scope="row">
-        {env.displayName}
+        <Anchor component={Link} href={`/environments/${env.envName}`} fw={600}>{env.displayName}</Anchor>
         {env.displayName !== env.envName && <Text size="sm" fw={400}>{env.envName}</Text>}
       </Table.Th>
       <Table.Td>
-        <Badge color={color} variant="dot" tt="none" fw={500} {...(isBusy && { rightSection: <Loader size={10} aria-hidden /> })}>{word}</Badge>
+        <StatusBadge number={env.status} />
       </Table.Td>
       <Table.Td visibleFrom="sm">{running} of {nodes.length} running</Table.Td>
       <Table.Td ta="right">

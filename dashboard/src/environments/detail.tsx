@@ -1,0 +1,133 @@
+import { Alert, Anchor, Button, Code, Group, Loader, NativeSelect, Stack, Switch, Table, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { Link } from "wouter";
+import type { Node, WatchedEnvironment } from "../api/schema.gen";
+import { ApiError, call } from "../api/client";
+import { useEnvironments } from "./live";
+import { StatusBadge, Trouble } from "./parts";
+
+/** How often a log is read on that is followed, in milliseconds. */
+const FOLLOW = 1000;
+/** How much of a log is shown, in bytes. */
+const SHOWN = 65_536;
+
+export function EnvironmentDetail({ name }: { name: string }) {
+  const { environments, trouble } = useEnvironments();
+  const environment = environments?.find(({ env }) => env?.envName === name);
+  return (
+    <Stack>
+      <Anchor component={Link} href="/environments">All environments</Anchor>
+      <Title order={1} size="h2">{environment?.env?.displayName ?? name}</Title>
+      <Trouble trouble={trouble} />
+      {!environments && !trouble && <Loader aria-label="Loading the environment" />}
+      {environments && !environment && <Text>There is no such environment.</Text>}
+      {environment && <Nodes environment={environment} />}
+    </Stack>
+  );
+}
+
+function Nodes({ environment: { env, nodes } }: { environment: WatchedEnvironment }) {
+  const [chosen, setChosen] = useState<number>();
+  const node = nodes.find(({ id }) => id === chosen) ?? nodes[0];
+  if (!env) return null;
+  return (
+    <>
+      <Group><StatusBadge number={env.status} /></Group>
+      <Table verticalSpacing="sm">
+        <Table.Caption c="var(--mantine-color-text)">Nodes</Table.Caption>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th scope="col">Node</Table.Th>
+            <Table.Th scope="col" visibleFrom="sm">Group</Table.Th>
+            <Table.Th scope="col">Status</Table.Th>
+            <Table.Th scope="col" visibleFrom="sm">Version</Table.Th>
+            <Table.Th scope="col" visibleFrom="md">Address</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {nodes.map(({ id, nodeType, nodeGroup, status, version, url }) => (
+            <Table.Tr key={id}>
+              <Table.Th scope="row">{nodeType} {id}</Table.Th>
+              <Table.Td visibleFrom="sm">{nodeGroup}</Table.Td>
+              <Table.Td><StatusBadge number={status} /></Table.Td>
+              <Table.Td visibleFrom="sm">{version}</Table.Td>
+              <Table.Td visibleFrom="md">{url}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+      {node && (
+        <>
+          <NativeSelect label="Look into" maw={320} value={String(node.id)} data={nodes.map(({ id, nodeType }) => ({ value: String(id), label: `${nodeType} ${id}` }))} onChange={(event) => setChosen(Number(event.currentTarget.value))} />
+          <Log key={`log ${node.id}`} environment={env.envName} node={node} />
+          <Variables key={`variables ${node.id}`} environment={env.envName} node={node} />
+        </>
+      )}
+    </>
+  );
+}
+
+function Log({ environment: envName, node: { id: nodeId } }: { environment: string; node: Node }) {
+  const [path, setPath] = useState<string>();
+  const [follow, setFollow] = useState(true);
+  const logs = useQuery({
+    queryKey: ["logs", envName, nodeId],
+    queryFn: async ({ signal }) => (await call("/1.0/environment/control/rest/getlogs", { envName, nodeId }, { signal })).array,
+  });
+  const shown = path ?? (logs.data?.find(({ path }) => path.includes("stdout")) ?? logs.data?.[0])?.path;
+  const text = useQuery({
+    queryKey: ["log", envName, nodeId, shown],
+    queryFn: async ({ signal }) => (await call("/1.0/environment/control/rest/readlog", { envName, nodeId, path: shown ?? "", count: SHOWN }, { signal })).body,
+    enabled: shown !== undefined,
+    refetchInterval: follow ? FOLLOW : false,
+  });
+  const end = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (follow && end.current) end.current.scrollTop = end.current.scrollHeight;
+  }, [text.data, follow]);
+  const error = logs.error ?? text.error;
+  return (
+    <Stack gap="xs" component="section" aria-label="Log">
+      <Title order={2} size="h3">Log</Title>
+      {error && <Alert color="orange" role="alert" title="The log cannot be read">{error.message}</Alert>}
+      {logs.data?.length === 0 && <Text>There is none yet.</Text>}
+      {shown !== undefined && (
+        <Group align="flex-end">
+          <NativeSelect label="File" value={shown} data={(logs.data ?? []).map(({ path }) => path)} onChange={(event) => setPath(event.currentTarget.value)} />
+          <Switch label="Follow" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} mb={8} />
+        </Group>
+      )}
+      {text.data !== undefined && <Code block ref={end as never} tabIndex={0} aria-label="The end of the log" mah={320} style={{ overflow: "auto" }}>{text.data === "" ? "(empty)" : text.data}</Code>}
+    </Stack>
+  );
+}
+
+function Variables({ environment: envName, node: { id: nodeId } }: { environment: string; node: Node }) {
+  const [visible, setVisible] = useState(false);
+  const variables = useQuery({
+    queryKey: ["variables", envName, nodeId],
+    queryFn: async ({ signal }) => (await call("/1.0/environment/control/rest/getcontainerenvvars", { envName, nodeId }, { signal })).object,
+    // Values can be secrets.
+    gcTime: 0,
+  });
+  const all = Object.entries(variables.data ?? {}).toSorted(([one], [other]) => (one < other ? -1 : 1));
+  return (
+    <Stack gap="xs" component="section" aria-label="Variables">
+      <Title order={2} size="h3">Variables</Title>
+      {variables.isError && <Alert color="orange" role="alert" title="The variables cannot be read">{variables.error instanceof ApiError ? variables.error.message : "The service does not answer."}</Alert>}
+      {variables.data && all.length === 0 && <Text>None were set.</Text>}
+      {all.length > 0 && (
+        <>
+          <Table>
+            <Table.Thead><Table.Tr><Table.Th scope="col">Name</Table.Th><Table.Th scope="col">Value</Table.Th></Table.Tr></Table.Thead>
+            <Table.Tbody>
+              {all.map(([name, value]) => <Table.Tr key={name}><Table.Th scope="row">{name}</Table.Th><Table.Td>{visible ? value : "••••••"}</Table.Td></Table.Tr>)}
+            </Table.Tbody>
+          </Table>
+          <Group><Button size="compact-sm" variant="default" onClick={() => setVisible(!visible)}>{visible ? "Hide the values" : "Show the values"}</Button></Group>
+        </>
+      )}
+    </Stack>
+  );
+}

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { System } from "./system";
+
+let system: System;
+beforeAll(async () => { system = await System.start(); });
+afterAll(async () => { await system.stop(); });
+
+test("an environment's nodes, logs and variables are there, live", async () => {
+  const session = await system.signIn();
+  const info = (await system.call("environment/control/rest/getenvinfo", { envName: "my-project" })) as { nodes: { id: number }[] };
+  const nodeId = String(info.nodes[0]!.id);
+  await fetch(`${system.url}/1.0/environment/control/rest/addcontainerenvvars`, {
+    method: "POST",
+    body: new URLSearchParams({ session, envName: "my-project", nodeId, vars: JSON.stringify({ APP_COLOUR: "blue" }) }),
+  });
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await visitor.signIn();
+  await page.getByRole("link", { name: "My project" }).click();
+  await page.getByRole("heading", { name: "My project" }).waitFor();
+  await page.getByRole("row", { name: /web.*running/ }).waitFor();
+  const log = page.getByLabel("The end of the log");
+  await log.getByText(/serving/).waitFor();
+  // A line is added every five seconds.
+  const before = (await log.textContent())!.length;
+  await expect.poll(async () => (await log.textContent())!.length, { timeout: 20_000 }).toBeGreaterThan(before);
+  const variables = page.getByRole("region", { name: "Variables" });
+  await variables.getByRole("row", { name: /APP_COLOUR/ }).waitFor();
+  expect(await variables.textContent()).not.toContain("blue");
+  await variables.getByRole("button", { name: "Show the values" }).click();
+  await variables.getByText("blue").waitFor();
+  await visitor.look("environment");
+  await system.call("environment/control/rest/stopenv", { envName: "my-project" });
+  await page.getByRole("row", { name: /web.*stopped/ }).waitFor({ timeout: 1000 });
+  await page.goto("/environments/none");
+  await page.getByText("There is no such environment.").waitFor();
+  await visitor.leave();
+});
+
+test("the reference has every method, and tries it with a token that is kept nowhere", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await visitor.signIn();
+  await page.goto("/docs#environment.control.GetEnvs");
+  const method = page.getByRole("region", { name: "GetEnvs" });
+  await method.getByText("Lists the account's environments").waitFor();
+  await page.getByLabel("A token to try methods with").and(page.locator("input")).fill(system.token);
+  await method.getByRole("button", { name: "Try it" }).click();
+  await method.getByLabel("The answer").getByText('"envName": "my-project"').waitFor();
+  await page.getByRole("button", { name: /^CreateEnvironment/ }).click();
+  const create = page.getByRole("region", { name: "CreateEnvironment" });
+  await create.getByRole("button", { name: "Try it" }).click();
+  await create.getByLabel("The answer").getByText("8202").waitFor();
+  await visitor.look("reference");
+  const kept = await page.evaluate(() => [...Object.values(localStorage), ...Object.values(sessionStorage), location.href].join());
+  expect(kept).not.toContain(system.token);
+  const document = (await (await fetch(`${system.url}/openapi.json`)).json()) as { paths: object };
+  expect(await page.locator(".mantine-Accordion-control").count()).toBe(Object.keys(document.paths).length);
+  await visitor.leave();
+});
+
+test("an outage is told, and over by itself", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await visitor.signIn();
+  await page.getByRole("row", { name: /my-project/ }).waitFor();
+  await system.kill();
+  await page.getByRole("status").filter({ hasText: "The service does not answer" }).waitFor();
+  await visitor.look("environments-outage");
+  await system.restart();
+  await page.getByRole("status").filter({ hasText: "The service does not answer" }).waitFor({ state: "detached" });
+  await page.getByRole("row", { name: /my-project/ }).waitFor();
+  await visitor.leave(/ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)/);
+});
