@@ -1,6 +1,7 @@
 import { Accordion, Alert, Badge, Button, Code, Group, List, Loader, PasswordInput, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useMemo, useState } from "react";
+import { Prose } from "../ui/prose";
 
 interface Schema {
   readonly type?: string;
@@ -67,7 +68,7 @@ function Methods({ document: { info, tags, paths, components } }: { document: Do
   const found = methods.filter(({ name, operation }) => words.every((word) => `${name} ${operation.description}`.toLowerCase().includes(word)));
   return (
     <>
-      <Text maw="70ch">{info.description.replaceAll("`", "")}</Text>
+      <Text maw="70ch"><Prose text={info.description} /></Text>
       <Group align="flex-end">
         <TextInput label="Search" value={search} onChange={(event) => setSearch(event.currentTarget.value)} miw={220} />
         <PasswordInput label="A token to try methods with" autoComplete="off" value={token} onChange={(event) => setToken(event.currentTarget.value)} miw={260} />
@@ -99,7 +100,7 @@ function Methods({ document: { info, tags, paths, components } }: { document: Do
           <Table.Thead><Table.Tr><Table.Th scope="col">result</Table.Th><Table.Th scope="col" visibleFrom="sm">reason</Table.Th><Table.Th scope="col">Meaning</Table.Th></Table.Tr></Table.Thead>
           <Table.Tbody>
             {components.schemas.Failure.properties.result.oneOf.map(({ const: result, title, description }) => (
-              <Table.Tr key={result}><Table.Th scope="row">{result}</Table.Th><Table.Td visibleFrom="sm">{title}</Table.Td><Table.Td>{description.replaceAll("`", "")}</Table.Td></Table.Tr>
+              <Table.Tr key={result}><Table.Th scope="row">{result}</Table.Th><Table.Td visibleFrom="sm">{title}</Table.Td><Table.Td><Prose text={description} /></Table.Td></Table.Tr>
             ))}
           </Table.Tbody>
         </Table>
@@ -119,7 +120,7 @@ function About({ method, token }: { method: Method; token: string }) {
   const example = parameters.filter(([name]) => form?.required.includes(name)).map(([name]) => ` --data-urlencode ${name}=…`).join("");
   return (
     <Stack gap="sm">
-      <Text>{operation.description.replaceAll("`", "")}</Text>
+      <Text><Prose text={operation.description} /></Text>
       <Text size="sm">
         {byGet ? "GET or POST" : "POST only"}; access: {rule.access}
         {rule.permission !== undefined && ` ${rule.permission}`}{rule.sets !== undefined && ` (in ${rule.sets.join(", ")})`}
@@ -128,7 +129,7 @@ function About({ method, token }: { method: Method; token: string }) {
       {parameters.length > 0 && (
         <List spacing="xs" aria-label="Parameters">
           {parameters.map(([name, schema]) => (
-            <List.Item key={name}><b>{name}</b> {kind(schema)}{form?.required.includes(name) ? ", required" : ""}. {schema.description?.replaceAll("`", "")}</List.Item>
+            <List.Item key={name}><b>{name}</b> {kind(schema)}{form?.required.includes(name) ? ", required" : ""}. <Prose text={schema.description ?? ""} /></List.Item>
           ))}
         </List>
       )}

@@ -34,8 +34,8 @@ function Nodes({ environment: { env, nodes } }: { environment: WatchedEnvironmen
   return (
     <>
       <Group><StatusBadge number={env.status} /></Group>
-      <Table verticalSpacing="sm">
-        <Table.Caption c="var(--mantine-color-text)">Nodes</Table.Caption>
+      <Table verticalSpacing="sm" captionSide="top">
+        <Table.Caption c="var(--mantine-color-text)" ta="left">Nodes</Table.Caption>
         <Table.Thead>
           <Table.Tr>
             <Table.Th scope="col">Node</Table.Th>

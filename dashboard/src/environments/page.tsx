@@ -1,17 +1,20 @@
 import { ActionIcon, Alert, Anchor, Button, Center, Group, Loader, Menu, Stack, Table, Text, Title } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { IconDots } from "@tabler/icons-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Link } from "wouter";
 import type { WatchedEnvironment } from "../api/schema.gen";
 import { Dialog } from "../ui/dialog";
 import { ACTIONS, type Action } from "./actions";
 import { useEnvironments } from "./live";
 import { StatusBadge, Trouble } from "./parts";
+import { status } from "./status";
 
 interface Asked {
   readonly action: Action;
   readonly environment: string;
+  /** Gives the focus back: what the question was asked from is gone with its menu. */
+  readonly back: () => void;
 }
 
 export function Environments() {
@@ -48,7 +51,9 @@ function List({ environments, ask }: { environments: readonly WatchedEnvironment
 }
 
 function Row({ environment: { env, nodes }, ask }: { environment: WatchedEnvironment; ask: (asked: Asked) => void }) {
+  const button = useRef<HTMLButtonElement>(null);
   if (!env) return null;
+  const actions = ACTIONS.filter(({ from }) => from.includes(env.status));
   const running = nodes.filter((node) => node.status === 1).length;
   return (
     <Table.Tr>
@@ -63,11 +68,12 @@ function Row({ environment: { env, nodes }, ask }: { environment: WatchedEnviron
       <Table.Td ta="right">
         <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
           <Menu.Target>
-            <ActionIcon variant="subtle" size="lg" aria-label={`Actions for ${env.envName}`}><IconDots size={18} aria-hidden /></ActionIcon>
+            <ActionIcon ref={button} variant="subtle" size="lg" aria-label={`Actions for ${env.envName}`}><IconDots size={18} aria-hidden /></ActionIcon>
           </Menu.Target>
           <Menu.Dropdown>
-            {ACTIONS.map((action) => (
-              <Menu.Item key={action.name} disabled={!action.from.includes(env.status)} onClick={() => ask({ action, environment: env.envName })}>
+            {actions.length === 0 && <Menu.Item onClick={() => button.current?.focus()}>Nothing, while it is {status(env.status).word}</Menu.Item>}
+            {actions.map((action) => (
+              <Menu.Item key={action.name} onClick={() => ask({ action, environment: env.envName, back: () => button.current?.focus() })}>
                 {action.label}
               </Menu.Item>
             ))}
@@ -78,7 +84,11 @@ function Row({ environment: { env, nodes }, ask }: { environment: WatchedEnviron
   );
 }
 
-function Confirmation({ action, environment, close }: Asked & { close: () => void }) {
+function Confirmation({ action, environment, back, close: closed }: Asked & { close: () => void }) {
+  const close = () => {
+    closed();
+    requestAnimationFrame(back);
+  };
   const run = useMutation({ mutationFn: () => action.run(environment), onSuccess: close });
   return (
     <Dialog title={`${action.label}?`} close={close}>

@@ -1,6 +1,7 @@
 import { Anchor, Badge, Box, Checkbox, Group, ScrollArea, Stack, Switch, Text, TextInput } from "@mantine/core";
 import { useDeferredValue, useMemo, useState } from "react";
 import type { ApiListItem } from "../api/schema.gen";
+import { Prose } from "../ui/prose";
 import { useDocumentation } from "./data";
 import { choiceOf, choose, type Group as MethodGroup, grouped, shortName, shown } from "./permissions";
 
@@ -32,7 +33,7 @@ export function PermissionTree({ methods, chosen, change }: Tree) {
         ))}
       </ScrollArea.Autosize>
       <Box mih={48} aria-live="polite">
-        {told && <Text size="sm">{documentation.data?.get(told) ?? told} <Anchor size="sm" href={`/docs#${told}`} target="_blank">Docs</Anchor></Text>}
+        {told && <Text size="sm"><Prose text={documentation.data?.get(told) ?? told} /> <Anchor size="sm" href={`/docs#${told}`} target="_blank">Docs</Anchor></Text>}
       </Box>
     </Stack>
   );
