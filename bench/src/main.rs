@@ -1,6 +1,7 @@
 //! What the platform costs, measured: each number is a ratio against a yardstick of the same run, or an amount with a goal.
 
 mod authority;
+mod dashboard;
 mod environments;
 mod hot_path;
 mod measure;
@@ -36,6 +37,8 @@ enum Part {
     HotPath,
     /// The environment-service by itself: what it adds to starts and stops, and a thousand environments.
     Environments,
+    /// The dashboard, in a browser.
+    Dashboard,
 }
 
 impl Part {
@@ -44,6 +47,7 @@ impl Part {
             Self::Authority => authority::measure().await,
             Self::HotPath => hot_path::measure().await,
             Self::Environments => environments::measure().await,
+            Self::Dashboard => dashboard::measure().await,
         }
     }
 }

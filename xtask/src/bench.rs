@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use crate::dashboard;
 use crate::tools::{self, Tools};
 
 #[derive(clap::Args, Debug, PartialEq, Eq)]
@@ -13,6 +14,9 @@ pub(crate) struct Arguments {
 
 /// Builds what is measured and what measures it, optimised, and becomes the latter.
 pub(crate) fn run(tools: &Tools, arguments: &Arguments) -> anyhow::Result<()> {
+    if let Err(error) = dashboard::build(tools) {
+        eprintln!("warning: no dashboard: {error:#}");
+    }
     tools::run(&mut tools.cargo(&[
         "build",
         "--release",
@@ -22,6 +26,8 @@ pub(crate) fn run(tools: &Tools, arguments: &Arguments) -> anyhow::Result<()> {
         "api-gateway",
         "--package",
         "environment-service",
+        "--package",
+        "cli",
         "--package",
         "bench",
         "--bins",

@@ -70,6 +70,9 @@ pub(crate) fn for_benchmarks(tools: &Tools) -> anyhow::Result<()> {
     if let Err(error) = install(tools, docker::PACKAGES) {
         eprintln!("warning: no Docker engine: {error:#}");
     }
+    if let Err(error) = install(tools, browser::PACKAGES) {
+        eprintln!("warning: no browser: {error:#}");
+    }
     Ok(())
 }
 

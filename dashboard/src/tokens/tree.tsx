@@ -1,5 +1,5 @@
 import { Anchor, Badge, Box, Checkbox, Group, ScrollArea, Stack, Switch, Text, TextInput } from "@mantine/core";
-import { useDeferredValue, useMemo, useState } from "react";
+import { memo, startTransition, useDeferredValue, useEffect, useMemo, useState } from "react";
 import type { ApiListItem } from "../api/schema.gen";
 import { Prose } from "../ui/prose";
 import { useDocumentation } from "./data";
@@ -8,7 +8,8 @@ import { choiceOf, choose, type Group as MethodGroup, grouped, shortName, shown 
 interface Tree {
   readonly methods: readonly ApiListItem[];
   readonly chosen: ReadonlySet<string>;
-  readonly change: (chosen: ReadonlySet<string>) => void;
+  /** Changes what is chosen; always the same function. */
+  readonly change: (change: (chosen: ReadonlySet<string>) => ReadonlySet<string>) => void;
 }
 
 /** The methods by service, to be checked one by one or all of a service. */
@@ -20,6 +21,9 @@ export function PermissionTree({ methods, chosen, change }: Tree) {
   const groups = useMemo(() => grouped(methods), [methods]);
   const sought = useDeferredValue(search);
   const found = useMemo(() => shown(groups, sought, onlyChecked ? chosen : undefined), [groups, sought, onlyChecked, chosen]);
+  // Hundreds of methods come right after the dialog, in small steps, and do not hold it up.
+  const [isDialogThere, setDialogThere] = useState(false);
+  useEffect(() => startTransition(() => setDialogThere(true)), []);
   return (
     <Stack gap="xs">
       <Group justify="space-between" align="flex-end">
@@ -27,8 +31,8 @@ export function PermissionTree({ methods, chosen, change }: Tree) {
         <Switch label="Only Checked" checked={onlyChecked} onChange={(event) => setOnlyChecked(event.currentTarget.checked)} mb={8} />
       </Group>
       <ScrollArea.Autosize mah={260} type="auto" viewportProps={{ tabIndex: 0, role: "group", "aria-label": "Methods" }}>
-        {found.length === 0 && <Text p="sm">{onlyChecked && search === "" ? "Nothing is checked." : "No method is called so."}</Text>}
-        {found.map((group) => (
+        {isDialogThere && found.length === 0 && <Text p="sm">{onlyChecked && search === "" ? "Nothing is checked." : "No method is called so."}</Text>}
+        {isDialogThere && found.map((group) => (
           <Service key={group.name} group={group} chosen={chosen} change={change} tell={setTold} />
         ))}
       </ScrollArea.Autosize>
@@ -47,22 +51,23 @@ function Service({ group, chosen, change, tell }: { group: MethodGroup; chosen: 
         label={<Text fw={600} span>{group.name}</Text>}
         checked={choice === "all"}
         indeterminate={choice === "some"}
-        onChange={() => change(choose(chosen, group.methods, choice !== "all"))}
+        onChange={() => change((chosen) => choose(chosen, group.methods, choice !== "all"))}
       />
       <Stack gap={6} mt={6} pl="lg">
         {group.methods.map((item) => (
-          <Method key={item.method} item={item} checked={chosen.has(item.method)} tell={tell} toggle={(wanted) => change(choose(chosen, [item], wanted))} />
+          <Method key={item.method} item={item} checked={chosen.has(item.method)} tell={tell} change={change} />
         ))}
       </Stack>
     </Box>
   );
 }
 
-function Method({ item, checked, tell, toggle }: { item: ApiListItem; checked: boolean; tell: (method: string) => void; toggle: (wanted: boolean) => void }) {
+/** A click makes only those anew that it is about. */
+const Method = memo(function Method({ item, checked, tell, change }: { item: ApiListItem; checked: boolean; tell: (method: string) => void; change: Tree["change"] }) {
   return (
     <Group gap="xs" wrap="nowrap" onMouseEnter={() => tell(item.method)}>
-      <Checkbox label={shortName(item)} checked={checked} onChange={(event) => toggle(event.currentTarget.checked)} onFocus={() => tell(item.method)} />
+      <Checkbox label={shortName(item)} checked={checked} onChange={({ currentTarget: { checked: wanted } }) => change((chosen) => choose(chosen, [item], wanted))} onFocus={() => tell(item.method)} />
       <Badge size="xs" variant="dot" color={item.isSafe ? "gray" : "orange"} tt="none">{item.isSafe ? "reads" : "changes"}</Badge>
     </Group>
   );
-}
+});
