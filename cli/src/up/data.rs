@@ -2,6 +2,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use access::{Credential, CredentialHash, CredentialKind, SigningKey};
 use anyhow::{Context, bail};
@@ -33,6 +34,10 @@ name = "worker"
 variables = ["APP_*"]
 command = ["/bin/sh", "-c", "echo working; while :; do sleep 5; echo still working; done"]
 "#;
+
+/// How long the lock is waited for that another system has on the folder, and how often it is tried.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// There while the first start is not complete: it holds the login of its account.
 const FIRST_START: &str = "first-start";
@@ -67,7 +72,14 @@ impl DataFolder {
             Ok((path, lock))
         };
         let (path, lock) = make().with_context(|| format!("the data folder {}", path.display()))?;
-        match lock.try_lock() {
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        let mut locked = lock.try_lock();
+        // A process that one which was killed had just begun to launch has its lock for a moment longer.
+        while matches!(locked, Err(TryLockError::WouldBlock)) && Instant::now() < deadline {
+            std::thread::sleep(LOCK_RETRY);
+            locked = lock.try_lock();
+        }
+        match locked {
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!("another `portcullis up` runs on {}", path.display()),
             Err(TryLockError::Error(error)) => Err(error).context("the data folder's lock"),
