@@ -128,18 +128,37 @@ async fn example(url: &str, account: &FirstAccount) -> anyhow::Result<Zeroizing<
     let nodes = json!([{ "nodeType": "web", "nodeGroup": "cp" }, { "nodeType": "worker", "nodeGroup": "worker" }]);
     let environment = json!({ "shortdomain": EXAMPLE, "displayName": "My project" });
     let create = vec![("env", environment.to_string()), ("nodes", nodes.to_string())];
-    match api.call("environment.control.CreateEnvironment", create).await {
-        Ok(_) => {}
-        // From an earlier first start that was cut short.
-        Err(ApiError::Refused { reason, .. }) if reason == "ALREADY_EXISTS" => {}
-        Err(error) => return Err(error.into()),
-    }
+    run_example(&api, &create).await?;
     delete_tokens_of_before(&api, &password).await?;
     let create =
         vec![("description", TOKEN.to_owned()), ("tokenTemplate", "IDE Plugins".to_owned()), ("password", password)];
     let token = api.call("users.authentication.CreateToken", create).await?;
     api.call("users.authentication.Signout", Vec::new()).await?;
     Ok(Zeroizing::new(text(&output::object(&token, "token"), "key").to_owned()))
+}
+
+/// Makes the environment, or sees to it that the one runs that an earlier first start, which was cut short, has begun to make.
+async fn run_example(api: &Api, create: &[(&'static str, String)]) -> Result<(), ApiError> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let refused = |error: &ApiError, reasons: &[&str]| match error {
+        ApiError::Refused { reason, .. } => reasons.contains(&reason.as_str()),
+        _ => false,
+    };
+    loop {
+        match api.call("environment.control.CreateEnvironment", create.to_vec()).await {
+            Err(error) if refused(&error, &["ALREADY_EXISTS"]) => {}
+            made => return made.map(drop),
+        }
+        let start = vec![("envName", EXAMPLE.to_owned())];
+        match api.call("environment.control.StartEnv", start).await {
+            // It is still being made; or that has failed, and it is gone again.
+            Err(error)
+                if refused(&error, &["ENVIRONMENT_STATUS", "ENVIRONMENT_NOT_FOUND"])
+                    && tokio::time::Instant::now() < deadline => {}
+            started => return started.map(drop),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// An earlier first start that was cut short may have made one, whose value nobody has.
