@@ -55,5 +55,5 @@ async fn killed_at_any_moment_it_neither_loses_nor_doubles_a_container() {
     host.config.start_settle = SignedDuration::from_millis(10);
     host.authority.start().await;
     let database = host.config.database_url.to_string();
-    println!("{}", kill_at_any_moment(&host, &database, kills(20)).await);
+    println!("{}", kill_at_any_moment(&host, &database, kills(6)).await);
 }
