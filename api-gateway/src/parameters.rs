@@ -36,7 +36,7 @@ fn set(message: &mut DynamicMessage, parameter: &Parameter, values: &[&str]) -> 
     };
     match value {
         Some(Value::List(values)) if values.is_empty() => missing(parameter),
-        Some(Value::Map(entries)) if entries.is_empty() => missing(parameter),
+        Some(Value::Map(entries)) if entries.is_empty() && !parameter.may_be_empty() => missing(parameter),
         Some(value) => {
             message.set_field(field, value);
             Ok(())

@@ -63,12 +63,13 @@ impl Calls {
 
     async fn open(&self, method: &'static Method, request: Request, origin: &Origin) -> Result<Open, Failure> {
         allow_verb(method, request.method())?;
-        let room = Arc::clone(&self.streaming.room).try_acquire_owned();
-        let room =
-            room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway has too many streams, try again"))?;
         // As a call it counts only until it has begun.
         let _call = self.enter()?;
         let asked = self.asked(method, request, origin).await?;
+        // Not before it is known to be one: whoever shows no credential takes nobody's place.
+        let room = Arc::clone(&self.streaming.room).try_acquire_owned();
+        let room =
+            room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway has too many streams, try again"))?;
         let (answers, first, asked) = self.begin(method, asked, origin).await?;
         let now = Instant::now();
         let told = Told { begun: false, first: Some(first), answered: now, written: now };

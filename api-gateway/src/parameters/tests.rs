@@ -34,6 +34,27 @@ fn assert_invalid<T: std::fmt::Debug>(answer: Result<T, Failure>, parameter: &st
 }
 
 #[test]
+fn a_map_that_would_clear_everything_has_to_be_sent() {
+    for (method, name) in [("SetContainerEnvVars", "vars"), ("SetContainerEnvVarsByGroup", "data")] {
+        let method = catalog().by_name(&format!("environment.control.{method}")).unwrap();
+        let build = |text: &str| {
+            let mut parameters = Parameters::default();
+            parameters.add_encoded(format!("envName=shop&nodeId=7&nodeGroup=cp{text}").as_bytes()).unwrap();
+            request(method, &parameters, MAX)
+                .map(|message| message.get_field_by_name(name).unwrap().as_map().unwrap().len())
+        };
+        for text in ["", "&vars=", "&variables={}"] {
+            assert_invalid(build(text), name);
+        }
+        // Under either name, since the other method's is easily taken for it.
+        for other in ["vars", "data"] {
+            assert_eq!(build(&format!("&{other}={{}}")).unwrap(), 0);
+            assert_eq!(build(&format!("&{other}={{'A':'1'}}")).unwrap(), 1);
+        }
+    }
+}
+
+#[test]
 fn names_are_matched_in_any_case_and_others_are_ignored() {
     for query in ["envName=a", "ENVNAME=a", "envname=a&appid=1&appid=2&ruk=&x&=y&%ff=z", "env%4Eame=a", "&&envName=a&"]
     {
@@ -203,8 +224,9 @@ fn maps_are_json_objects_of_texts() {
         build("environment.control.SetContainerEnvVars", &format!("envName=a&nodeId=1&{query}"))
             .map(|message| message.transcode_to::<proto::environment::v1::SetContainerEnvVarsRequest>().unwrap())
     };
-    for none in ["", "vars=", "vars=null", "vars={}"] {
-        assert!(set(none).unwrap().vars.is_empty(), "{none}: these and no others");
+    assert!(set("vars={}").unwrap().vars.is_empty(), "these and no others");
+    for absent in ["", "vars=", "vars=null"] {
+        assert_invalid(set(absent), "vars");
     }
 }
 

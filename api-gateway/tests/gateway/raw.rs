@@ -25,6 +25,14 @@ impl Raw {
         let _ = self.0.shutdown().await;
     }
 
+    /// Reads these very bytes.
+    pub(crate) async fn until(&mut self, expected: &str) {
+        let mut bytes = vec![0; expected.len()];
+        let read = tokio::time::timeout(LONG, self.0.read_exact(&mut bytes)).await.expect("bytes");
+        read.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)));
+        assert_eq!(String::from_utf8_lossy(&bytes), expected);
+    }
+
     /// The next answer, of the length that it says.
     pub(crate) async fn answer(&mut self) -> Answer {
         tokio::time::timeout(LONG, self.read_answer()).await.expect("an answer")

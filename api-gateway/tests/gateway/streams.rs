@@ -9,6 +9,7 @@ use testkit::eventually;
 use tokio::time::timeout;
 
 use crate::authority::Says;
+use crate::raw::Raw;
 use crate::stage::{INFO, LONG, STOP, Stage, WATCH};
 
 /// A stream of events, read as a browser does.
@@ -198,6 +199,18 @@ async fn a_stream_outlives_its_grants() {
         }
     };
     assert_eq!(end["result"], 702);
+}
+
+#[tokio::test]
+async fn who_shows_no_credential_takes_no_place() {
+    let stage = Stage::configured(|config| config.max_streams = 1).await;
+    let mut half = Raw::connect(stage.address).await;
+    let form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 10";
+    half.send(format!("POST {WATCH} HTTP/1.1\r\nhost: a\r\n{form}\r\nexpect: 100-continue\r\n\r\n")).await;
+    // Said as soon as the body is waited for.
+    half.until("HTTP/1.1 100 Continue\r\n\r\n").await;
+    let mut events = watch(&stage, &watcher(&stage)).await;
+    assert_eq!(events.event().await.0, "snapshot");
 }
 
 #[tokio::test]

@@ -403,7 +403,7 @@ impl Driver for ProcessDriver {
         path: &'a str,
         window: Window,
     ) -> BoxFuture<'a, Result<Vec<u8>, NodeError>> {
-        async move { files::read(&self.node_folder(node), path, window) }.boxed()
+        async move { files::read_log(&self.node_folder(node), path, window) }.boxed()
     }
 
     fn read_file<'a>(

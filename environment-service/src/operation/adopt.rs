@@ -60,9 +60,9 @@ impl Operations {
         // Read first: what an operation does between the two is not taken back by what was discovered before it.
         let recorded = self.store.adopted(kind).await?;
         let mut found = driver.discover().await?;
-        // What belongs to an account that is gone is nobody's here, and left as it is.
+        // What belongs to an account that is gone is nobody's here, and left as it is; what has no nodes left is none.
         let departed = self.store.departed().await?;
-        found.retain(|found| !departed.contains(&found.account));
+        found.retain(|found| !found.nodes.is_empty() && !departed.contains(&found.account));
         for environment in recorded.iter().filter(|environment| environment.operation.is_none()) {
             let key = environment.adopted.as_ref();
             match found.iter().find(|found| Some(&found.key) == key) {
@@ -75,7 +75,7 @@ impl Operations {
             }
         }
         let is_new = |found: &&Discovered| !recorded.iter().any(|known| known.adopted.as_ref() == Some(&found.key));
-        for found in found.iter().filter(is_new).filter(|found| !found.nodes.is_empty()) {
+        for found in found.iter().filter(is_new) {
             self.record_adopted(kind, found).await?;
         }
         Ok(())

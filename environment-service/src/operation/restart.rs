@@ -82,7 +82,8 @@ impl Operations {
         let ends: Vec<Action> = nodes.iter().filter(launched).copied().map(Action::End).collect();
         self.end(environment, &ends).await?;
         let current = self.store.get(environment.id).await?;
-        self.bring_up(current.as_ref().unwrap_or(environment)).await
+        // Others that do not run are not to take these with them.
+        self.bring_up_where(current.as_ref().unwrap_or(environment), |node| nodes.contains(&node.id)).await
     }
 
     /// After something that was torn off in the middle: what is meant to run runs, as it is recorded.

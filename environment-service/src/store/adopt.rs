@@ -40,6 +40,15 @@ impl Store {
         let running = found.nodes.iter().any(|node| node.instance.is_some());
         let desired = if running { Desired::Running } else { Desired::Stopped };
         let mut tx = self.database.begin("environment.adopt").await?;
+        // A record of before whose nodes are all gone is found by nothing, and is in the way.
+        sqlx::query(
+            "delete from environment where driver = $1 and adopted = $2 and operation is null \
+             and not exists (select 1 from node where node.environment_id = environment.id)",
+        )
+        .bind(driver.as_str())
+        .bind(found.key.as_str())
+        .execute(&mut *tx)
+        .await?;
         let inserted = sqlx::query(
             "insert into environment \
              (id, name, account, display_name, highly_available, tls, desired, created_at, driver, adopted) \

@@ -6,6 +6,7 @@
 #[path = "../common/authority.rs"]
 #[expect(dead_code, reason = "the other tests of the service need more of it")]
 mod authority;
+mod before;
 mod cluster;
 #[path = "../common/killing.rs"]
 #[allow(dead_code, reason = "each suite uses a part of it")]

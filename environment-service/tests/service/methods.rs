@@ -388,6 +388,54 @@ async fn without_a_list_no_command_is_run() {
 }
 
 #[tokio::test]
+async fn a_command_goes_on_when_its_caller_leaves() {
+    let mut stage = Stage::prepare(TestDatabase::sqlite()).await;
+    stage.config.exec_commands = vec!["sh".to_owned()];
+    stage.authority.start().await;
+    stage.start_service().await;
+    let alice = stage.alice();
+    alice.create("shop", &[("cp", "pair", 1)]).await.unwrap();
+    let node_id = nodes(&alice).await[0];
+    let (begun, done) = (stage.file("begun"), stage.file("done"));
+    let gate = stage.file("gate");
+    let script = format!(
+        "-c 'touch {0}; while [ ! -e {1} ]; do sleep 0.01; done; touch {2}'",
+        begun.display(),
+        gate.display(),
+        done.display()
+    );
+    let command_list = vec![NodeCommand { command: "sh".to_owned(), params: Some(script) }];
+    let request = alice.granted(ExecCmdByIdRequest { env_name: shop(), node_id, command_list, say_yes: None });
+    let mut client = stage.client();
+    tokio::select! {
+        _ = client.exec_cmd_by_id(request) => panic!("it waits"),
+        () = eventually("it has begun", LONG, async || begun.exists().then_some(())) => (),
+    }
+    stage.open_gate();
+    eventually("it is done all the same", LONG, async || done.exists().then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_others_are_is_nothing_to_nodes_that_are_restarted() {
+    let stage = Stage::sqlite().await;
+    let alice = stage.alice();
+    let created = alice.create("shop", &[("cp", "pair", 1), ("bl", "fickle", 1)]).await.unwrap();
+    let of = |group: &str| created.nodes.iter().position(|node| node.node_group == group).unwrap();
+    // The other group does not come up any more.
+    stage.open_gate();
+    kill_process(Pid::from_raw(pids(&created.nodes)[of("bl")]).unwrap(), Signal::KILL).unwrap();
+    alice.until_status("shop", 11).await;
+    let restart = RestartNodesRequest { env_name: shop(), node_group: Some("cp".into()), node_id: None };
+    call!(stage, alice, restart_nodes, restart).unwrap();
+    let redeploy = RedeployContainersByGroupRequest { env_name: shop(), node_group: "cp".into(), tag: "v2".to_owned() };
+    call!(stage, alice, redeploy_containers_by_group, redeploy).unwrap();
+    let after = alice.info("shop").await.unwrap().nodes;
+    assert_eq!((after[of("cp")].status, after[of("bl")].status), (1, 11));
+    assert_eq!(after[of("cp")].version, "v2");
+    assert_ne!(pids(&after)[of("cp")], pids(&created.nodes)[of("cp")]);
+}
+
+#[tokio::test]
 async fn logs_and_files_are_read_in_the_nodes_own_folder() {
     let stage = Stage::sqlite().await;
     let (alice, bob) = (stage.alice(), stage.account(BOB));
@@ -403,7 +451,14 @@ async fn logs_and_files_are_read_in_the_nodes_own_folder() {
     assert_eq!(body(None, None).await, "latest\n");
     assert_eq!(body(Some(2), Some(3)).await, "tes");
     assert_eq!(body(None, Some(2)).await, "t\n");
-    for path in ["../../../lock", "/etc/passwd", "none.log", ""] {
+    let folder = stage.file(&format!("data/environments/shop/{node_id}"));
+    std::fs::create_dir(folder.join("sub.login")).unwrap();
+    std::fs::write(folder.join("secret.env"), "hush").unwrap();
+    std::fs::write(folder.join("sub.login/inside"), "hush").unwrap();
+    std::os::unix::fs::symlink("secret.env", folder.join("link.log")).unwrap();
+    let again = call!(stage, alice, get_logs, GetLogsRequest { env_name: shop(), node_id }).unwrap().array;
+    assert_eq!(again, listed, "what is no file is no log, and is in no log's way");
+    for path in ["../../../lock", "/etc/passwd", "none.log", "", "secret.env", "link.log", "sub.login/inside"] {
         assert_kind(call!(stage, alice, read_log, read(path, None, None)), ErrorKind::ObjectNotFound);
     }
     assert_kind(call!(stage, alice, read_log, read("stdout.log", Some(-1), None)), ErrorKind::InvalidParameter);

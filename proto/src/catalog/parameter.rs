@@ -45,9 +45,15 @@ impl Parameter {
     #[must_use]
     pub fn is_required(&self) -> bool {
         if self.field.is_list() || self.field.is_map() {
-            return self.rule.required;
+            return self.rule.required || self.rule.sent;
         }
         !self.field.field_descriptor_proto().proto3_optional()
+    }
+
+    /// Whether it may be empty where it has to be sent: a map, `{}`.
+    #[must_use]
+    pub fn may_be_empty(&self) -> bool {
+        self.rule.sent
     }
 
     /// Whether its value must be shown nowhere.

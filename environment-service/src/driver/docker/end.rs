@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::query_parameters::{ListNetworksOptionsBuilder, StopContainerOptionsBuilder};
+use bollard::Docker;
+use bollard::query_parameters::{
+    ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+};
 use futures::future::try_join_all;
+use tokio::time::Instant;
 
 use super::DockerDriver;
 use super::engine::{CHANGE, EngineError, LOOK, done, within};
@@ -14,6 +18,8 @@ use crate::driver::{ClearError, EndError};
 
 /// The longest grace that Compose gives a container whose time is not ours to say.
 const COMPOSE_GRACE: Duration = Duration::from_secs(600);
+/// How often it is looked whether a container is gone that the engine is removing.
+const REMOVAL: Duration = Duration::from_millis(50);
 
 impl DockerDriver {
     pub(super) async fn end(&self, launches: &[Launch]) -> Result<(), EndError> {
@@ -66,5 +72,29 @@ impl DockerDriver {
             done(within(CHANGE, client.remove_network(network.id.as_deref().unwrap_or_default())).await)?;
         }
         Ok(())
+    }
+
+    /// Removes a container, running or not, and the volumes that are its alone.
+    pub(super) async fn remove(&self, id: &str) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let client = self.engine.client()?;
+        match within(CHANGE, client.remove_container(id, Some(options))).await {
+            // The engine is about to do so already: a service that was killed had asked for it.
+            Err(EngineError::Conflict(_)) => self.removed(&client, id).await,
+            removed => done(removed),
+        }
+    }
+
+    /// Waits until a container that is being removed is gone.
+    async fn removed(&self, client: &Docker, id: &str) -> Result<(), EngineError> {
+        let deadline = Instant::now() + CHANGE;
+        loop {
+            match within(LOOK, client.inspect_container(id, None)).await {
+                Err(EngineError::NotFound(_)) => return Ok(()),
+                Err(error) => return Err(error),
+                Ok(_) if Instant::now() >= deadline => return Err(EngineError::Late(CHANGE)),
+                Ok(_) => tokio::time::sleep(REMOVAL).await,
+            }
+        }
     }
 }

@@ -46,7 +46,15 @@ impl DockerDriver {
     pub(super) async fn refuse_the_machine(&self, id: &str) -> Result<(), NodeError> {
         let client = self.engine.client()?;
         let inspected = within(LOOK, client.inspect_container(id, None)).await?;
-        match of_the_machine(&inspected) {
+        let mut what = of_the_machine(&inspected);
+        for volume in inspected.mounts.iter().flatten().filter_map(|mount| mount.name.as_deref()) {
+            // What such a volume really is, only its options tell: a folder of the machine as well.
+            let options = within(LOOK, client.inspect_volume(volume)).await?.options;
+            if what.is_none() && !options.is_empty() {
+                what = Some("folders");
+            }
+        }
+        match what {
             None => Ok(()),
             Some(what) => Err(NodeError::Refused(format!(
                 "the container has {what} of the machine: commands and files are not given there"
@@ -58,19 +66,29 @@ impl DockerDriver {
 /// What a container has of the machine's own.
 fn of_the_machine(container: &ContainerInspectResponse) -> Option<&'static str> {
     let host = container.host_config.as_ref()?;
-    let shares = |mode: &Option<String>| mode.as_deref() == Some("host");
-    if host.privileged == Some(true) || host.cap_add.as_ref().is_some_and(|added| !added.is_empty()) {
+    // Another container's can be the machine's in turn.
+    let shares = |mode: &str| mode == "host" || mode.starts_with("container:");
+    let options = host.security_opt.iter().flatten();
+    if host.privileged == Some(true)
+        || host.cap_add.as_ref().is_some_and(|added| !added.is_empty())
+        || options.into_iter().any(|option| option != "no-new-privileges" && option != "no-new-privileges:true")
+    {
         return Some("privileges");
     }
-    if host.devices.as_ref().is_some_and(|devices| !devices.is_empty()) {
+    if host.devices.as_ref().is_some_and(|devices| !devices.is_empty())
+        || host.device_requests.as_ref().is_some_and(|devices| !devices.is_empty())
+        || host.device_cgroup_rules.as_ref().is_some_and(|rules| !rules.is_empty())
+    {
         return Some("devices");
     }
-    if [&host.network_mode, &host.pid_mode, &host.ipc_mode, &host.uts_mode].into_iter().any(shares) {
+    let modes = [&host.network_mode, &host.pid_mode, &host.ipc_mode, &host.uts_mode, &host.userns_mode];
+    let cgroup = host.cgroupns_mode.as_ref().map(ToString::to_string);
+    if modes.into_iter().flatten().any(|mode| shares(mode)) || cgroup.as_deref() == Some("host") {
         return Some("namespaces");
     }
-    let mounts = container.mounts.iter().flatten();
-    let folders = mounts.filter(|mount| mount.typ.as_deref() == Some("bind"));
-    folders.map(|_| "folders").next()
+    // What has no name among volumes, and is no memory, is a folder.
+    let mounts = container.mounts.iter().flatten().filter_map(|mount| mount.typ.as_deref());
+    mounts.filter(|kind| !["volume", "tmpfs"].contains(kind)).map(|_| "folders").next()
 }
 
 async fn run(client: &Docker, exec: &str, most: usize) -> Result<Output, bollard::errors::Error> {
@@ -117,6 +135,16 @@ mod tests {
         let devices = Some(vec![DeviceMapping::default()]);
         assert_eq!(of(HostConfig { devices, ..none.clone() }, &[]), Some("devices"));
         let host = || Some("host".to_owned());
+        let devices = Some(vec!["c 1:3 r".to_owned()]);
+        assert_eq!(of(HostConfig { device_cgroup_rules: devices, ..none.clone() }, &[]), Some("devices"));
+        let other = Some("container:0123".to_owned());
+        assert_eq!(of(HostConfig { pid_mode: other, ..none.clone() }, &[]), Some("namespaces"));
+        assert_eq!(of(HostConfig { userns_mode: host(), ..none.clone() }, &[]), Some("namespaces"));
+        for (option, seen) in [("seccomp=unconfined", Some("privileges")), ("no-new-privileges:true", None)] {
+            let security_opt = Some(vec![option.to_owned()]);
+            assert_eq!(of(HostConfig { security_opt, ..none.clone() }, &[]), seen, "{option}");
+        }
+        assert_eq!(of(none.clone(), &["npipe"]), Some("folders"));
         assert_eq!(of(HostConfig { network_mode: host(), ..none.clone() }, &[]), Some("namespaces"));
         assert_eq!(of(HostConfig { pid_mode: host(), ..none }, &[]), Some("namespaces"));
     }

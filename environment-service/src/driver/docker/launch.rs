@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerSummary, ContainerUpdateBody, EndpointSettings, HostConfig, HostConfigLogConfig,
-    NetworkCreateRequest, NetworkingConfig, PortBinding,
+    ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, ContainerUpdateBody, EndpointSettings,
+    HostConfig, HostConfigLogConfig, NetworkCreateRequest, NetworkingConfig, PortBinding,
 };
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListNetworksOptionsBuilder, RemoveContainerOptionsBuilder,
-};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, ListNetworksOptionsBuilder};
 
 use super::DockerDriver;
 use super::engine::{CHANGE, EngineError, LOOK, done, within};
@@ -71,7 +69,11 @@ impl DockerDriver {
         let labels = [label::of_environment(order.environment_id), format!("{}={}", label::NODE, order.node)];
         let found = self.engine.list(&labels).await?;
         let wanted = body.labels.as_ref().and_then(|labels| labels.get(label::SPEC));
-        let fits = |container: &&ContainerSummary| label::label(container, label::SPEC) == wanted.map(String::as_str);
+        let fits = |container: &&ContainerSummary| {
+            // One that is being removed cannot be kept.
+            container.state != Some(ContainerSummaryStateEnum::REMOVING)
+                && label::label(container, label::SPEC) == wanted.map(String::as_str)
+        };
         let kept =
             found.iter().filter(|container| label::is_ours(container)).find(fits).and_then(|kept| kept.id.clone());
         for container in found.iter().filter(|container| label::is_ours(container) && container.id != kept) {
@@ -93,13 +95,6 @@ impl DockerDriver {
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let client = self.engine.client()?;
         Ok(within(CHANGE, client.create_container(Some(options), body)).await?.id)
-    }
-
-    /// Removes a container, running or not, and the volumes that are its alone.
-    pub(super) async fn remove(&self, id: &str) -> Result<(), EngineError> {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        let client = self.engine.client()?;
-        done(within(CHANGE, client.remove_container(id, Some(options))).await)
     }
 
     /// The network of the environment. The engine lets two of them have one name, so it is looked for first.

@@ -44,6 +44,9 @@ impl KubernetesDriver {
 
     pub(super) async fn run(&self, node: NodeAt<'_>, command: &Command) -> Result<Output, NodeError> {
         let inside = self.inside(node).await?;
+        if let Some(what) = node.node.adopted.as_ref().and_then(|_| of_the_cluster(&inside.pod)) {
+            return Err(NodeError::Refused(format!("the pod has {what}: commands and files are not given there")));
+        }
         let words = std::iter::once(&command.program).chain(&command.arguments).cloned();
         let params = AttachParams::default().stdin(false).container(&inside.container);
         let finished = async {
@@ -112,6 +115,32 @@ impl KubernetesDriver {
     }
 }
 
+/// What a pod has of a machine's own, or of the cluster's. Those that are made here have nothing.
+fn of_the_cluster(pod: &Pod) -> Option<&'static str> {
+    let spec = pod.spec.as_ref()?;
+    if [spec.host_network, spec.host_pid, spec.host_ipc].contains(&Some(true)) {
+        return Some("namespaces of its machine");
+    }
+    let volumes = spec.volumes.iter().flatten();
+    if volumes.clone().any(|volume| volume.host_path.is_some()) {
+        return Some("folders of its machine");
+    }
+    // The account that a pod has where none is chosen may do nothing.
+    let chosen = spec.service_account_name.as_deref().is_some_and(|name| !name.is_empty() && name != "default");
+    let mut sources = volumes.filter_map(|volume| volume.projected.as_ref()?.sources.as_ref()).flatten();
+    let told = spec.automount_service_account_token != Some(false)
+        || sources.any(|source| source.service_account_token.is_some());
+    if chosen && told {
+        return Some("an account of the cluster");
+    }
+    let contexts = spec.containers.iter().filter_map(|container| container.security_context.as_ref());
+    let privileged = contexts.into_iter().any(|context| {
+        let added = context.capabilities.as_ref().and_then(|capabilities| capabilities.add.as_ref());
+        context.privileged == Some(true) || added.is_some_and(|added| !added.is_empty())
+    });
+    privileged.then_some("privileges")
+}
+
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let ready = conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
@@ -162,6 +191,46 @@ async fn part(mut log: impl futures::AsyncRead + Unpin, from: Option<usize>, cou
         if read == 0 || (from.is_some() && kept.len() >= count) {
             kept.truncate(count);
             return Ok(kept);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_pod_has_of_the_cluster_is_seen() {
+        for (spec, seen) in [
+            (json!({}), None),
+            (json!({ "volumes": [{ "name": "a", "emptyDir": {} }], "serviceAccountName": "default" }), None),
+            (json!({ "hostNetwork": true }), Some("namespaces of its machine")),
+            (json!({ "hostPID": true }), Some("namespaces of its machine")),
+            (json!({ "volumes": [{ "name": "a", "hostPath": { "path": "/" } }] }), Some("folders of its machine")),
+            (json!({ "serviceAccountName": "deployer" }), Some("an account of the cluster")),
+            (json!({ "serviceAccountName": "deployer", "automountServiceAccountToken": false }), None),
+            (
+                json!({
+                    "serviceAccountName": "deployer",
+                    "automountServiceAccountToken": false,
+                    "volumes": [{ "name": "a", "projected": { "sources": [{ "serviceAccountToken": { "path": "a" } }] } }],
+                }),
+                Some("an account of the cluster"),
+            ),
+            (json!({ "containers": [{ "name": "a", "securityContext": { "privileged": true } }] }), Some("privileges")),
+            (
+                json!({ "containers": [{ "name": "a", "securityContext": { "capabilities": { "add": ["SYS_ADMIN"] } } }] }),
+                Some("privileges"),
+            ),
+        ] {
+            let mut whole = json!({ "containers": [] });
+            for (name, value) in spec.as_object().unwrap() {
+                whole[name] = value.clone();
+            }
+            let pod: Pod = serde_json::from_value(json!({ "spec": whole })).unwrap();
+            assert_eq!(of_the_cluster(&pod), seen, "{spec}");
         }
     }
 }

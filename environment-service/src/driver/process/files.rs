@@ -19,10 +19,14 @@ pub(super) fn logs(folder: &Path) -> Result<Vec<LogFile>, NodeError> {
     for entry in entries {
         let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if !name.contains(".log") {
+        if !is_log(&name) {
             continue;
         }
-        let file = open(folder, &name)?;
+        // A link or a folder of such a name is none, and one that was put aside meanwhile is gone.
+        let file = match open(folder, &name) {
+            Err(NodeError::NoFile) => continue,
+            file => file?,
+        };
         let about = file.metadata().map_err(failed)?;
         let modified_at = about.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
         logs.push(LogFile { path: name, size: about.len(), modified_at });
@@ -31,8 +35,19 @@ pub(super) fn logs(folder: &Path) -> Result<Vec<LogFile>, NodeError> {
     Ok(logs)
 }
 
+/// Whether a file in a node's folder is a log, by its name.
+fn is_log(name: &str) -> bool {
+    name.contains(".log") && !name.contains('/')
+}
+
+/// A part of a log: of nothing that [`logs`] would not list.
+pub(super) fn read_log(folder: &Path, path: &str, window: Window) -> Result<Vec<u8>, NodeError> {
+    let name = path.trim_start_matches('/');
+    if is_log(name) { read(folder, name, window) } else { Err(NodeError::NoFile) }
+}
+
 /// A part of a file.
-pub(super) fn read(folder: &Path, path: &str, window: Window) -> Result<Vec<u8>, NodeError> {
+fn read(folder: &Path, path: &str, window: Window) -> Result<Vec<u8>, NodeError> {
     let mut file = open(folder, path)?;
     let size = file.metadata().map_err(failed)?.len();
     let count = u64::try_from(window.count).unwrap_or(u64::MAX);

@@ -8,10 +8,11 @@ use proto::environment::v1::{
 };
 
 use crate::domain::{NodeId, Selection};
-use crate::driver::{Command, NodeAt};
+use crate::driver::{Command, Output};
 use crate::grpc::Control;
 use crate::grpc::control::{env_name, no_driver, node_failure, selection_failure};
 use crate::grpc::parameter::{given, node_group};
+use crate::operation::ExecError;
 
 /// The most commands in one call.
 const MAX_COMMANDS: usize = 32;
@@ -59,21 +60,22 @@ async fn exec(
     }
     let commands: Vec<Command> = commands.iter().enumerate().map(command).collect::<Result<_, _>>()?;
     let environment = control.environment(permit, &env_name(name)?).await?;
-    let driver = control.operations.drivers.of(&environment).map_err(no_driver)?;
-    let mut responses = Vec::new();
-    for node in nodes.of(&environment).map_err(selection_failure)? {
-        for command in &commands {
-            let output =
-                driver.exec(NodeAt { environment: &environment, node }, command).await.map_err(node_failure)?;
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let (out, err_out) = (text(&output.out), text(&output.error));
-            responses.push(ExecResponse { result: output.code, out, err_out, nodeid: node.id.0 });
-            if output.code != 0 {
-                break;
-            }
-        }
+    let outputs = control.operations.exec(environment, nodes, commands).await.map_err(failure)?;
+    let response = |(node, output): (NodeId, Output)| {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err_out) = (text(&output.out), text(&output.error));
+        ExecResponse { result: output.code, out, err_out, nodeid: node.0 }
+    };
+    Ok(outputs.into_iter().map(response).collect())
+}
+
+fn failure(error: ExecError) -> Failure {
+    match error {
+        ExecError::Driver(error) => no_driver(error),
+        ExecError::Selection(error) => selection_failure(error),
+        ExecError::Node(error) => node_failure(error),
+        error @ ExecError::Torn(_) => Failure::internal(error),
     }
-    Ok(responses)
 }
 
 fn command((index, command): (usize, &NodeCommand)) -> Result<Command, Failure> {

@@ -21,6 +21,21 @@ fn discovered(nodes: &[(&str, Option<&str>)]) -> Discovered {
 }
 
 #[tokio::test]
+async fn a_record_without_nodes_is_in_nobodys_way() {
+    on_both(async |store| {
+        let docker = DriverKind::Docker;
+        let found = discovered(&[("db", Some("a"))]);
+        assert_eq!(store.adopt(docker, &found, &name("shop"), AT).await.unwrap(), Adoption::Done);
+        let first = store.adopted(docker).await.unwrap().remove(0);
+        store.refresh(&first, &discovered(&[])).await.unwrap();
+        assert_eq!(store.adopted(docker).await.unwrap(), [], "nothing finds it");
+        assert_eq!(store.adopt(docker, &found, &name("shop"), AT).await.unwrap(), Adoption::Done);
+        assert_eq!(store.adopted(docker).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_there_before_is_recorded_as_it_is_discovered() {
     on_both(async |store| {
         let docker = DriverKind::Docker;
