@@ -1,6 +1,7 @@
 //! What a stream stands on: the grant that it was begun under. A call is let in once; a stream is, with each of its answers.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures::future::BoxFuture;
@@ -9,6 +10,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
 use lifecycle::Clock;
 use proto::{ErrorKind, Failure};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::Claims;
 use crate::lease::{LeaseHandle, Statement};
@@ -55,51 +57,73 @@ fn expired() -> Failure {
     Failure::new(ErrorKind::StaleGrant, "the grant has expired")
 }
 
+/// What a handler answers; nothing when it is over: what the handler holds for its stream is free then.
+type Held<T> = Arc<Mutex<Option<BoxStream<'static, Result<T, Failure>>>>>;
+
 /// Answers that are given only while their call would be let in.
 pub(crate) struct Standings<T> {
-    /// Nothing when it is over: what the handler holds for its stream is free then.
-    answers: Option<BoxStream<'static, Result<T, Failure>>>,
+    answers: Held<T>,
     standing: Standing,
     lost: BoxFuture<'static, Failure>,
+    ended: bool,
+    /// Frees what the handler holds although nobody asks for an answer: whoever reads nothing any more keeps nothing by it.
+    _release: AbortOnDropHandle<()>,
 }
 
-impl<T> Standings<T> {
+impl<T: 'static> Standings<T> {
     pub(crate) fn new(answers: BoxStream<'static, Result<T, Failure>>, standing: Standing) -> Self {
-        Self { answers: Some(answers), lost: standing.clone().lost().boxed(), standing }
+        let answers: Held<T> = Arc::new(Mutex::new(Some(answers)));
+        let (held, lost) = (Arc::clone(&answers), standing.clone().lost());
+        let release = tokio::spawn(async move {
+            lost.await;
+            free(&held);
+        });
+        let lost = standing.clone().lost().boxed();
+        Self { answers, lost, standing, ended: false, _release: AbortOnDropHandle::new(release) }
     }
 
-    fn end(&mut self, failure: Failure) -> Poll<Option<Result<T, Failure>>> {
-        self.answers = None;
-        Poll::Ready(Some(Err(failure)))
+    fn end(&mut self, answer: Option<Result<T, Failure>>) -> Poll<Option<Result<T, Failure>>> {
+        self.ended = true;
+        free(&self.answers);
+        Poll::Ready(answer)
+    }
+
+    /// The handler's next answer. There is none where what it holds has been freed: then the standing is lost, and tells so.
+    fn poll_answer(&self, context: &mut Context<'_>) -> Poll<Option<Result<T, Failure>>> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.as_mut().map_or(Poll::Pending, |answers| answers.poll_next_unpin(context))
     }
 }
 
-impl<T> Stream for Standings<T> {
+fn free<T>(held: &Held<T>) {
+    let answers = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(answers);
+}
+
+impl<T: 'static> Stream for Standings<T> {
     type Item = Result<T, Failure>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        let Some(answers) = &mut this.answers else { return Poll::Ready(None) };
-        if let Poll::Ready(failure) = this.lost.poll_unpin(context) {
-            return this.end(failure);
+        if this.ended {
+            return Poll::Ready(None);
         }
-        match ready!(answers.poll_next_unpin(context)) {
+        if let Poll::Ready(failure) = this.lost.poll_unpin(context) {
+            return this.end(Some(Err(failure)));
+        }
+        match ready!(this.poll_answer(context)) {
             // Asked after the answer was made: nothing that happens after a change was applied is told.
             Some(Ok(answer)) => match this.standing.allow() {
                 Ok(()) => Poll::Ready(Some(Ok(answer))),
-                Err(failure) => this.end(failure),
+                Err(failure) => this.end(Some(Err(failure))),
             },
-            ended => {
-                this.answers = None;
-                Poll::Ready(ended)
-            }
+            ended => this.end(ended),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use futures::stream;
@@ -168,6 +192,23 @@ mod tests {
         assert_eq!(kept.next().await.unwrap().unwrap(), 1);
         assert_eq!(kept.next().await.unwrap().unwrap_err().kind(), ErrorKind::StaleGrant);
         assert_eq!(Arc::strong_count(&held), 1, "what the handler holds is free");
+        assert!(kept.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_a_handler_holds_is_free_although_nobody_reads() {
+        let (clock, _) = Clock::manual(start());
+        let (lease, claims) = (lease(clock.clone()), claims(&clock, None));
+        let (held, released) = tokio::sync::oneshot::channel::<()>();
+        let answers = stream::repeat(()).map(move |()| {
+            let _held = &held;
+            Ok(())
+        });
+        let mut kept = Standings::new(answers.boxed(), Standing::new(&claims, lease.clone(), clock));
+        kept.next().await.unwrap().unwrap();
+        revoke(&lease, &claims);
+        released.await.unwrap_err();
+        assert_eq!(kept.next().await.unwrap().unwrap_err().kind(), ErrorKind::StaleGrant);
         assert!(kept.next().await.is_none());
     }
 

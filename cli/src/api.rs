@@ -30,6 +30,18 @@ pub(crate) enum ApiError {
     Refused { method: String, result: i64, reason: String, error: String },
 }
 
+impl ApiError {
+    /// Whether the credential is not good for the call, which no patience helps.
+    pub(crate) fn is_denial(&self) -> bool {
+        const DENIALS: [&str; 3] = ["PERMISSION_DENIED", "NOT_AUTHENTICATED", "MISSING_PERMISSION"];
+        match self {
+            Self::NoCredential => true,
+            Self::Refused { reason, .. } => DENIALS.contains(&reason.as_str()),
+            _ => false,
+        }
+    }
+}
+
 /// The API at an address, with the credential to call it.
 pub(crate) struct Api {
     client: Client,

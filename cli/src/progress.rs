@@ -48,10 +48,14 @@ impl Action {
             let look = async {
                 loop {
                     tokio::time::sleep(PAUSE).await;
-                    // Whoever may do it need not be allowed to look: it is done all the same.
                     let parameters = vec![("envName", self.result.clone())];
-                    let Ok(info) = api.call("environment.control.GetEnvInfo", parameters).await else { break };
-                    teller.tell(&self.result, &info);
+                    match api.call("environment.control.GetEnvInfo", parameters).await {
+                        Ok(info) => teller.tell(&self.result, &info),
+                        // Whoever may do it need not be allowed to look: it is done all the same.
+                        Err(error) if error.is_denial() => break,
+                        // It may not be there yet, or nobody may answer for a moment.
+                        Err(_) => (),
+                    }
                 }
                 std::future::pending::<()>().await;
             };

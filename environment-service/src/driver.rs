@@ -26,8 +26,8 @@ pub(crate) use error::{ClearError, EndError, LaunchError, NodeError, Unfit};
 pub use kubernetes::KubernetesError;
 pub(crate) use kubernetes::{Adoptable, KubernetesDriver, KubernetesSettings};
 pub(crate) use process::{Bounding, BoundingSettings, LogLimits, ProcessDriver, ProcessSettings};
-pub use process::{OpenError, Restart, Template};
-pub use template::TemplateError;
+pub use process::{OpenError, Template};
+pub use template::{Restart, TemplateError};
 
 use crate::domain::{
     Cloudlets, DriverKind, EnvName, Environment, EnvironmentId, ImageName, Instance, Launch, LaunchId, Node,
@@ -143,6 +143,15 @@ pub(crate) struct Window {
     pub(crate) count: usize,
 }
 
+/// What a driver has discovered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Discovery {
+    /// The environments that were there before.
+    pub(crate) found: Vec<Discovered>,
+    /// What the driver calls those that it may not look at: they need not be gone.
+    pub(crate) unseen: Vec<String>,
+}
+
 /// An environment that was there before: not made by this service, but for it to control.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Discovered {
@@ -237,7 +246,8 @@ pub(crate) trait Driver: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Finds what was launched under these marks and never recorded, and still runs.
+    /// Finds what was launched under these marks and never recorded, and still runs. Also without any mark it is an error where
+    /// whoever runs nodes does not answer.
     fn find<'a>(
         &'a self,
         launches: &'a [(NodeId, LaunchId)],
@@ -278,11 +288,16 @@ pub(crate) trait Driver: Send + Sync + 'static {
     fn resize<'a>(&'a self, node: NodeAt<'a>) -> BoxFuture<'a, Result<(), NodeError>>;
 
     /// The environments that were there before, for this service to control.
-    fn discover(&self) -> BoxFuture<'_, Result<Vec<Discovered>, ScanError>>;
+    fn discover(&self) -> BoxFuture<'_, Result<Discovery, ScanError>>;
 
     /// Whether a node that has ended by itself is to be launched again. An engine that sees to it by itself says no.
-    fn restarts(&self, workload: &Workload) -> bool {
-        let _ = workload;
+    fn restarts(&self, _node: &Node) -> bool {
+        false
+    }
+
+    /// Whether a launch makes what is left of a node what it is to be, so that nothing has to be ended before: what still runs of a
+    /// node that is not what it should be goes on until then, and where the launch fails.
+    fn launches_over(&self) -> bool {
         false
     }
 

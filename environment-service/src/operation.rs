@@ -66,6 +66,8 @@ pub(crate) struct Parts {
     pub(crate) settle: Duration,
     /// What is worked on.
     pub(crate) claims: Claims,
+    /// Held by whoever brings what is recorded to what was discovered.
+    pub(crate) adopting: tokio::sync::Mutex<()>,
     /// The tasks that work on it.
     pub(crate) under_way: TaskTracker,
     /// Told anew when an operation begins, ends, or has changed what is recorded.

@@ -120,6 +120,7 @@ impl Service {
             lifecycle: lifecycle.clone(),
             settle: config.start_settle(),
             claims: Claims::default(),
+            adopting: tokio::sync::Mutex::default(),
             under_way: TaskTracker::new(),
             news: watch::Sender::new(()),
             watchers_per_account: config.watchers_per_account,
@@ -235,6 +236,7 @@ fn docker_driver(config: &Config, lifecycle: &Lifecycle) -> Result<Option<Arc<dy
         socket: docker.socket,
         stop_grace: config.stop_grace(),
         images: docker.images.into_iter().collect(),
+        restart: docker.restart,
         templates: docker.templates,
         compose: docker.compose,
     };

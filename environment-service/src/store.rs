@@ -17,7 +17,7 @@ mod write;
 
 pub(crate) use adopt::{Adoption, is_current};
 pub(crate) use departed::Learned;
-pub(crate) use groups::GroupChange;
+pub(crate) use groups::{GroupChange, GroupError};
 pub(crate) use launch::Intent;
 pub(crate) use log::{LoggedOperation, Outcome};
 pub(crate) use operation::BeginError;

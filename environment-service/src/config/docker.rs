@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use crate::domain::ImagePattern;
-use crate::driver::{ComposeProject, DockerTemplate};
+use crate::driver::{ComposeProject, DockerTemplate, Restart};
 
 /// The Docker engine on which nodes are run.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,6 +16,10 @@ pub struct DockerConfig {
     /// The images that callers may run, by name without version; `*` stands for any characters but a slash. Default: none.
     #[serde(default)]
     pub images: Vec<ImagePattern>,
+    /// Whether a node of such an image that has ended by itself is launched again, and one that ended with the engine: `always` or
+    /// `never`. Default: `never`.
+    #[serde(default)]
+    pub restart: Restart,
     /// What nodes can run besides.
     #[serde(default, rename = "template")]
     pub templates: Vec<DockerTemplate>,
@@ -30,7 +34,13 @@ fn default_socket() -> String {
 
 impl Default for DockerConfig {
     fn default() -> Self {
-        Self { socket: default_socket(), images: Vec::new(), templates: Vec::new(), compose: Vec::new() }
+        Self {
+            socket: default_socket(),
+            images: Vec::new(),
+            restart: Restart::Never,
+            templates: Vec::new(),
+            compose: Vec::new(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use testkit::eventually;
 use uuid::Uuid;
 
-use super::{Command, Driver, LaunchOrder, NodeAt, NodeError, Window};
+use super::{Command, Discovery, Driver, LaunchOrder, NodeAt, NodeError, Window};
 use crate::domain::{
     Desired, Environment, Instance, Launch, LaunchId, Node, NodeId, NodeType, Observed, Tag, Workload,
 };
@@ -356,6 +356,6 @@ pub(crate) async fn nothing_is_discovered_that_it_launched(fixture: &mut impl Fi
     let driver = fixture.open().await;
     let mut order = fixture.order(NodeId(1), Behaviour::Lasting);
     let launch = launch(&*driver, &mut order).await;
-    assert_eq!(driver.discover().await.unwrap(), []);
+    assert_eq!(driver.discover().await.unwrap(), Discovery::default());
     finish(&*driver, &order, &[launch]).await;
 }

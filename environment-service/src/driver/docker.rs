@@ -35,11 +35,11 @@ use self::engine::Engine;
 use self::label::Target;
 use super::port::find_ports;
 use super::{
-    ClearError, Command, Discovered, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
-    Output, ScanError, TemplateError, Unfit, Window,
+    ClearError, Command, Discovery, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
+    Output, Restart, ScanError, TemplateError, Unfit, Window,
 };
 use crate::domain::{
-    DriverKind, Environment, ImagePatterns, Instance, Launch, LaunchId, NodeId, NodeType, Observed, Workload,
+    DriverKind, Environment, ImagePatterns, Instance, Launch, LaunchId, Node, NodeId, NodeType, Observed, Workload,
 };
 
 /// How containers are run.
@@ -51,6 +51,8 @@ pub(crate) struct DockerSettings {
     pub(crate) stop_grace: Duration,
     /// The images that may be run.
     pub(crate) images: ImagePatterns,
+    /// Whether nodes of these are launched again that have ended by themselves.
+    pub(crate) restart: Restart,
     /// What else nodes can run.
     pub(crate) templates: Vec<DockerTemplate>,
     /// Whose which Compose projects are.
@@ -63,6 +65,7 @@ pub(crate) struct DockerDriver {
     engine: Engine,
     stop_grace: Duration,
     images: ImagePatterns,
+    restart: Restart,
     templates: HashMap<NodeType, DockerTemplate>,
     compose: Vec<ComposeProject>,
     /// The port that each image which was looked at listens on.
@@ -83,6 +86,7 @@ impl DockerDriver {
             engine: Engine::new(settings.socket),
             stop_grace: settings.stop_grace,
             images: settings.images,
+            restart: settings.restart,
             templates: templates.collect::<Result<_, TemplateError>>()?,
             compose: settings.compose,
             exposed: Mutex::default(),
@@ -131,6 +135,11 @@ impl Driver for DockerDriver {
 
     fn ports(&self, nodes: &[(&Workload, Option<u16>)]) -> Result<Vec<Option<u16>>, (usize, LaunchError)> {
         find_ports(nodes, |workload| Ok(self.known_port(&self.program(workload)?).is_some()))
+    }
+
+    fn restarts(&self, node: &Node) -> bool {
+        // Compose has the engine see to its own.
+        node.adopted.is_none() && self.restart(&node.workload) == Restart::Always
     }
 
     fn prepare<'a>(&'a self, workload: &'a Workload) -> BoxFuture<'a, Result<(), LaunchError>> {
@@ -194,7 +203,7 @@ impl Driver for DockerDriver {
         self.resize(node).boxed()
     }
 
-    fn discover(&self) -> BoxFuture<'_, Result<Vec<Discovered>, ScanError>> {
+    fn discover(&self) -> BoxFuture<'_, Result<Discovery, ScanError>> {
         self.discover().boxed()
     }
 

@@ -41,7 +41,7 @@ use self::place::{Home, Place, Scope};
 use self::standing::Standing;
 use self::workload::Seen;
 use super::{
-    ClearError, Command, Discovered, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
+    ClearError, Command, Discovery, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
     Output, ScanError, Unfit, Window,
 };
 use crate::domain::{
@@ -85,6 +85,23 @@ pub(crate) struct KubernetesDriver {
     client: Client,
     settings: KubernetesSettings,
     changes: tokio::sync::watch::Sender<()>,
+}
+
+/// What was found of marks.
+struct Marked {
+    places: HashMap<LaunchId, Place>,
+    /// Why not every namespace was looked at.
+    refused: Option<Fault>,
+}
+
+impl Marked {
+    /// What was found. An error where one of these was not, and may be where nobody may look.
+    fn all(self, launches: &[LaunchId]) -> Result<HashMap<LaunchId, Place>, Fault> {
+        match self.refused {
+            Some(fault) if launches.iter().any(|launch| !self.places.contains_key(launch)) => Err(fault),
+            _ => Ok(self.places),
+        }
+    }
 }
 
 impl KubernetesDriver {
@@ -161,7 +178,8 @@ impl KubernetesDriver {
     async fn places(&self, launches: &[Launch]) -> Result<Vec<Option<Place>>, Fault> {
         let unrecorded: Vec<LaunchId> =
             launches.iter().filter(|launch| launch.instance.is_none()).map(|launch| launch.id).collect();
-        let found = if unrecorded.is_empty() { HashMap::new() } else { self.marked(&unrecorded).await? };
+        let found =
+            if unrecorded.is_empty() { HashMap::new() } else { self.marked(&unrecorded).await?.all(&unrecorded)? };
         let place = |launch: &Launch| match &launch.instance {
             Some(instance) => {
                 let place = instance.0.parse();
@@ -172,19 +190,27 @@ impl KubernetesDriver {
         Ok(launches.iter().map(place).collect())
     }
 
-    /// Workloads that have these marks.
-    async fn marked(&self, launches: &[LaunchId]) -> Result<HashMap<LaunchId, Place>, Fault> {
+    /// Workloads that have these marks, as far as they may be looked at.
+    async fn marked(&self, launches: &[LaunchId]) -> Result<Marked, Fault> {
         let homes = self.settings.environments.iter();
         let homes = homes.map(|environment| (Home::Adopted(environment.name.clone()), Scope::adopted(environment)));
         let own = self.own_scope().map(|scope| (Home::Own(scope.namespace.clone()), scope));
-        let mut found = HashMap::new();
+        let mut marked = Marked { places: HashMap::new(), refused: None };
         for (home, scope) in homes.chain(own) {
-            for seen in workload::all(&self.client, &scope).await? {
+            let seen = match workload::all(&self.client, &scope).await {
+                Err(fault @ Fault::Unreachable(_)) => return Err(fault),
+                Err(fault) => {
+                    marked.refused = Some(fault);
+                    continue;
+                }
+                Ok(seen) => seen,
+            };
+            for seen in seen {
                 let Some(launch) = launches.iter().find(|launch| seen.has_mark(**launch)) else { continue };
-                found.insert(*launch, Place { home: home.clone(), kind: seen.kind, name: seen.name });
+                marked.places.insert(*launch, Place { home: home.clone(), kind: seen.kind, name: seen.name });
             }
         }
-        Ok(found)
+        Ok(marked)
     }
 
     /// What launches are, in their order: a list for each scope, and the pods of a namespace only where something is wrong.
@@ -329,7 +355,8 @@ impl Driver for KubernetesDriver {
     ) -> BoxFuture<'a, Result<HashMap<LaunchId, Instance>, ScanError>> {
         async move {
             let launches: Vec<LaunchId> = launches.iter().map(|(_, launch)| *launch).collect();
-            let found = self.marked(&launches).await?;
+            // What a namespace that refuses has is left to those who look at it.
+            let found = self.marked(&launches).await?.places;
             Ok(found.into_iter().map(|(launch, place)| (launch, Instance(place.to_string()))).collect())
         }
         .boxed()
@@ -383,7 +410,11 @@ impl Driver for KubernetesDriver {
         self.resize(node).boxed()
     }
 
-    fn discover(&self) -> BoxFuture<'_, Result<Vec<Discovered>, ScanError>> {
+    fn launches_over(&self) -> bool {
+        true
+    }
+
+    fn discover(&self) -> BoxFuture<'_, Result<Discovery, ScanError>> {
         async move { Ok(self.discovered().await?) }.boxed()
     }
 

@@ -23,31 +23,29 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending, select_all};
-use procfs::process::Process;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use template::{Restart, Template};
+pub use template::Template;
 
 use self::bounds::Bounds;
 pub(crate) use self::bounds::{Bounding, BoundingSettings};
 use self::children::Children;
 use self::end::Target;
 use self::hold::Hold;
-use self::identity::{Fate, Identity, Key};
+use self::identity::{Fate, Identity};
 pub(crate) use self::rotate::LogLimits;
 use self::table::Table;
 use super::port::find_ports;
 use super::{
-    ClearError, Command, Discovered, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
-    Output, ScanError, TemplateError, Unfit, Window,
+    ClearError, Command, Discovery, Driver, EndError, Ended, LaunchError, LaunchOrder, LogFile, NodeAt, NodeError,
+    Output, Restart, ScanError, TemplateError, Unfit, Window,
 };
-use crate::domain::{DriverKind, Environment, Instance, Launch, LaunchId, NodeId, NodeType, Observed, Workload};
+use crate::domain::{DriverKind, Environment, Instance, Launch, LaunchId, Node, NodeId, NodeType, Observed, Workload};
 
 /// The variable that marks the processes of one launch.
 const MARK: &str = "PORTCULLIS_INSTANCE";
@@ -167,47 +165,6 @@ impl ProcessDriver {
         self.environments.join(node.environment.name.as_str()).join(node.node.id.to_string())
     }
 
-    async fn launch(&self, order: &LaunchOrder) -> Result<Instance, LaunchError> {
-        let template = self.template(&order.workload.node_type)?;
-        template.accepts(&order.workload.variables).map_err(|unfit| variables_refused(&unfit))?;
-        let group = self.bounds.make(order.launch, order.cloudlets).map_err(LaunchError::Bounds)?;
-        let mut child = match launch::spawn(template, &self.folder(order), order, group.as_ref()) {
-            Ok(child) => child,
-            Err(error) => {
-                self.drop_group(group).await;
-                return Err(error);
-            }
-        };
-        let (key, hold) = match hold_child(&child) {
-            Ok(held) => held,
-            Err(error) => {
-                end::kill_child_group(&child);
-                drop(tokio::task::spawn_blocking(move || child.wait()).await);
-                self.drop_group(group).await;
-                return Err(LaunchError::Watch(error));
-            }
-        };
-        let collected = self.children.add(order.launch, child, hold, group);
-        let draining = self.tasks.draining();
-        self.tasks.spawn("node.collect", async move {
-            // The node outlives this service, and is another's to collect then.
-            tokio::select! {
-                () = collected => (),
-                () = draining => (),
-            }
-        });
-        tracing::info!(node.id = %order.node, launch.id = %order.launch, process.id = key.pid, "a node was launched");
-        Ok(Instance(Identity { key, boot: self.boot }.to_string()))
-    }
-
-    /// Removes the group of what was not launched.
-    async fn drop_group(&self, group: Option<cgroup::Group>) {
-        let Some(group) = group else { return };
-        if let Err(error) = bounds::remove(group).await {
-            tracing::warn!(%error, "a control group was not removed; the next start sees to it");
-        }
-    }
-
     /// Which process a launch began with.
     fn identity(&self, launch: &Launch) -> Option<Identity> {
         if let Some(child) = self.children.get(launch.id) {
@@ -221,6 +178,7 @@ impl ProcessDriver {
         let reason = match self.identity(launch).map(|identity| (identity.key, identity.fate(self.boot))) {
             Some((key, Fate::Alive)) => return Observed::Alive { number: i64::from(key.pid) },
             Some((_, Fate::OtherBoot)) => Some("has ended with the machine's restart".to_owned()),
+            Some((_, Fate::Unseen)) => return Observed::Unknown,
             Some((_, Fate::Gone)) | None => {
                 self.children.get(launch.id).and_then(|child| child.exit()).map(|exit| exit.reason)
             }
@@ -291,20 +249,6 @@ impl ProcessDriver {
         };
         Ok(launches.iter().filter_map(|(_, launch)| first(launch)).collect())
     }
-}
-
-/// Takes hold of a child that has not been collected.
-/// The operator may have listed others when they were set.
-fn variables_refused(unfit: &Unfit) -> Unfit {
-    Unfit(format!("its variables {unfit}"))
-}
-
-fn hold_child(child: &Child) -> io::Result<(Key, Hold)> {
-    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-    let stat = Process::new(pid).and_then(|process| process.stat()).map_err(io::Error::other)?;
-    let key = Key { pid, started: stat.starttime };
-    let hold = Hold::take(key)?.ok_or_else(|| io::Error::other("a child that was not collected is gone"))?;
-    Ok((key, hold))
 }
 
 impl Driver for ProcessDriver {
@@ -381,7 +325,14 @@ impl Driver for ProcessDriver {
     fn clear<'a>(&'a self, environment: &'a Environment) -> BoxFuture<'a, Result<(), ClearError>> {
         async move {
             let folder = self.environments.join(environment.name.as_str());
-            match tokio::fs::remove_dir_all(&folder).await {
+            let removed = match tokio::fs::remove_dir_all(&folder).await {
+                // A node may have taken itself a permission.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    files::remove_unwritable(&folder).await
+                }
+                removed => removed,
+            };
+            match removed {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ClearError::Folder(folder, error)),
                 _ => Ok(()),
             }
@@ -424,12 +375,12 @@ impl Driver for ProcessDriver {
         async move { resized }.boxed()
     }
 
-    fn discover(&self) -> BoxFuture<'_, Result<Vec<Discovered>, ScanError>> {
-        async move { Ok(Vec::new()) }.boxed()
+    fn discover(&self) -> BoxFuture<'_, Result<Discovery, ScanError>> {
+        async move { Ok(Discovery::default()) }.boxed()
     }
 
-    fn restarts(&self, workload: &Workload) -> bool {
-        self.templates.get(&workload.node_type).is_some_and(|template| template.restart == Restart::Always)
+    fn restarts(&self, node: &Node) -> bool {
+        self.templates.get(&node.workload.node_type).is_some_and(|template| template.restart == Restart::Always)
     }
 
     fn changes(&self) -> watch::Receiver<()> {

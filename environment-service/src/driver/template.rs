@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::domain::is_reserved;
 
 /// What is wrong with a template: the key, and what it may be.
@@ -12,6 +14,17 @@ pub struct TemplateError {
     pub key: String,
     /// What it must be, to be read after the key.
     pub problem: String,
+}
+
+/// Whether what has ended by itself is launched again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restart {
+    /// It stays as it is, and shows as broken.
+    #[default]
+    Never,
+    /// However it ended.
+    Always,
 }
 
 impl TemplateError {

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::driver::{EndError, LaunchError, NoDriver, NodeError, Unfit};
 use crate::operation::{BeginError, BringDownError, BringUpError, CreateError, Operations, StopError, UpdateError};
-use crate::store;
+use crate::store::{self, GroupError};
 use crate::watching::{Sight, Watchers};
 
 /// What all handlers share.
@@ -130,7 +130,7 @@ pub(crate) fn update_failure(name: &EnvName, parameter: &str, error: UpdateError
         UpdateError::Selection(error) => selection_failure(error),
         UpdateError::Variables(problem) => Failure::invalid(parameter, problem),
         UpdateError::Unfit(problem) => Failure::invalid(parameter, problem),
-        UpdateError::Node(error) => node_failure(error),
+        UpdateError::Node(environment, error) => node_failure(&environment, error),
         UpdateError::Quota(exceeded) => quota_failure(exceeded),
         UpdateError::Storage(error) => storage_failure(error),
         error @ (UpdateError::Driver(_) | UpdateError::Torn(_)) => Failure::internal(error),
@@ -192,6 +192,14 @@ fn quota_failure(exceeded: QuotaExceeded) -> Failure {
     Failure::new(ErrorKind::QuotaExceeded, exceeded.to_string())
 }
 
+/// Why groups were not made, or an environment not put into them.
+pub(crate) fn group_failure(error: GroupError) -> Failure {
+    match error {
+        GroupError::Quota(exceeded) => quota_failure(exceeded),
+        GroupError::Storage(error) => storage_failure(error),
+    }
+}
+
 /// There are no such nodes.
 #[expect(clippy::needless_pass_by_value, reason = "it is what becomes of an error")]
 pub(crate) fn selection_failure(error: SelectionError) -> Failure {
@@ -202,10 +210,27 @@ pub(crate) fn selection_failure(error: SelectionError) -> Failure {
     Failure::new(ErrorKind::ObjectNotFound, error.to_string()).with("parameter", parameter)
 }
 
-/// Why something was not done with a node.
-pub(crate) fn node_failure(error: NodeError) -> Failure {
+/// Why something was not done with a node of this environment.
+pub(crate) fn node_failure(environment: &Environment, error: NodeError) -> Failure {
     match error {
-        NodeError::NotRunning | NodeError::InUse => Failure::new(ErrorKind::EnvironmentStatus, error.to_string()),
+        NodeError::NotRunning => {
+            let status = Status::of_node(environment.operation, environment.desired, &Observed::Absent);
+            let text = format!(
+                "a node of `{}` is {}: that can be done while it is {}",
+                environment.name,
+                describe(status),
+                describe(Status::Running)
+            );
+            Failure::new(ErrorKind::EnvironmentStatus, text)
+        }
+        NodeError::InUse => {
+            let text = format!(
+                "the node is {} and uses more memory than it would have: that can be done while it is {}",
+                describe(Status::Running),
+                describe(Status::Stopped)
+            );
+            Failure::new(ErrorKind::EnvironmentStatus, text)
+        }
         NodeError::Refused(text) => Failure::new(ErrorKind::PermissionDenied, text),
         NodeError::NoFile => Failure::new(ErrorKind::ObjectNotFound, error.to_string()).with("parameter", "path"),
         NodeError::Unreachable(what, error) => Failure::unavailable(what, error),
@@ -222,13 +247,20 @@ pub(crate) fn storage_failure(error: StorageError) -> Failure {
     }
 }
 
+/// The verb of a restart.
+pub(crate) const RESTARTED: &str = "restarted";
+
 /// Why an operation on an environment was not begun. The verb is what was asked for: "started".
 pub(crate) fn begin_failure(name: &EnvName, verb: &str, error: BeginError) -> Failure {
     match error {
         BeginError::NotFound => not_found(name),
         BeginError::Busy(operation) => {
             let status = Status::of_environment(Some(operation), Desired::Stopped, []);
-            let allowed = [Status::Running, Status::Stopped, Status::Broken].map(describe).join(", ");
+            let at_rest = [Status::Running, Status::Broken, Status::Stopped, Status::Asleep];
+            // What is not meant to run is not restarted.
+            let allowed = if verb == RESTARTED { &at_rest[..2] } else { &at_rest };
+            let allowed: Vec<String> = allowed.iter().copied().map(describe).collect();
+            let allowed = allowed.join(", ");
             let text = format!("environment `{name}` is {}: it can be {verb} while it is {allowed}", describe(status));
             Failure::new(ErrorKind::EnvironmentStatus, text)
         }

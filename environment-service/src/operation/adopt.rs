@@ -7,8 +7,8 @@ use storage::StorageError;
 use tokio::sync::watch;
 
 use super::Operations;
-use crate::domain::{DriverKind, EnvName, labels_near};
-use crate::driver::{Discovered, Driver, Drivers, ScanError};
+use crate::domain::{DriverKind, EnvName, Environment, labels_near};
+use crate::driver::{Discovered, Discovery, Driver, Drivers, ScanError};
 use crate::store::{Adoption, is_current};
 
 /// How often drivers are asked where they tell of no change, and how often at most.
@@ -55,11 +55,21 @@ impl Operations {
         }
     }
 
+    /// Looks at what was there before right before something is done to it: others may have started or stopped some of it.
+    pub(super) async fn look_again(&self, environment: &Environment) {
+        let Ok(driver) = self.drivers.of(environment) else { return };
+        if let Err(error) = self.adopt(driver.as_ref()).await {
+            // The operation finds that out by itself.
+            tracing::debug!(error = &error as &dyn std::error::Error, "what was there before is not looked at");
+        }
+    }
+
     async fn adopt(&self, driver: &dyn Driver) -> Result<(), AdoptError> {
+        let _one_at_a_time = self.adopting.lock().await;
         let kind = driver.kind();
         // Read first: what an operation does between the two is not taken back by what was discovered before it.
         let recorded = self.store.adopted(kind).await?;
-        let mut found = driver.discover().await?;
+        let Discovery { mut found, unseen } = driver.discover().await?;
         // What belongs to an account that is gone is nobody's here, and left as it is; what has no nodes left is none.
         let departed = self.store.departed().await?;
         found.retain(|found| !found.nodes.is_empty() && !departed.contains(&found.account));
@@ -68,6 +78,7 @@ impl Operations {
             match found.iter().find(|found| Some(&found.key) == key) {
                 Some(found) if is_current(environment, found) => (),
                 Some(found) => self.store.refresh(environment, found).await?,
+                None if key.is_some_and(|key| unseen.contains(key)) => (),
                 None => {
                     tracing::info!(environment.name = %environment.name, "an environment is not there any more");
                     self.store.disown(environment).await?;

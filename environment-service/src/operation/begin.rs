@@ -28,6 +28,9 @@ impl Operations {
         operation: Operation,
     ) -> Result<(Environment, Claim), BeginError> {
         let found = self.store.find(account, name).await?.ok_or(BeginError::NotFound)?;
+        if found.adopted.is_some() {
+            self.look_again(&found).await;
+        }
         let claim = self.claims.claim(found.id, operation).map_err(BeginError::Busy)?;
         match self.store.begin_operation(found.id, operation, self.clock.now()).await {
             Ok(environment) => {
@@ -55,7 +58,9 @@ impl Operations {
         );
         let operations = self.clone();
         let resumed = async move {
-            operations.resume(&environment, operation).await;
+            if let Some(environment) = operations.found_again(&environment, operation).await {
+                operations.resume(&environment, operation).await;
+            }
             drop(claim);
         };
         // Nobody waits for it but the end of the service.

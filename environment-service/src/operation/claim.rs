@@ -28,6 +28,11 @@ impl Claims {
         }
     }
 
+    /// Whether somebody works on an environment.
+    pub(crate) fn is_claimed(&self, environment: EnvironmentId) -> bool {
+        self.lock().contains_key(&environment)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<EnvironmentId, Operation>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

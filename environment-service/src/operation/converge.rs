@@ -74,7 +74,8 @@ impl From<BringDownError> for BringUpError {
 }
 
 impl Operations {
-    /// Launches every node that does not run. Where one fails, those that were launched with it are ended again.
+    /// Launches every node that does not run. Where one fails, those that were launched with it are ended again, but for those of
+    /// which something was left that the driver launches over.
     pub(super) async fn bring_up(&self, environment: &Environment) -> Result<(), BringUpError> {
         self.bring_up_where(environment, |_| true).await
     }
@@ -98,16 +99,21 @@ impl Operations {
         }
         let left = to_end(environment, &actions);
         if !left.is_empty() {
-            driver.end(&left).await?;
+            if !driver.launches_over() {
+                driver.end(&left).await?;
+            }
             self.store.forget(&ids(&left)).await?;
         }
+        let kept = |node: NodeId| driver.launches_over() && actions.contains(&Action::End(node));
         nodes.sort_by_key(|node| (node.rank, node.id));
         let intents = intents(driver, &nodes)?;
         self.store.intend(&intents).await?;
         let launched = self.launch(driver, environment, &nodes, &intents).await;
         if let Err(error) = &launched {
             log(environment, error);
-            self.undo(driver, environment, &intents).await;
+            // What was left of a node is as it was, or better.
+            let made: Vec<Intent> = intents.iter().copied().filter(|intent| !kept(intent.node)).collect();
+            self.undo(driver, environment, &made).await;
         }
         launched
     }

@@ -3,7 +3,7 @@ use storage::StorageError;
 use tokio::task::JoinError;
 
 use super::{BeginError, BringDownError, Operations, outcome};
-use crate::domain::{EnvName, Environment, NotOurs, Operation};
+use crate::domain::{Desired, EnvName, Environment, NotOurs, Operation};
 use crate::driver::{ClearError, NoDriver};
 use crate::store::Outcome;
 
@@ -40,12 +40,15 @@ impl Operations {
         .await?
     }
 
-    /// The part of a deletion after its beginning. If it fails, the environment is there as before, as far as it still is.
+    /// The part of a deletion after its beginning. If it fails, the environment is there as before, as far as it still is; what has
+    /// ended is not started again.
     /// `done` is how the operation is logged to have ended that led to this.
     pub(super) async fn finish_delete(&self, environment: &Environment, done: &Outcome) -> Result<(), DeleteError> {
         let gone = self.remove(environment, done).await;
-        if gone.is_err() {
-            self.finish(environment, environment.desired, &outcome(&gone)).await;
+        if let Err(error) = &gone {
+            let has_ended = matches!(error, DeleteError::Clear(_) | DeleteError::Storage(_));
+            let desired = if has_ended { Desired::Stopped } else { environment.desired };
+            self.finish(environment, desired, &outcome(&gone)).await;
         }
         gone
     }

@@ -15,7 +15,7 @@ pub(crate) enum ExecError {
     #[error(transparent)]
     Selection(#[from] SelectionError),
     #[error("a command was not run")]
-    Node(#[from] NodeError),
+    Node(Box<Environment>, #[source] NodeError),
     #[error("the operation was torn off")]
     Torn(#[from] JoinError),
 }
@@ -36,7 +36,8 @@ impl Operations {
                 for command in &commands {
                     // Both outputs can be as long.
                     let command = Command { most_output: command.most_output.min(left / 2), ..command.clone() };
-                    let output = driver.exec(NodeAt { environment: &environment, node }, &command).await?;
+                    let output = driver.exec(NodeAt { environment: &environment, node }, &command).await;
+                    let output = output.map_err(|error| ExecError::Node(Box::new(environment.clone()), error))?;
                     left = left.saturating_sub(output.out.len() + output.error.len());
                     let failed = output.code != 0;
                     outputs.push((node.id, output));

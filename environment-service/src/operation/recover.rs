@@ -6,6 +6,7 @@ use std::time::Duration;
 use storage::StorageError;
 
 use super::Operations;
+use crate::domain::{DriverKind, Environment, Instance, LaunchId, NodeId, Operation};
 use crate::driver::{Driver, ScanError};
 
 /// How long it takes until a driver that does not answer is asked again.
@@ -23,58 +24,60 @@ pub enum RecoverError {
 }
 
 impl Operations {
-    /// Finds what was launched and not recorded, then takes up the operations that were torn off. Those go on by
+    /// Takes up the operations that were torn off, and finds what else was launched and not recorded. The operations go on by
     /// themselves; until they end, their environments are locked by them as ever.
     pub(crate) async fn recover(&self) -> Result<(), RecoverError> {
         for driver in self.drivers.all() {
-            match self.recover_of(driver.as_ref()).await {
-                Err(RecoverError::Scan(error @ ScanError::Unreachable(..))) => {
-                    self.recover_later(driver.clone(), &error);
-                }
-                recovered => recovered?,
+            // Before anything is launched: all that is meant to run is recorded now.
+            if let Err(error) = driver.end_others(&self.store.launches().await?).await {
+                tracing::error!(driver = driver.kind().as_str(), %error, "not all that nobody asks for any more has ended");
             }
         }
-        Ok(())
-    }
-
-    async fn recover_of(&self, driver: &dyn Driver) -> Result<(), RecoverError> {
-        // Before anything is launched: all that is meant to run is recorded now.
-        if let Err(error) = driver.end_others(&self.store.launches().await?).await {
-            tracing::error!(driver = driver.kind().as_str(), %error, "not all that nobody asks for any more has ended");
-        }
-        let unrecorded = self.store.unrecorded().await?;
-        let of_it = unrecorded.iter().filter(|(kind, ..)| *kind == driver.kind());
-        let launches: Vec<_> = of_it.map(|(_, node, launch)| (*node, *launch)).collect();
-        if !launches.is_empty() {
-            for (launch, instance) in driver.find(&launches).await? {
-                tracing::warn!(launch.id = %launch, instance = %instance.0, "a launch that was not recorded was found");
-                self.store.record(launch, &instance).await?;
-            }
-        }
-        for environment in self.store.unfinished().await?.into_iter().filter(|found| found.driver == driver.kind()) {
-            let Some(operation) = environment.operation else { continue };
+        for environment in self.store.unfinished().await? {
+            let Some(operation) = environment.operation.filter(|_| self.drivers.of(&environment).is_ok()) else {
+                continue;
+            };
             if let Ok(claim) = self.claims.claim(environment.id, operation) {
                 self.take_up(environment, operation, claim);
             }
         }
+        for driver in self.drivers.all() {
+            match self.find_unrecorded(driver.as_ref()).await {
+                Err(RecoverError::Scan(error @ ScanError::Unreachable(..))) => {
+                    self.find_unrecorded_later(driver.clone(), &error);
+                }
+                found => found?,
+            }
+        }
         Ok(())
     }
 
-    /// Whoever runs nodes does not answer: that is no reason not to serve the others. What was torn off waits for them.
-    fn recover_later(&self, driver: Arc<dyn Driver>, error: &ScanError) {
+    /// Finds what was launched of environments that are at rest, and not recorded.
+    async fn find_unrecorded(&self, driver: &dyn Driver) -> Result<(), RecoverError> {
+        let unrecorded = self.store.unrecorded().await?.into_iter();
+        // Whoever works on an environment sees to its launches.
+        let left = unrecorded.filter(|(kind, id, ..)| *kind == driver.kind() && !self.claims.is_claimed(*id));
+        let launches: Vec<_> = left.map(|(_, _, node, launch)| (node, launch)).collect();
+        if launches.is_empty() {
+            return Ok(());
+        }
+        for (launch, instance) in driver.find(&launches).await? {
+            self.record_found(launch, &instance).await?;
+        }
+        Ok(())
+    }
+
+    /// Whoever runs nodes does not answer: that is no reason not to serve the others.
+    fn find_unrecorded_later(&self, driver: Arc<dyn Driver>, error: &ScanError) {
         let kind = driver.kind();
-        tracing::warn!(driver = kind.as_str(), %error, "what was begun before is taken up later");
+        tracing::warn!(driver = kind.as_str(), %error, "what was launched before is looked for later");
         let operations = self.clone();
         let later = async move {
-            loop {
-                tokio::select! {
-                    () = operations.lifecycle.draining() => return,
-                    () = tokio::time::sleep(AGAIN) => (),
-                }
-                match operations.recover_of(driver.as_ref()).await {
+            while operations.waited().await {
+                match operations.find_unrecorded(driver.as_ref()).await {
                     Err(RecoverError::Scan(ScanError::Unreachable(..))) => (),
                     Err(error) => {
-                        tracing::error!(driver = kind.as_str(), %error, "what was begun before is not taken up");
+                        tracing::error!(driver = kind.as_str(), %error, "what was launched before is not found");
                     }
                     Ok(()) => return,
                 }
@@ -82,4 +85,61 @@ impl Operations {
         };
         drop(self.lifecycle.spawn("environment.recover", later));
     }
+
+    /// An environment whose operation was torn off, with all that was launched of it recorded. Waits for whoever runs its nodes: it
+    /// must not fail because the engine was started after this service. `None` where the service ends first, and where there is
+    /// nothing to take up any more.
+    pub(super) async fn found_again(&self, torn: &Environment, operation: Operation) -> Option<Environment> {
+        let unrecorded = |(node, launch): (NodeId, &crate::domain::Launch)| match launch.instance {
+            None => Some((node, launch.id)),
+            Some(_) => None,
+        };
+        let launched = torn.nodes.iter().filter_map(|node| Some((node.id, node.launch.as_ref()?)));
+        let launches: Vec<(NodeId, LaunchId)> = launched.filter_map(unrecorded).collect();
+        if let Ok(driver) = self.drivers.of(torn) {
+            for (launch, instance) in self.find_patiently(driver.as_ref(), &launches).await? {
+                self.persist(torn, || self.record_found(launch, &instance)).await.ok()?;
+            }
+        }
+        let current = self.store.get(torn.id).await.ok()?;
+        current.filter(|current| current.operation == Some(operation))
+    }
+
+    async fn find_patiently(
+        &self,
+        driver: &dyn Driver,
+        launches: &[(NodeId, LaunchId)],
+    ) -> Option<Vec<(LaunchId, Instance)>> {
+        let mut told = false;
+        loop {
+            match driver.find(launches).await {
+                Ok(found) => return Some(found.into_iter().collect()),
+                Err(error) if !told => {
+                    tell_waiting(driver.kind(), &error);
+                    told = true;
+                }
+                Err(_) => (),
+            }
+            if !self.waited().await {
+                return None;
+            }
+        }
+    }
+
+    async fn record_found(&self, launch: LaunchId, instance: &Instance) -> Result<(), StorageError> {
+        tracing::warn!(launch.id = %launch, instance = %instance.0, "a launch that was not recorded was found");
+        self.store.record(launch, instance).await
+    }
+
+    /// Waits a while; not where the service ends.
+    async fn waited(&self) -> bool {
+        tokio::select! {
+            () = self.lifecycle.draining() => false,
+            () = tokio::time::sleep(AGAIN) => true,
+        }
+    }
+}
+
+fn tell_waiting(kind: DriverKind, error: &ScanError) {
+    tracing::warn!(driver = kind.as_str(), %error, "an unfinished operation waits for whoever runs its nodes");
 }

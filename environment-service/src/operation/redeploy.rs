@@ -41,18 +41,48 @@ impl Operations {
         selection: Selection,
         tag: Tag,
     ) -> Result<Vec<NodeId>, RedeployError> {
+        // What is refused anyhow is no operation.
+        if let Some(found) = self.store.find(account, &name).await? {
+            self.redeployable(&found, &selection, &tag)?;
+        }
         let operations = self.clone();
         self.detached("environment.redeploy", async move {
             let (environment, _claim) = operations.begin(account, &name, Operation::Redeploy).await?;
             let begun = operations.begin_redeployment(&environment, &selection, &tag).await;
             let done = match begun {
                 Ok(nodes) => operations.carry_out_redeployment(&environment).await.map(|()| nodes),
-                Err(error) => Err(error),
+                Err(error) => {
+                    // The database may have kept the version, although it has not said so.
+                    if let Err(undone) = operations.undo_redeployment(&environment).await {
+                        tracing::error!(environment.name = %name, error = %undone, "a version is not that of before");
+                    }
+                    Err(error)
+                }
             };
             operations.finish(&environment, environment.desired, &outcome(&done)).await;
             done
         })
         .await?
+    }
+
+    /// The nodes that are meant, if they may be brought to a version, with what they would run.
+    fn redeployable(
+        &self,
+        environment: &Environment,
+        selection: &Selection,
+        tag: &Tag,
+    ) -> Result<Vec<(NodeId, Workload)>, RedeployError> {
+        environment.may_be_changed()?;
+        let driver = self.drivers.of(environment)?;
+        let meant = selection.of(environment)?.into_iter().map(|node| {
+            let workload = Workload { tag: tag.clone(), ..node.workload.clone() };
+            match node.adopted {
+                Some(_) => driver.accepts_adopted(&workload)?,
+                None => driver.accepts(&workload)?,
+            }
+            Ok((node.id, workload))
+        });
+        meant.collect()
     }
 
     /// Everything that can fail before a node is touched.
@@ -62,18 +92,12 @@ impl Operations {
         selection: &Selection,
         tag: &Tag,
     ) -> Result<Vec<NodeId>, RedeployError> {
-        environment.may_be_changed()?;
-        let nodes = selection.of(environment)?;
+        let meant = self.redeployable(environment, selection, tag)?;
         let driver = self.drivers.of(environment)?;
-        for node in &nodes {
-            let workload = Workload { tag: tag.clone(), ..node.workload.clone() };
-            match node.adopted {
-                Some(_) => driver.accepts_adopted(&workload)?,
-                None => driver.accepts(&workload)?,
-            }
-            driver.prepare(&workload).await.map_err(RedeployError::Prepare)?;
+        for (_, workload) in &meant {
+            driver.prepare(workload).await.map_err(RedeployError::Prepare)?;
         }
-        let nodes: Vec<NodeId> = nodes.into_iter().map(|node| node.id).collect();
+        let nodes: Vec<NodeId> = meant.into_iter().map(|(node, _)| node).collect();
         self.store.begin_redeployment(&nodes, tag).await?;
         Ok(nodes)
     }
@@ -88,7 +112,7 @@ impl Operations {
         let Err(error) = up else {
             return Ok(self.persist(current, || self.store.keep_redeployment(current.id)).await?);
         };
-        self.persist(current, || self.store.undo_redeployment(current.id)).await?;
+        self.undo_redeployment(current).await?;
         let before = self.store.get(environment.id).await?;
         // Those that came up with the new version are ended too.
         match self.relaunch(before.as_ref().unwrap_or(current), &changing).await {
@@ -98,6 +122,11 @@ impl Operations {
                 Err(RedeployError::Lost(error))
             }
         }
+    }
+
+    /// Gives nodes the version back that they had.
+    async fn undo_redeployment(&self, environment: &Environment) -> Result<(), StorageError> {
+        self.persist(environment, || self.store.undo_redeployment(environment.id)).await
     }
 
     /// Finishes a redeployment that was torn off.

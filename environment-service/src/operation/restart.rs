@@ -30,6 +30,13 @@ impl Operations {
         name: EnvName,
         selection: Selection,
     ) -> Result<(), RestartError> {
+        // What is refused anyhow is no operation.
+        if let Some(found) = self.store.find(account, &name).await.map_err(BeginError::Storage)? {
+            selection.of(&found)?;
+            if found.operation.is_none() {
+                may_be_restarted(&found)?;
+            }
+        }
         let operations = self.clone();
         self.detached("environment.restart", async move {
             let (environment, _claim) = operations.begin(account, &name, Operation::Restart).await?;
@@ -42,9 +49,7 @@ impl Operations {
 
     async fn restart_nodes(&self, environment: &Environment, selection: &Selection) -> Result<(), RestartError> {
         let nodes: Vec<NodeId> = selection.of(environment)?.into_iter().map(|node| node.id).collect();
-        if !environment.desired.is_running() {
-            return Err(RestartError::NotRunning(environment.desired));
-        }
+        may_be_restarted(environment)?;
         let left = self.restart_by_driver(environment, &nodes).await?;
         if left.is_empty() { Ok(()) } else { Ok(self.relaunch(environment, &left).await?) }
     }
@@ -96,4 +101,8 @@ impl Operations {
         self.finish(environment, environment.desired, &outcome).await;
         up
     }
+}
+
+fn may_be_restarted(environment: &Environment) -> Result<(), RestartError> {
+    if environment.desired.is_running() { Ok(()) } else { Err(RestartError::NotRunning(environment.desired)) }
 }

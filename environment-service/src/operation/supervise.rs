@@ -6,7 +6,7 @@ use std::time::Duration;
 use storage::StorageError;
 use tokio::sync::watch;
 
-use super::{Operations, outcome};
+use super::{BringUpError, Operations, outcome};
 use crate::domain::{Environment, Node, NodeId, Observed, Operation};
 use crate::driver::Drivers;
 
@@ -43,6 +43,8 @@ impl Operations {
     /// Looks after what runs until the drain begins.
     pub(crate) async fn supervise(self) {
         let mut news: Vec<watch::Receiver<()>> = self.drivers.all().map(|driver| driver.changes()).collect();
+        // What something is done to is left alone until that ends.
+        news.push(self.news.subscribe());
         let mut attempts = HashMap::new();
         loop {
             let next = match self.look_after(&mut attempts).await {
@@ -65,14 +67,13 @@ impl Operations {
         let mut next = FALLBACK;
         for environment in self.store.meant_to_run().await? {
             let Ok(driver) = self.drivers.of(&environment) else { continue };
-            if !environment.nodes.iter().any(|node| driver.restarts(&node.workload)) {
+            if !environment.nodes.iter().any(|node| driver.restarts(node)) {
                 continue;
             }
             let seen = self.observe(&environment).await;
             let now = self.clock.monotonic();
             let mut due = Vec::new();
-            for (node, seen) in environment.nodes.iter().zip(&seen).filter(|(node, _)| driver.restarts(&node.workload))
-            {
+            for (node, seen) in environment.nodes.iter().zip(&seen).filter(|(node, _)| driver.restarts(node)) {
                 let tried = attempts.get(&node.id).copied();
                 match (seen, tried) {
                     (Observed::Alive { .. }, Some(tried)) if now.saturating_sub(tried.last) >= HEALTHY => {
@@ -106,7 +107,7 @@ impl Operations {
             let Ok((environment, _claim)) = operations.begin(account, &name, Operation::Restart).await else { return };
             tracing::warn!(environment.name = %name, nodes = nodes.len(), "nodes that have ended are launched again");
             let up = if environment.desired.is_running() {
-                operations.bring_up_where(&environment, |node: &Node| nodes.contains(&node.id)).await
+                operations.revive_nodes(&environment, &nodes).await
             } else {
                 // It was stopped in the meantime.
                 Ok(())
@@ -114,6 +115,24 @@ impl Operations {
             operations.finish(&environment, environment.desired, &outcome(&up)).await;
         };
         drop(self.lifecycle.spawn("environment.revive", self.under_way.track_future(revived)));
+    }
+
+    /// Launches nodes together, and where that fails one by one, so that those which end again at once keep no others down.
+    async fn revive_nodes(&self, environment: &Environment, nodes: &[NodeId]) -> Result<(), BringUpError> {
+        let together = self.bring_up_where(environment, |node: &Node| nodes.contains(&node.id)).await;
+        if together.is_ok() || nodes.len() == 1 {
+            return together;
+        }
+        let mut nodes: Vec<&Node> = environment.nodes.iter().filter(|node| nodes.contains(&node.id)).collect();
+        nodes.sort_by_key(|node| (node.rank, node.id));
+        let mut revived = Ok(());
+        for node in nodes {
+            let current = self.store.get(environment.id).await?;
+            let current = current.as_ref().unwrap_or(environment);
+            let up = self.bring_up_where(current, |other: &Node| other.id == node.id).await;
+            revived = revived.and(up);
+        }
+        revived
     }
 }
 

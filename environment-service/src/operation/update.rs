@@ -25,7 +25,7 @@ pub(crate) enum UpdateError {
     #[error(transparent)]
     Driver(#[from] NoDriver),
     #[error("the node was not changed")]
-    Node(#[from] NodeError),
+    Node(Box<Environment>, #[source] NodeError),
     #[error(transparent)]
     Quota(#[from] QuotaExceeded),
     #[error("the database did not keep the change")]
@@ -61,6 +61,12 @@ enum Change {
     Cloudlets(NodeId, Cloudlets),
 }
 
+/// What is to be recorded of nodes.
+enum Checked {
+    Variables(Vec<(NodeId, Variables)>),
+    Cloudlets(Box<Node>, Cloudlets),
+}
+
 impl Operations {
     /// Changes nodes' variables. A node that runs has the new ones from its next launch on.
     pub(crate) async fn change_variables(
@@ -85,23 +91,27 @@ impl Operations {
     }
 
     async fn update(&self, account: AccountId, name: EnvName, change: Change) -> Result<(), UpdateError> {
+        // What is refused anyhow is no operation.
+        if let Some(found) = self.store.find(account, &name).await? {
+            self.check(&found, &change)?;
+        }
         let operations = self.clone();
         self.detached("environment.update", async move {
             let (environment, _claim) = operations.begin(account, &name, Operation::Update).await?;
-            let changed = operations.change(&environment, change).await;
+            let changed = operations.change(&environment, &change).await;
             operations.finish(&environment, environment.desired, &outcome(&changed)).await;
             changed
         })
         .await?
     }
 
-    async fn change(&self, environment: &Environment, change: Change) -> Result<(), UpdateError> {
+    /// What is to be recorded, if it may be.
+    fn check(&self, environment: &Environment, change: &Change) -> Result<Checked, UpdateError> {
         environment.may_be_changed()?;
+        let driver = self.drivers.of(environment)?;
         match change {
             Change::Variables(selection, change) => {
-                let nodes = selection.of(environment)?;
-                let driver = self.drivers.of(environment)?;
-                let changed = nodes.into_iter().map(|node| {
+                let changed = selection.of(environment)?.into_iter().map(|node| {
                     let variables = change.of(&node.workload.variables)?;
                     // What is left after others were taken away was there before.
                     if !matches!(change, VariablesChange::Remove(_)) {
@@ -110,13 +120,21 @@ impl Operations {
                     }
                     Ok((node.id, variables))
                 });
-                let changed: Vec<_> = changed.collect::<Result<_, UpdateError>>()?;
-                Ok(self.store.set_variables(&changed).await?)
+                changed.collect::<Result<_, UpdateError>>().map(Checked::Variables)
             }
             Change::Cloudlets(node, cloudlets) => {
-                let node = Selection::Node(node).of(environment)?.remove(0);
+                let node = Selection::Node(*node).of(environment)?.remove(0).clone();
+                Ok(Checked::Cloudlets(Box::new(node), *cloudlets))
+            }
+        }
+    }
+
+    async fn change(&self, environment: &Environment, change: &Change) -> Result<(), UpdateError> {
+        match self.check(environment, change)? {
+            Checked::Variables(changed) => Ok(self.store.set_variables(&changed).await?),
+            Checked::Cloudlets(node, cloudlets) => {
                 let driver = self.drivers.of(environment)?;
-                let resized = Node { cloudlets, ..node.clone() };
+                let resized = Node { cloudlets, ..(*node).clone() };
                 let quota = self.policies.of(environment.account).quota;
                 match self.store.set_cloudlets((environment.account, node.id), cloudlets, quota).await? {
                     Ok(()) => {
@@ -126,7 +144,7 @@ impl Operations {
                             let before = (environment.account, node.id);
                             self.store.set_cloudlets(before, node.cloudlets, Quota::UNBOUNDED).await?.ok();
                         }
-                        Ok(changed?)
+                        changed.map_err(|error| UpdateError::Node(Box::new(environment.clone()), error))
                     }
                     Err(exceeded) => Err(exceeded.into()),
                 }

@@ -4,11 +4,29 @@ use access::AccountId;
 use sqlx::Row;
 use storage::{StorageError, Transaction};
 
-use super::Store;
-use crate::domain::{EnvGroup, EnvironmentId};
+use super::{Store, quota};
+use crate::domain::{EnvGroup, EnvironmentId, QuotaExceeded};
 
 /// Between the names of groups in one column: no name holds it.
 const SEPARATOR: char = ';';
+
+/// The most groups of an account.
+const MOST: i64 = 1000;
+
+/// Why groups were not made, or an environment not put into them.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GroupError {
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
+    #[error("the database did not keep the groups")]
+    Storage(#[from] StorageError),
+}
+
+impl From<sqlx::Error> for GroupError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Storage(error.into())
+    }
+}
 
 /// Puts an environment into groups, which are made where they are not there yet.
 pub(super) async fn put(
@@ -16,7 +34,7 @@ pub(super) async fn put(
     id: EnvironmentId,
     account: AccountId,
     groups: &[EnvGroup],
-) -> Result<(), StorageError> {
+) -> Result<(), GroupError> {
     for group in groups {
         make(tx, account, group).await?;
         sqlx::query(
@@ -40,13 +58,21 @@ pub(super) async fn clear(tx: &mut Transaction, id: EnvironmentId) -> Result<(),
     Ok(())
 }
 
-async fn make(tx: &mut Transaction, account: AccountId, group: &EnvGroup) -> Result<bool, StorageError> {
+async fn make(tx: &mut Transaction, account: AccountId, group: &EnvGroup) -> Result<bool, GroupError> {
     let made = sqlx::query("insert into env_group (account, name) values ($1, $2) on conflict do nothing")
         .bind(account.0)
         .bind(group.as_str())
         .execute(&mut **tx)
         .await?;
-    Ok(made.rows_affected() == 1)
+    if made.rows_affected() == 0 {
+        return Ok(false);
+    }
+    let counted = sqlx::query("select count(*) as groups from env_group where account = $1");
+    let would = counted.bind(account.0).fetch_one(&mut **tx).await?.try_get("groups")?;
+    if would > MOST {
+        return Err(QuotaExceeded { what: "environment groups", most: MOST, would }.into());
+    }
+    Ok(true)
 }
 
 /// Names of groups, from the column that a query puts them together in.
@@ -81,12 +107,9 @@ impl Store {
     }
 
     /// Makes a group without environments.
-    pub(crate) async fn make_env_group(
-        &self,
-        account: AccountId,
-        group: &EnvGroup,
-    ) -> Result<GroupChange, StorageError> {
+    pub(crate) async fn make_env_group(&self, account: AccountId, group: &EnvGroup) -> Result<GroupChange, GroupError> {
         let mut tx = self.database.begin("env_group.make").await?;
+        quota::lock(&mut tx).await?;
         let made = make(&mut tx, account, group).await?;
         tx.commit().await?;
         Ok(if made { GroupChange::Done } else { GroupChange::Taken })
@@ -150,10 +173,11 @@ impl Store {
         id: EnvironmentId,
         account: AccountId,
         groups: &[EnvGroup],
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), GroupError> {
         let mut tx = self.database.begin("env_group.attach").await?;
+        quota::lock(&mut tx).await?;
         put(&mut tx, id, account, groups).await?;
-        tx.commit().await
+        Ok(tx.commit().await?)
     }
 
     /// Takes an environment out of groups.
@@ -175,10 +199,11 @@ impl Store {
         id: EnvironmentId,
         account: AccountId,
         groups: &[EnvGroup],
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), GroupError> {
         let mut tx = self.database.begin("env_group.set").await?;
+        quota::lock(&mut tx).await?;
         clear(&mut tx, id).await?;
         put(&mut tx, id, account, groups).await?;
-        tx.commit().await
+        Ok(tx.commit().await?)
     }
 }

@@ -27,14 +27,15 @@ impl Store {
         tx.commit().await
     }
 
-    /// Records what was launched.
+    /// Records what was launched. What is recorded already stays so.
     pub(crate) async fn record(&self, launch: LaunchId, instance: &Instance) -> Result<(), StorageError> {
         let mut tx = self.database.begin("launch.record").await?;
-        let changed = sqlx::query("update node set instance = $1 where launch_id = $2 and instance is null")
-            .bind(instance.0.as_str())
-            .bind(launch.0.as_bytes().as_slice())
-            .execute(&mut *tx)
-            .await?;
+        let changed =
+            sqlx::query("update node set instance = $1 where launch_id = $2 and (instance is null or instance = $1)")
+                .bind(instance.0.as_str())
+                .bind(launch.0.as_bytes().as_slice())
+                .execute(&mut *tx)
+                .await?;
         changed_one("node", changed.rows_affected())?;
         tx.commit().await
     }

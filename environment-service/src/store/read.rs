@@ -71,9 +71,9 @@ impl Store {
     }
 
     /// The launches of which it is not recorded what was launched.
-    pub(crate) async fn unrecorded(&self) -> Result<Vec<(DriverKind, NodeId, LaunchId)>, StorageError> {
+    pub(crate) async fn unrecorded(&self) -> Result<Vec<(DriverKind, EnvironmentId, NodeId, LaunchId)>, StorageError> {
         let rows = sqlx::query(
-            "select environment.driver, node.id as node_id, node.launch_id from node \
+            "select environment.driver, environment.id, node.id as node_id, node.launch_id from node \
                  join environment on environment.id = node.environment_id \
                  where node.launch_id is not null and node.instance is null order by node.id",
         )
@@ -82,7 +82,8 @@ impl Store {
         let mut launches = Vec::new();
         for read in &rows {
             if let Some(launch) = row::launch_id(read)? {
-                launches.push((row::parsed(read, "driver")?, row::node_id(read)?, launch));
+                let of = (row::parsed(read, "driver")?, row::environment_id(read)?);
+                launches.push((of.0, of.1, row::node_id(read)?, launch));
             }
         }
         Ok(launches)

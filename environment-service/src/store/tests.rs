@@ -170,16 +170,20 @@ async fn launches_are_intended_recorded_and_forgotten() {
         store.intend(&intents).await.unwrap();
         assert_eq!(
             store.unrecorded().await.unwrap(),
-            intents.map(|intent| (DriverKind::Process, intent.node, intent.launch))
+            intents.map(|intent| (DriverKind::Process, environment.id, intent.node, intent.launch))
         );
         let both = [Intent { node: third.id, launch: launch(), port: None }, intents[0]];
         assert!(store.intend(&both).await.is_err(), "a launch that was not ended is not written over");
 
         let instance = Instance("4711:815:0".to_owned());
         store.record(intents[0].launch, &instance).await.unwrap();
-        assert!(store.record(intents[0].launch, &instance).await.is_err());
+        store.record(intents[0].launch, &instance).await.unwrap();
+        assert!(store.record(intents[0].launch, &Instance("4711:816:0".to_owned())).await.is_err());
         assert!(store.record(launch(), &instance).await.is_err());
-        assert_eq!(store.unrecorded().await.unwrap(), [(DriverKind::Process, intents[1].node, intents[1].launch)]);
+        assert_eq!(
+            store.unrecorded().await.unwrap(),
+            [(DriverKind::Process, environment.id, intents[1].node, intents[1].launch)]
+        );
         let nodes = store.get(environment.id).await.unwrap().unwrap().nodes;
         let recorded = Launch { id: intents[0].launch, instance: Some(instance) };
         assert_eq!((nodes[0].port, nodes[0].launch.clone()), (Some(8080), Some(recorded)));

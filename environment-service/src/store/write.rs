@@ -34,6 +34,15 @@ pub(crate) enum CreateError {
     Storage(#[from] StorageError),
 }
 
+impl From<groups::GroupError> for CreateError {
+    fn from(error: groups::GroupError) -> Self {
+        match error {
+            groups::GroupError::Quota(exceeded) => Self::Quota(exceeded),
+            groups::GroupError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
 impl Store {
     /// Records an environment that is being created: it is meant to be stopped until it has been started once.
     pub(crate) async fn create(&self, new: NewEnvironment) -> Result<Environment, CreateError> {

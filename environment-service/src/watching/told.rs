@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use access::Confinement;
 
-use super::{Environments, Event};
+use super::{Described, Environments, Event};
+use crate::domain::EnvName;
 
 /// What a watcher was told: as much as there is, and no queue beside it.
 pub(super) struct Told<T> {
@@ -27,7 +28,9 @@ impl<T> Told<T> {
             self.environments = Some(all);
             return Some(snapshot);
         };
-        if let Some(name) = told.keys().find(|name| !now.contains_key(*name)).cloned() {
+        // One whose name another has now is gone too.
+        let is_gone = |name: &EnvName, known: &Described<T>| now.get(name).is_none_or(|found| found.id != known.id);
+        if let Some(name) = told.iter().find(|(name, known)| is_gone(name, known)).map(|(name, _)| name.clone()) {
             let gone = told.remove(&name)?;
             return Some(Event::Removed(name, gone.id));
         }
@@ -46,8 +49,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::{EnvName, EnvironmentId};
-    use crate::watching::Described;
+    use crate::domain::EnvironmentId;
 
     fn name(text: &str) -> EnvName {
         text.parse().unwrap()
@@ -76,6 +78,17 @@ mod tests {
         assert_eq!(told.advance(&now), None);
         now.remove(&name("shop-a"));
         assert_eq!(told.advance(&now), Some(Event::Removed(name("shop-a"), EnvironmentId(Uuid::from_u128(2)))));
+    }
+
+    #[test]
+    fn the_end_of_one_is_told_although_another_has_its_name() {
+        let mut told = Told::new(Confinement::NONE);
+        let mut now = BTreeMap::from([(name("shop"), described(1, 1))]);
+        told.advance(&now);
+        now.insert(name("shop"), described(2, 1));
+        assert_eq!(told.advance(&now), Some(Event::Removed(name("shop"), EnvironmentId(Uuid::from_u128(1)))));
+        assert_eq!(told.advance(&now), Some(Event::Changed(described(2, 1))));
+        assert_eq!(told.advance(&now), None);
     }
 
     proptest! {

@@ -33,7 +33,7 @@ use crate::authority::{ALICE, Authority, with_grant};
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// What nodes can run here.
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 10] = [
     // Two processes in one group.
     ("pair", "sleep 1000 & wait"),
     ("listener", "echo $PORT; exec sleep 1000"),
@@ -47,6 +47,8 @@ const TEMPLATES: [(&str, &str); 9] = [
     ("versioned", "[ $PORTCULLIS_TAG = bad ] && exit 4; echo $PORTCULLIS_TAG $COLOUR; exec sleep 1000"),
     // Is launched again whenever it ends.
     ("immortal", "exec sleep 1000"),
+    // The same, and it ends at once from the second time on.
+    ("hopeless", "[ -e begun ] && exit 4; touch begun; exec sleep 1000"),
     // Wants more and more memory, once it is let to.
     ("greedy", "while [ ! -e $GATE ]; do sleep 0.01; done; x=$(head -c 400000000 /dev/zero | tr '\\0' x); echo $x"),
     ("fickle", "[ -e $GATE ] && exit 4; exec sleep 1000"),
@@ -95,7 +97,7 @@ impl Stage {
             environment: BTreeMap::from([("GATE".to_owned(), gate.clone())]),
             variables: vec!["*".parse().unwrap()],
             working_directory: None,
-            restart: if ["immortal", "greedy"].contains(name) { Restart::Always } else { Restart::Never },
+            restart: if ["immortal", "hopeless", "greedy"].contains(name) { Restart::Always } else { Restart::Never },
             port: *name == "listener",
         };
         config.templates = TEMPLATES.iter().map(template).collect();

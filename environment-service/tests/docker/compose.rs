@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use bollard::models::{DeviceMapping, HostConfig};
+use bollard::models::{DeviceMapping, HostConfig, RestartPolicy, RestartPolicyNameEnum};
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use proto::ErrorKind;
 use proto::environment::v1::file_client::FileClient;
@@ -122,6 +122,23 @@ async fn a_container_that_has_the_machine_gives_nobody_a_command_or_a_file() {
         host.docker().remove_container("shop_cp_1", Some(options)).await.unwrap();
         eventually("it is gone", LONG, async || alice.list().await.is_empty().then_some(())).await;
     }
+}
+
+#[tokio::test]
+async fn what_the_engine_starts_again_and_again_is_stopped_too() {
+    let host = Host::start().await;
+    let always = RestartPolicy { name: Some(RestartPolicyNameEnum::ALWAYS), maximum_retry_count: None };
+    let config = HostConfig { restart_policy: Some(always), ..Default::default() };
+    host.compose_running(Some(vec!["false".to_owned()]), "shop", "cp", "", config).await;
+    let alice = host.alice();
+    eventually("it is there", LONG, async || alice.info("shop").await.is_ok().then_some(())).await;
+    let state = async || {
+        let state = host.docker().inspect_container("shop_cp_1", None).await.unwrap().state.unwrap();
+        (state.restarting.unwrap(), state.running.unwrap())
+    };
+    eventually("it waits for its next start", LONG, async || state().await.0.then_some(())).await;
+    eventually("it is stopped", LONG, async || alice.stop("shop").await.is_ok().then_some(())).await;
+    assert_eq!((state().await, alice.status("shop").await), ((false, false), 2));
 }
 
 #[tokio::test]

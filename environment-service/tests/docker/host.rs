@@ -9,7 +9,7 @@ use bollard::query_parameters::{
     CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder,
     RemoveContainerOptionsBuilder,
 };
-use environment_service::{AccountRules, ComposeProject, DockerConfig, DockerTemplate};
+use environment_service::{AccountRules, ComposeProject, DockerConfig, DockerTemplate, Restart};
 use jiff::SignedDuration;
 use proto::Failure;
 use proto::environment::v1::{
@@ -64,13 +64,16 @@ impl Host {
             command: ["sh", "-c", script].map(str::to_owned).to_vec(),
             environment: [("COLOUR".to_owned(), "red".to_owned())].into(),
             port: (name == "web").then_some(80),
+            restart: if name == "immortal-box" { Restart::Always } else { Restart::Never },
         };
         let web = "mkdir -p /www; echo hello >/www/index.html; exec httpd -f -p 80 -h /www";
         stage.config.docker = Some(DockerConfig {
             socket: engine.host(),
             images: vec!["portcullis/app".parse().unwrap()],
+            restart: Restart::Never,
             templates: vec![
                 template("box", SCRIPT),
+                template("immortal-box", SCRIPT),
                 template("web", web),
                 template("failing-box", "exit 3"),
                 template("greedy-box", "while [ ! -e /go ]; do sleep 0.1; done; exec tail -c 1000m /dev/zero"),
@@ -159,6 +162,18 @@ impl Host {
 
     /// The same, with something of the machine.
     pub(crate) async fn compose_with(&self, project: &str, service: &str, needs: &str, host: HostConfig) {
+        self.compose_running(None, project, service, needs, host).await;
+    }
+
+    /// The same, that runs this.
+    pub(crate) async fn compose_running(
+        &self,
+        command: Option<Vec<String>>,
+        project: &str,
+        service: &str,
+        needs: &str,
+        host: HostConfig,
+    ) {
         let labels = [
             ("com.docker.compose.project", project),
             ("com.docker.compose.service", service),
@@ -172,6 +187,7 @@ impl Host {
         let body = ContainerCreateBody {
             image: Some("portcullis/app:1".to_owned()),
             labels: Some(labels),
+            cmd: command,
             host_config: Some(host),
             ..Default::default()
         };

@@ -1,5 +1,7 @@
 //! The engine goes away, and so does the service.
 
+use bollard::models::NetworkCreateRequest;
+use bollard::query_parameters::{ListNetworksOptions, RemoveContainerOptionsBuilder};
 use proto::ErrorKind;
 use testkit::eventually;
 
@@ -93,4 +95,61 @@ async fn the_next_service_finds_the_containers() {
     let after = alice.info("shop").await.unwrap().nodes;
     let numbers = |nodes: &[proto::environment::v1::Node]| nodes.iter().map(|node| node.ctid).collect::<Vec<_>>();
     assert_eq!((numbers(&after), host.running().await), (numbers(&before), 2));
+}
+
+#[tokio::test]
+async fn what_was_torn_off_waits_for_the_engine() {
+    let mut host = Host::start().await;
+    host.alice().create("shop", &[("cp", "box", 1)]).await.unwrap();
+    host.stop_service().await;
+    let database = host.database().await;
+    let mut tx = database.begin("test").await.unwrap();
+    // As if it had been killed in the middle of a stop.
+    sqlx::query("update environment set operation = 'stop'").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    database.close().await;
+    host.engine.kill();
+    host.start_service().await;
+    let alice = host.alice();
+    let text = assert_kind(alice.start("shop").await, ErrorKind::EnvironmentStatus);
+    assert!(text.contains("stopping (13)"), "{text}");
+    drop(alice);
+    host.engine.restart().await;
+    // A stop that had failed meanwhile would leave it broken.
+    host.alice().until_status("shop", 2).await;
+}
+
+#[tokio::test]
+async fn what_is_to_be_launched_again_is_after_the_engine_was() {
+    let mut host = Host::start().await;
+    host.alice().create("shop", &[("cp", "immortal-box", 1)]).await.unwrap();
+    host.alice().create("other", &[("cp", "box", 1)]).await.unwrap();
+    host.engine.kill();
+    host.engine.restart().await;
+    let alice = host.alice();
+    alice.until_status("other", 11).await;
+    alice.until_status("shop", 1).await;
+    assert_eq!((host.running().await, alice.status("other").await), (1, 11));
+}
+
+#[tokio::test]
+async fn two_networks_of_one_name_keep_nothing_from_starting() {
+    let host = Host::start().await;
+    let alice = host.alice();
+    alice.create("shop", &[("cp", "box", 2)]).await.unwrap();
+    alice.stop("shop").await.unwrap();
+    let networks = host.docker().list_networks(None::<ListNetworksOptions>).await.unwrap();
+    let found = networks.into_iter().find(|network| network.name.as_deref() == Some("portcullis-shop"));
+    let found = found.expect("the environment has one");
+    // As if a service that was killed had asked for it too.
+    let again = NetworkCreateRequest { name: found.name.unwrap(), labels: found.labels, ..Default::default() };
+    host.docker().create_network(again).await.unwrap();
+    for container in host.containers().await {
+        let options = RemoveContainerOptionsBuilder::default().force(true).build();
+        host.docker().remove_container(container.id.as_deref().unwrap(), Some(options)).await.unwrap();
+    }
+    alice.start("shop").await.unwrap();
+    assert_eq!((alice.status("shop").await, host.networks().await), (1, 1));
+    alice.delete("shop").await.unwrap();
+    assert_eq!(host.networks().await, 0);
 }

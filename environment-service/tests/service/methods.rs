@@ -1,7 +1,9 @@
 //! What can be done with an environment besides making, starting, stopping and deleting it.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 
+use access::Claims;
 use proto::ErrorKind;
 use proto::environment::v1::file_client::FileClient;
 use proto::environment::v1::group_client::GroupClient;
@@ -16,7 +18,7 @@ use proto::environment::v1::{
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::{TestDatabase, eventually};
 
-use crate::authority::BOB;
+use crate::authority::{BOB, with_grant};
 use crate::stage::{Caller, LONG, Stage, answer, assert_kind, pids};
 
 fn shop() -> String {
@@ -373,7 +375,8 @@ async fn commands_are_run_where_the_operator_lists_them() {
     }
     alice.stop("shop").await.unwrap();
     let stopped = call!(stage, alice, exec_cmd_by_id, by_id(vec![command("sh", None)]));
-    assert_kind(stopped, ErrorKind::EnvironmentStatus);
+    let text = assert_kind(stopped, ErrorKind::EnvironmentStatus);
+    assert_eq!(text, "a node of `shop` is stopped (2): that can be done while it is running (1)");
 }
 
 #[tokio::test]
@@ -499,6 +502,83 @@ async fn what_is_to_be_launched_again_is() {
     alice.stop("shop").await.unwrap();
     assert_eq!(alice.status("shop").await, 2);
     assert_eq!(stage.processes(), [] as [i32; 0]);
+}
+
+#[tokio::test]
+async fn what_ends_again_and_again_keeps_no_other_down() {
+    let stage = Stage::sqlite().await;
+    let alice = stage.alice();
+    let created = alice.create("shop", &[("cp", "immortal", 1), ("bl", "hopeless", 1)]).await.unwrap();
+    let before = pids(&created.nodes);
+    for pid in &before {
+        kill_process(Pid::from_raw(*pid).unwrap(), Signal::KILL).unwrap();
+    }
+    // What is launched together is given up together: this one comes back, and stays.
+    let failed = RefCell::new(HashSet::new());
+    let back = eventually("the node is launched again", LONG, async || {
+        let info = alice.info("shop").await.unwrap();
+        let at_rest = info.env.unwrap().status == 11;
+        (at_rest && info.nodes[0].status == 1 && pids(&info.nodes)[0] != before[0]).then(|| pids(&info.nodes)[0])
+    })
+    .await;
+    eventually("others are tried in vain", LONG, async || {
+        let info = alice.info("shop").await.unwrap();
+        let last = info.last_operation.unwrap();
+        if last.outcome == "failed" {
+            failed.borrow_mut().insert(last.begun_on.unwrap().to_string());
+        }
+        assert_eq!(pids(&info.nodes)[0], back, "it is not ended any more");
+        (failed.borrow().len() > 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_refused_is_no_operation() {
+    let stage = Stage::sqlite().await;
+    let alice = stage.alice();
+    alice.create("shop", &[("cp", "pair", 1)]).await.unwrap();
+    let vars = HashMap::from([("PORT".to_owned(), "80".to_owned())]);
+    let add = AddContainerEnvVarsRequest { env_name: shop(), vars, node_group: Some("cp".into()), node_id: None };
+    assert_kind(call!(stage, alice, add_container_env_vars, add), ErrorKind::InvalidParameter);
+    let restart = RestartNodesRequest { env_name: shop(), node_group: Some("none".into()), node_id: None };
+    assert_kind(call!(stage, alice, restart_nodes, restart), ErrorKind::ObjectNotFound);
+    let redeploy = RedeployContainersByGroupRequest { env_name: shop(), node_group: "no".into(), tag: "v2".to_owned() };
+    assert_kind(call!(stage, alice, redeploy_containers_by_group, redeploy), ErrorKind::ObjectNotFound);
+    let last = alice.info("shop").await.unwrap().last_operation.unwrap();
+    assert_eq!((last.name.as_str(), last.outcome.as_str()), ("create", "done"));
+}
+
+#[tokio::test]
+async fn an_account_has_so_many_groups_and_a_confined_token_makes_none() {
+    for stage in Stage::on_each_engine().await {
+        let alice = stage.alice();
+        alice.create("shop", &[("cp", "pair", 1)]).await.unwrap();
+        let mut confined = alice.claims();
+        confined.confinement.environments = vec!["sh*".parse().unwrap()];
+        let attach = |group: &str| AttachEnvGroupRequest { env_name: shop(), env_group: vec![group.to_owned()] };
+        let attached = async |claims: &Claims, group: &str| {
+            let request = with_grant(&stage.authority.signing_key.sign(claims), attach(group));
+            answer(stage.client().attach_env_group(request).await)
+        };
+        let text = assert_kind(attached(&confined, "team a").await, ErrorKind::PermissionDenied);
+        assert!(text.contains("`team a`"), "{text}");
+        attached(&alice.claims(), "team a").await.unwrap();
+        attached(&confined, "team a").await.unwrap();
+
+        let database = stage.database().await;
+        let mut tx = database.begin("test").await.unwrap();
+        for number in 1..1000 {
+            let made = sqlx::query("insert into env_group (account, name) values (1, $1)").bind(format!("{number}"));
+            made.execute(&mut *tx).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        database.close().await;
+        let text = assert_kind(attached(&alice.claims(), "one more").await, ErrorKind::QuotaExceeded);
+        assert!(text.contains("1000 environment groups"), "{text}");
+        attached(&alice.claims(), "7").await.unwrap();
+        assert_eq!(alice.info("shop").await.unwrap().env_groups, ["7", "team a"], "{}", stage.engine);
+    }
 }
 
 #[tokio::test]

@@ -160,7 +160,7 @@ async fn a_second_operation_is_refused_while_one_is_under_way() {
             (alice.delete("shop").await, "deleted"),
         ] {
             let text = assert_kind(answer, ErrorKind::EnvironmentStatus);
-            let allowed = "running (1), stopped (2), broken (11)";
+            let allowed = "running (1), broken (11), stopped (2), asleep (4)";
             assert_eq!(text, format!("environment `shop` is stopping (13): it can be {verb} while it is {allowed}"));
         }
         assert_kind(alice.create("shop", &[("cp", "pair", 1)]).await, ErrorKind::AlreadyExists);

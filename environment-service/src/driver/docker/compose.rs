@@ -6,18 +6,18 @@ use bollard::models::ContainerSummary;
 
 use super::DockerDriver;
 use super::label::{self, DEPENDS_ON, NUMBER, PROJECT, SERVICE, Target};
-use super::observe::runs;
+use super::observe::is_up;
 use super::template::ComposeProject;
 use crate::domain::{ImageName, NodeGroupName, Tag, labels_near};
-use crate::driver::{Discovered, DiscoveredNode, ScanError};
+use crate::driver::{Discovered, DiscoveredNode, Discovery, ScanError};
 
 /// The services of a project: of each, what it needs, and its containers by number.
 type Services<'a> = BTreeMap<&'a str, (Vec<&'a str>, BTreeMap<u32, &'a ContainerSummary>)>;
 
 impl DockerDriver {
-    pub(super) async fn discover(&self) -> Result<Vec<Discovered>, ScanError> {
+    pub(super) async fn discover(&self) -> Result<Discovery, ScanError> {
         if self.compose.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Discovery::default());
         }
         let containers = self.engine.list(&[PROJECT.to_owned()]).await?;
         let mut projects: BTreeMap<&str, Services<'_>> = BTreeMap::new();
@@ -37,7 +37,7 @@ impl DockerDriver {
             let nodes = nodes(project, &services);
             Some(Discovered { key: project.to_owned(), name: project.to_owned(), account, nodes })
         };
-        Ok(projects.into_iter().filter_map(given).collect())
+        Ok(Discovery { found: projects.into_iter().filter_map(given).collect(), unseen: Vec::new() })
     }
 }
 
@@ -59,7 +59,7 @@ fn nodes(project: &str, services: &Services<'_>) -> Vec<DiscoveredNode> {
                 group: group.clone(),
                 image: container.image.as_deref().and_then(image),
                 rank,
-                instance: runs(container).then(|| Target::compose_instance(project, &key)),
+                instance: is_up(container).then(|| Target::compose_instance(project, &key)),
                 port: published(container),
                 key: format!("{project}/{key}"),
             });

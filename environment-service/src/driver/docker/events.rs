@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, LOOK, within};
 
 /// What can make a node another one to look at.
 const EVENTS: [&str; 8] = ["create", "start", "die", "oom", "destroy", "health_status", "pause", "unpause"];
@@ -49,6 +49,9 @@ async fn listen(
 ) -> Result<Infallible, EngineError> {
     let filters = HashMap::from([("type", vec!["container"]), ("event", EVENTS.to_vec())]);
     let client = engine.client()?;
+    within(LOOK, client.ping()).await?;
+    *wait = FIRST_WAIT;
+    changes.send_replace(());
     let mut events =
         std::pin::pin!(client.events(Some(EventsOptionsBuilder::default().since(since).filters(&filters).build())));
     let mut again = false;
@@ -59,7 +62,6 @@ async fn listen(
             Ok(event) => event?.is_some(),
             Err(_) => false,
         };
-        *wait = FIRST_WAIT;
         changes.send_replace(());
     }
     Err(EngineError::Refused("the engine ended the connection".to_owned()))

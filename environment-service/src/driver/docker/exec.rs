@@ -68,6 +68,12 @@ fn of_the_machine(container: &ContainerInspectResponse) -> Option<&'static str> 
     let host = container.host_config.as_ref()?;
     // Another container's can be the machine's in turn.
     let shares = |mode: &str| mode == "host" || mode.starts_with("container:");
+    // The machine's namespace of control groups shows names and no more, and is every container's where the machine has
+    // version 1 of them. With some of the others the engine drops a protection by itself, so these are first.
+    let modes = [&host.network_mode, &host.pid_mode, &host.ipc_mode, &host.uts_mode, &host.userns_mode];
+    if modes.into_iter().flatten().any(|mode| shares(mode)) {
+        return Some("namespaces");
+    }
     let options = host.security_opt.iter().flatten();
     if host.privileged == Some(true)
         || host.cap_add.as_ref().is_some_and(|added| !added.is_empty())
@@ -80,11 +86,6 @@ fn of_the_machine(container: &ContainerInspectResponse) -> Option<&'static str> 
         || host.device_cgroup_rules.as_ref().is_some_and(|rules| !rules.is_empty())
     {
         return Some("devices");
-    }
-    let modes = [&host.network_mode, &host.pid_mode, &host.ipc_mode, &host.uts_mode, &host.userns_mode];
-    let cgroup = host.cgroupns_mode.as_ref().map(ToString::to_string);
-    if modes.into_iter().flatten().any(|mode| shares(mode)) || cgroup.as_deref() == Some("host") {
-        return Some("namespaces");
     }
     // What has no name among volumes, and is no memory, is a folder.
     let mounts = container.mounts.iter().flatten().filter_map(|mount| mount.typ.as_deref());
@@ -114,7 +115,7 @@ fn keep(kept: &mut Vec<u8>, part: &[u8], most: usize) {
 
 #[cfg(test)]
 mod tests {
-    use bollard::models::{DeviceMapping, HostConfig, MountPoint};
+    use bollard::models::{DeviceMapping, HostConfig, HostConfigCgroupnsModeEnum, MountPoint};
 
     use super::*;
 
@@ -145,6 +146,8 @@ mod tests {
             assert_eq!(of(HostConfig { security_opt, ..none.clone() }, &[]), seen, "{option}");
         }
         assert_eq!(of(none.clone(), &["npipe"]), Some("folders"));
+        let cgroupns_mode = Some(HostConfigCgroupnsModeEnum::HOST);
+        assert_eq!(of(HostConfig { cgroupns_mode, ..none.clone() }, &[]), None);
         assert_eq!(of(HostConfig { network_mode: host(), ..none.clone() }, &[]), Some("namespaces"));
         assert_eq!(of(HostConfig { pid_mode: host(), ..none }, &[]), Some("namespaces"));
     }

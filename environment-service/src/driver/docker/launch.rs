@@ -38,13 +38,14 @@ impl DockerDriver {
             None => self.get_image(&program).await?,
             known => known,
         };
-        let body = body(order, &program, listens.filter(|_| order.port.is_some()));
         self.attempts().insert(order.launch, Target::Name(label::container_name(&order.environment, order.node)));
+        let body = body(order, &program, listens.filter(|_| order.port.is_some()));
         self.ensure_network(order).await?;
-        let id = match self.kept(order, &body).await? {
-            Some(id) => id,
-            None => self.create(order, body).await?,
-        };
+        let id = match self.kept_or_created(order, &body).await {
+            // What a service that was killed had asked for was made in between: it is there now.
+            Err(EngineError::Conflict(_)) => self.kept_or_created(order, &body).await,
+            id => id,
+        }?;
         let client = self.engine.client()?;
         done(within(CHANGE, client.start_container(&id, None)).await)?;
         tracing::info!(node.id = %order.node, launch.id = %order.launch, container.id = id, "a node was launched");
@@ -62,6 +63,13 @@ impl DockerDriver {
         done(within(CHANGE, client.start_container(id.ok_or_else(gone)?, None)).await)?;
         tracing::info!(node.id = %order.node, launch.id = %order.launch, compose.key = key, "a node was started");
         Ok(Target::instance_of_compose(key))
+    }
+
+    async fn kept_or_created(&self, order: &LaunchOrder, body: &ContainerCreateBody) -> Result<String, EngineError> {
+        match self.kept(order, body).await? {
+            Some(id) => Ok(id),
+            None => self.create(order, body.clone()).await,
+        }
     }
 
     /// The container that a node has, if it runs what is to be run; another one is removed.
@@ -97,13 +105,20 @@ impl DockerDriver {
         Ok(within(CHANGE, client.create_container(Some(options), body)).await?.id)
     }
 
-    /// The network of the environment. The engine lets two of them have one name, so it is looked for first.
+    /// The network of the environment. The engine lets two of them have one name and joins neither then: it is looked for first, and
+    /// one that a service that was killed had asked for besides is removed.
     async fn ensure_network(&self, order: &LaunchOrder) -> Result<(), EngineError> {
         let label = label::of_environment(order.environment_id);
         let client = self.engine.client()?;
         let filters = HashMap::from([("label", vec![label.as_str()])]);
         let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
-        if !within(LOOK, client.list_networks(Some(options))).await?.is_empty() {
+        let mut found = within(LOOK, client.list_networks(Some(options))).await?;
+        found.sort_by(|one, other| (&one.created, &one.id).cmp(&(&other.created, &other.id)));
+        let mut ids = found.into_iter().filter_map(|network| network.id);
+        if ids.next().is_some() {
+            for another in ids {
+                done(within(CHANGE, client.remove_network(&another)).await)?;
+            }
             return Ok(());
         }
         let labels = HashMap::from([(label::ENVIRONMENT.to_owned(), order.environment_id.to_string())]);

@@ -94,9 +94,6 @@ impl DockerDriver {
 
     /// A node has one container. When it is started again it keeps the mark of the launch that it was made for, so the node tells.
     pub(super) async fn find(&self, launches: &[(NodeId, LaunchId)]) -> Result<HashMap<LaunchId, Instance>, ScanError> {
-        if launches.is_empty() {
-            return Ok(HashMap::new());
-        }
         let containers = self.engine.list(&[label::NODE.to_owned()]).await?;
         let running = containers.iter().filter(|container| label::is_ours(container) && runs(container));
         let of_node = |container: &ContainerSummary| label::label(container, label::NODE)?.parse().ok().map(NodeId);
@@ -111,6 +108,11 @@ impl DockerDriver {
 pub(super) fn runs(container: &ContainerSummary) -> bool {
     use ContainerSummaryStateEnum as State;
     matches!(container.state, Some(State::RUNNING | State::PAUSED | State::STOPPING))
+}
+
+/// Whether there is anything to stop: the engine will start one again that is between two starts.
+pub(super) fn is_up(container: &ContainerSummary) -> bool {
+    runs(container) || container.state == Some(ContainerSummaryStateEnum::RESTARTING)
 }
 
 /// A number for people: the first digits of the id, as the engine shows it.

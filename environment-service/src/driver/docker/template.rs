@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::DockerDriver;
 use crate::domain::{ImageName, NodeType, Tag, Workload};
 use crate::driver::Unfit;
-use crate::driver::template::{TemplateError, check_variables};
+use crate::driver::template::{Restart, TemplateError, check_variables};
 
 /// What nodes of one type run in a container. Only the operator's configuration holds templates: an account chooses one by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -25,6 +25,10 @@ pub struct DockerTemplate {
     /// The port that it listens on in its container. Default: the first one that the image exposes, if any.
     #[serde(default)]
     pub port: Option<u16>,
+    /// Whether a node that has ended by itself is launched again, and one that ended with the engine: `always` or `never`. Default:
+    /// `never`. It waits ever longer between attempts, up to 30 s.
+    #[serde(default)]
+    pub restart: Restart,
 }
 
 /// A Docker Compose project that is an account's.
@@ -77,6 +81,14 @@ pub(super) struct Program<'a> {
 }
 
 impl DockerDriver {
+    /// Whether a node that has ended by itself is launched again.
+    pub(super) fn restart(&self, workload: &Workload) -> Restart {
+        match &workload.image {
+            Some(_) => self.restart,
+            None => self.templates.get(&workload.node_type).map_or(Restart::Never, |template| template.restart),
+        }
+    }
+
     /// What a workload runs, if it may.
     pub(super) fn program(&self, workload: &Workload) -> Result<Program<'_>, Unfit> {
         if let Some(image) = &workload.image {
@@ -114,6 +126,7 @@ mod tests {
             command: Vec::new(),
             environment: BTreeMap::new(),
             port: None,
+            restart: Restart::Never,
         };
         assert_eq!(template.validate().unwrap().as_str(), "web");
         let key = |template: DockerTemplate| template.validate().unwrap_err().key;

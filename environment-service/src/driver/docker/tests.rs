@@ -33,6 +33,7 @@ fn template(name: &str, script: &str, port: Option<u16>) -> DockerTemplate {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),
         environment: BTreeMap::new(),
         port,
+        restart: Restart::Never,
     }
 }
 
@@ -42,6 +43,7 @@ impl Fixture for Host {
             socket: self.engine.host(),
             stop_grace: Duration::from_secs(5),
             images: ImagePatterns::default(),
+            restart: Restart::Never,
             templates: vec![
                 template("lasting", "echo begun; trap 'exit 0' TERM; sleep 1000 & wait", Some(80)),
                 template("failing", "exit 3", None),

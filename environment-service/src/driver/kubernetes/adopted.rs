@@ -39,8 +39,9 @@ impl KubernetesDriver {
             }
             Some(patch)
         };
-        change(&self.client, &scope, (place.kind, &place.name), patch).await?;
+        // Before: what has its replicas is not launched again by whoever takes up a start that was torn off.
         cron::resume(&self.client, &scope).await?;
+        change(&self.client, &scope, (place.kind, &place.name), patch).await?;
         Ok(place)
     }
 

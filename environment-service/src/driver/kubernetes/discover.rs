@@ -3,29 +3,37 @@
 use super::cluster::Fault;
 use super::place::{Place, Scope};
 use super::workload::{Kind, Seen, all, image_parts};
-use super::{Adoptable, KubernetesDriver};
+use super::{Adoptable, KubernetesDriver, unseen};
 use crate::domain::{ImageName, Instance, NodeGroupName, Tag};
-use crate::driver::{Discovered, DiscoveredNode};
+use crate::driver::{Discovered, DiscoveredNode, Discovery};
 
 /// Labels that name the group of a workload, the stronger ones first.
 const GROUPS: [&str; 2] = ["portcullis.dev/group", "app.kubernetes.io/component"];
 
 impl KubernetesDriver {
-    /// Every one that is configured, whether or not there is anything in it. None where one cannot be seen: what is not seen must
-    /// not seem to be gone.
-    pub(super) async fn discovered(&self) -> Result<Vec<Discovered>, Fault> {
-        let mut found = Vec::new();
+    /// Every one that is configured, whether or not there is anything in it. What cannot be seen must not seem to be gone: where the
+    /// server does not answer nothing is discovered, and a namespace that it refuses is told to be unseen.
+    pub(super) async fn discovered(&self) -> Result<Discovery, Fault> {
+        let mut discovery = Discovery::default();
         for environment in &self.settings.environments {
-            let mut seen = all(&self.client, &Scope::adopted(environment)).await?;
+            let mut seen = match all(&self.client, &Scope::adopted(environment)).await {
+                Err(fault @ Fault::Unreachable(_)) => return Err(fault),
+                Err(fault) => {
+                    unseen(&fault);
+                    discovery.unseen.push(environment.name.clone());
+                    continue;
+                }
+                Ok(seen) => seen,
+            };
             seen.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
-            found.push(Discovered {
+            discovery.found.push(Discovered {
                 key: environment.name.clone(),
                 name: environment.name.clone(),
                 account: environment.account,
                 nodes: seen.iter().map(|seen| node(environment, seen)).collect(),
             });
         }
-        Ok(found)
+        Ok(discovery)
     }
 }
 

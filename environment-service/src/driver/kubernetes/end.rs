@@ -62,7 +62,7 @@ impl KubernetesDriver {
         }
     }
 
-    /// How many pods of a workload there are.
+    /// How many pods of a workload there are that have not ended.
     async fn left(&self, place: &Place) -> Result<usize, Fault> {
         let seen = match self.one(place).await {
             Err(Fault::NotFound) => return Ok(0),
@@ -73,7 +73,9 @@ impl KubernetesDriver {
         let pods = list::<Pod>(&self.client, &self.scope(place)?.namespace, &labels, None).await?;
         // Where the numbers are those of before, there may be pods that are not made yet.
         let stale = usize::from(!seen.current);
-        Ok(pods.items.len().max(replicas).max(stale))
+        // One that was evicted or has failed stays in the list, and runs nothing.
+        let live = pods.items.iter().filter(|pod| seen.owns(pod) && !has_ended(pod)).count();
+        Ok(live.max(replicas).max(stale))
     }
 
     /// Suspends the cron jobs of those environments of which nothing runs any more.
@@ -92,4 +94,9 @@ impl KubernetesDriver {
         }
         Ok(())
     }
+}
+
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
 }

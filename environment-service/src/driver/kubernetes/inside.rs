@@ -35,7 +35,7 @@ impl KubernetesDriver {
         let labels = seen.pods().as_ref().map(Selector::to_string).ok_or(NodeError::NotRunning)?;
         let container = seen.container(node.node.workload.image.as_ref()).ok_or(NodeError::NotRunning)?;
         let pods = list::<Pod>(&self.client, &scope.namespace, &labels, None).await?;
-        let mut ready: Vec<Pod> = pods.items.into_iter().filter(is_ready).collect();
+        let mut ready: Vec<Pod> = pods.items.into_iter().filter(|pod| seen.owns(pod) && is_ready(pod)).collect();
         ready.sort_by_key(ResourceExt::name_any);
         let pod = ready.into_iter().next().ok_or(NodeError::NotRunning)?;
         let container = container.name.clone();

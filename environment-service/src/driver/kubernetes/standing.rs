@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use kube::core::SelectorExt;
 
 use super::workload::Seen;
 use crate::domain::Observed;
@@ -51,12 +50,7 @@ impl Standing {
             let complete = seen.current && of_one_template && (seen.updated >= seen.wanted || !seen.rolls);
             return Self::Ready(if complete { Rollout::Complete } else { Rollout::Rolling });
         }
-        let own = seen.pods();
-        let own = pods.iter().filter(|pod| {
-            let labels = pod.metadata.labels.as_ref();
-            let deleted = pod.metadata.deletion_timestamp.is_some();
-            !deleted && own.as_ref().zip(labels).is_some_and(|(own, labels)| own.matches(labels))
-        });
+        let own = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() && seen.owns(pod));
         let mut trouble: Vec<(bool, String)> = own.filter_map(trouble).collect();
         // What is hopeless first.
         trouble.sort_by_key(|(hopeless, _)| !hopeless);

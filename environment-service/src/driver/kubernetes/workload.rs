@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::api::{Patch, PatchParams};
 use kube::core::Selector;
@@ -20,6 +20,8 @@ use crate::domain::{ImageName, LaunchId};
 pub(super) const FORMER: &str = "portcullis.dev/former-replicas";
 /// The mark of the last launch.
 pub(super) const LAUNCH: &str = "portcullis.dev/launch";
+/// The label that the controller gives a deployment's replica sets and their pods.
+const TEMPLATE_HASH: &str = "pod-template-hash";
 /// Who writes, in the records of the API server.
 pub(super) const WRITER: &str = "portcullis";
 /// How often a change is made anew because somebody else was faster.
@@ -129,7 +131,22 @@ impl Seen {
         self.annotation(FORMER).and_then(|text| text.parse().ok()).filter(|former| *former > 0).unwrap_or(1)
     }
 
-    /// Which pods are its own.
+    /// Whether a pod is one of its own: others can have the same labels. The pods of a deployment are those of its replica sets, which
+    /// have its name and the hash of a template.
+    pub(super) fn owns(&self, pod: &Pod) -> bool {
+        let owners = pod.metadata.owner_references.as_deref().unwrap_or_default();
+        let controller = owners.iter().find(|owner| owner.controller == Some(true));
+        controller.is_some_and(|controller| match self.kind {
+            Kind::StatefulSet => controller.kind == "StatefulSet" && controller.name == self.name,
+            Kind::Deployment => {
+                let hash = pod.metadata.labels.as_ref().and_then(|labels| labels.get(TEMPLATE_HASH));
+                controller.kind == "ReplicaSet"
+                    && hash.is_some_and(|hash| controller.name == format!("{}-{hash}", self.name))
+            }
+        })
+    }
+
+    /// By which labels its pods can be asked for.
     pub(super) fn pods(&self) -> Option<Selector> {
         Selector::try_from(self.selector.clone()).ok().filter(|selector| !selector.selects_all())
     }

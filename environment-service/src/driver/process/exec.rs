@@ -26,7 +26,7 @@ impl ProcessDriver {
         }
         let template = self.template_of(node)?;
         let accepted = template.accepts(&node.node.workload.variables);
-        accepted.map_err(|unfit| NodeError::Refused(super::variables_refused(&unfit).to_string()))?;
+        accepted.map_err(|unfit| NodeError::Refused(launch::variables_refused(&unfit).to_string()))?;
         let folder = self.node_folder(node);
         let order = LaunchOrder::new(node, launched.id, node.node.port);
         let mut process = Process::new(&command.program);

@@ -1,13 +1,36 @@
 //! The files of a node: those in its own folder, and nothing that a path or a link leads to from there.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 use crate::driver::{LogFile, NodeError, Window};
+
+/// Removes a folder, and those in it that their owner took himself the permission for.
+pub(super) async fn remove_unwritable(folder: &Path) -> io::Result<()> {
+    let folder = folder.to_owned();
+    let removed = tokio::task::spawn_blocking(move || {
+        open_up(&folder)?;
+        std::fs::remove_dir_all(&folder)
+    });
+    removed.await?
+}
+
+/// Lets the service look into a folder and those in it, and change them. What links lead to is left alone.
+fn open_up(folder: &Path) -> io::Result<()> {
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
+}
 
 /// The logs of a node.
 pub(super) fn logs(folder: &Path) -> Result<Vec<LogFile>, NodeError> {
@@ -96,6 +119,24 @@ mod tests {
     use super::*;
 
     const ALL: Window = Window { from: Some(0), count: 1000 };
+
+    #[test]
+    fn what_its_owner_has_shut_is_opened_to_be_removed_and_nothing_outside() {
+        let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
+        let folder = tempfile::tempdir().unwrap();
+        let (node, outside) = (folder.path().join("node"), folder.path().join("outside"));
+        let inner = node.join("shut/inner");
+        for made in [&inner, &outside] {
+            std::fs::create_dir_all(made).unwrap();
+        }
+        symlink(&outside, node.join("shut/link")).unwrap();
+        for shut in [&outside, &inner, &node.join("shut"), &node] {
+            std::fs::set_permissions(shut, Permissions::from_mode(0o500)).unwrap();
+        }
+        open_up(&node).unwrap();
+        assert_eq!([&node, &node.join("shut"), &inner].map(|path| mode(path)), [0o700; 3]);
+        assert_eq!(mode(&outside), 0o500, "a link leads there");
+    }
 
     #[test]
     fn nothing_outside_of_the_folder_is_read() {

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use procfs::ProcError;
 use procfs::process::{Process, Stat};
+use rustix::io::Errno;
 use uuid::Uuid;
 
 /// What tells a process from any other of the same boot: its id, and its start in ticks since the boot (field 22 of
@@ -33,6 +35,8 @@ pub(super) enum Fate {
     Gone,
     /// The machine has been started anew since.
     OtherBoot,
+    /// It cannot be said: the machine does not let it be looked at, for want of file descriptors or memory.
+    Unseen,
 }
 
 impl Identity {
@@ -44,8 +48,19 @@ impl Identity {
         let stat = Process::new(self.key.pid).and_then(|process| process.stat());
         match stat {
             Ok(stat) if stat.starttime == self.key.started && !is_over(&stat) => Fate::Alive,
+            Err(error) if !is_not_ours(&error) => Fate::Unseen,
             _ => Fate::Gone,
         }
+    }
+}
+
+/// Whether a process cannot be looked at because there is none of that id any more, or because it is another user's.
+pub(super) fn is_not_ours(error: &ProcError) -> bool {
+    match error {
+        ProcError::NotFound(_) | ProcError::PermissionDenied(_) | ProcError::Incomplete(_) => true,
+        // It has ended while its file was being read.
+        ProcError::Io(error, _) => error.raw_os_error() == Some(Errno::SRCH.raw_os_error()),
+        ProcError::Other(_) | ProcError::InternalError(_) => false,
     }
 }
 
@@ -93,6 +108,15 @@ mod tests {
         let other = Key { started: stat.starttime + 1, ..own.key };
         assert_eq!(Identity { key: other, ..own }.fate(boot), Fate::Gone);
         assert_eq!(own.fate(Uuid::from_u128(2)), Fate::OtherBoot);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_has_not_ended() {
+        let io = |errno: Errno| ProcError::Io(errno.into(), None);
+        assert!(is_not_ours(&io(Errno::SRCH)) && is_not_ours(&ProcError::NotFound(None)));
+        for error in [io(Errno::MFILE), io(Errno::NFILE), io(Errno::NOMEM)] {
+            assert!(!is_not_ours(&error), "{error}");
+        }
     }
 
     #[test]

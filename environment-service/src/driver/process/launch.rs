@@ -10,12 +10,59 @@ use std::process::{Child, Command, Stdio};
 
 use cgroup::Group;
 use process_wrap::std::{CommandWrap, ProcessSession};
+use procfs::process::Process;
 
-use super::{MARK, Template};
-use crate::driver::{LaunchError, LaunchOrder};
+use super::hold::Hold;
+use super::identity::{Identity, Key};
+use super::{MARK, ProcessDriver, Template, bounds, end};
+use crate::domain::Instance;
+use crate::driver::{LaunchError, LaunchOrder, Unfit};
 
 /// Where programs are looked for if the service itself has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl ProcessDriver {
+    pub(super) async fn launch(&self, order: &LaunchOrder) -> Result<Instance, LaunchError> {
+        let template = self.template(&order.workload.node_type)?;
+        template.accepts(&order.workload.variables).map_err(|unfit| variables_refused(&unfit))?;
+        let group = self.bounds.make(order.launch, order.cloudlets).map_err(LaunchError::Bounds)?;
+        let mut child = match spawn(template, &self.folder(order), order, group.as_ref()) {
+            Ok(child) => child,
+            Err(error) => {
+                self.drop_group(group).await;
+                return Err(error);
+            }
+        };
+        let (key, hold) = match hold_child(&child) {
+            Ok(held) => held,
+            Err(error) => {
+                end::kill_child_group(&child);
+                drop(tokio::task::spawn_blocking(move || child.wait()).await);
+                self.drop_group(group).await;
+                return Err(LaunchError::Watch(error));
+            }
+        };
+        let collected = self.children.add(order.launch, child, hold, group);
+        let draining = self.tasks.draining();
+        self.tasks.spawn("node.collect", async move {
+            // The node outlives this service, and is another's to collect then.
+            tokio::select! {
+                () = collected => (),
+                () = draining => (),
+            }
+        });
+        tracing::info!(node.id = %order.node, launch.id = %order.launch, process.id = key.pid, "a node was launched");
+        Ok(Instance(Identity { key, boot: self.boot }.to_string()))
+    }
+
+    /// Removes the group of what was not launched.
+    async fn drop_group(&self, group: Option<Group>) {
+        let Some(group) = group else { return };
+        if let Err(error) = bounds::remove(group).await {
+            tracing::warn!(%error, "a control group was not removed; the next start sees to it");
+        }
+    }
+}
 
 /// Runs a template's command as one node.
 pub(super) fn spawn(
@@ -52,6 +99,20 @@ fn spawn_in_session(command: Command) -> io::Result<Child> {
     // The wrapper would wait for the whole group.
     let child: Box<dyn Any> = child.into_inner();
     child.downcast().map(|child| *child).map_err(|_| io::Error::other("the child is wrapped otherwise"))
+}
+
+/// The operator may have listed others when they were set.
+pub(super) fn variables_refused(unfit: &Unfit) -> Unfit {
+    Unfit(format!("its variables {unfit}"))
+}
+
+/// Takes hold of a child that has not been collected.
+fn hold_child(child: &Child) -> io::Result<(Key, Hold)> {
+    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+    let stat = Process::new(pid).and_then(|process| process.stat()).map_err(io::Error::other)?;
+    let key = Key { pid, started: stat.starttime };
+    let hold = Hold::take(key)?.ok_or_else(|| io::Error::other("a child that was not collected is gone"))?;
+    Ok((key, hold))
 }
 
 /// All the variables that a node gets. Of the service's own there are two, and neither is a secret.

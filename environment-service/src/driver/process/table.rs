@@ -5,11 +5,12 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use lifecycle::Clock;
+use procfs::ProcError;
 use procfs::process::{Process, Stat, StatFlags, all_processes};
 use uuid::Uuid;
 
 use super::MARK;
-use super::identity::{Key, is_over};
+use super::identity::{Key, is_not_ours, is_over};
 use crate::domain::LaunchId;
 use crate::driver::ScanError;
 
@@ -50,7 +51,7 @@ impl Table {
 
     /// Reads it without marks, which takes a fraction of the time.
     pub(super) async fn read_unmarked() -> Result<Self, ScanError> {
-        tokio::task::spawn_blocking(|| read(|_| None)).await.map_err(ScanError::Torn)?
+        tokio::task::spawn_blocking(|| read(|_| Ok(None))).await.map_err(ScanError::Torn)?
     }
 
     /// The processes of a session or of a process group, which both have the id of their leader. A process can leave the
@@ -85,20 +86,28 @@ impl Table {
     }
 }
 
-fn read(mark: fn(&Process) -> Option<LaunchId>) -> Result<Table, ScanError> {
+fn read(mark: fn(&Process) -> Result<Option<LaunchId>, ProcError>) -> Result<Table, ScanError> {
     let own = i32::try_from(std::process::id()).ok();
     let processes = all_processes().map_err(ScanError::Table)?;
-    // A process that ends while it is being looked at, or that is another user's, is none of ours.
-    let entries =
-        processes.filter_map(|process| entry(&process.ok()?, mark)).filter(|entry| Some(entry.key.pid) != own);
-    Ok(Table(entries.collect()))
+    let mut entries = Vec::new();
+    for process in processes {
+        match process.and_then(|process| entry(&process, mark)) {
+            Ok(entry) if Some(entry.key.pid) != own => entries.push(entry),
+            Ok(_) => {}
+            // A process that ends while it is being looked at, or that is another user's, is none of ours.
+            Err(error) if is_not_ours(&error) => {}
+            // A table with holes would say of some that they have ended.
+            Err(error) => return Err(ScanError::Table(error)),
+        }
+    }
+    Ok(Table(entries))
 }
 
-fn entry(process: &Process, mark: fn(&Process) -> Option<LaunchId>) -> Option<Entry> {
-    let stat = process.stat().ok()?;
+fn entry(process: &Process, mark: fn(&Process) -> Result<Option<LaunchId>, ProcError>) -> Result<Entry, ProcError> {
+    let stat = process.stat()?;
     let key = Key { pid: stat.pid, started: stat.starttime };
     let (over, starting) = (is_over(&stat), is_starting(&stat));
-    Some(Entry { key, group: stat.pgrp, session: stat.session, over, starting, mark: mark(process) })
+    Ok(Entry { key, group: stat.pgrp, session: stat.session, over, starting, mark: mark(process)? })
 }
 
 fn is_starting(stat: &Stat) -> bool {
@@ -108,10 +117,14 @@ fn is_starting(stat: &Stat) -> bool {
 }
 
 /// The mark among a process's variables.
-fn mark(process: &Process) -> Option<LaunchId> {
-    let variables = process.environ().ok()?;
-    let mark = variables.get(OsStr::new(MARK))?.to_str()?;
-    Uuid::try_parse(mark).ok().map(LaunchId)
+fn mark(process: &Process) -> Result<Option<LaunchId>, ProcError> {
+    let variables = match process.environ() {
+        // It is there, and shows them to nobody.
+        Err(error) if is_not_ours(&error) => return Ok(None),
+        variables => variables?,
+    };
+    let mark = variables.get(OsStr::new(MARK)).and_then(|mark| mark.to_str());
+    Ok(mark.and_then(|mark| Uuid::try_parse(mark).ok()).map(LaunchId))
 }
 
 #[cfg(test)]

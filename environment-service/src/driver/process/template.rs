@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::domain::{InvalidNodeType, NodeType, VariablePattern, Variables};
 use crate::driver::Unfit;
-use crate::driver::template::{TemplateError, check_variables};
+use crate::driver::template::{Restart, TemplateError, check_variables};
 
 /// What nodes of one type run. Only the operator's configuration holds templates: an account chooses one by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -35,17 +35,6 @@ pub struct Template {
     /// Whether each node is given a free port of the loopback address to listen on, in the variable `PORT`.
     #[serde(default)]
     pub port: bool,
-}
-
-/// Whether what has ended by itself is launched again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Restart {
-    /// It stays as it is, and shows as broken.
-    #[default]
-    Never,
-    /// However it ended.
-    Always,
 }
 
 impl Template {

@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use access::AccountId;
 use jiff::Timestamp;
 use lifecycle::Lifecycle;
+use procfs::process::Process;
 use tempfile::TempDir;
 
+use super::identity::Key;
 use super::*;
-use crate::domain::{Cloudlets, Desired, EnvironmentId, Node, NodeGroupName, Variables};
+use crate::domain::{Cloudlets, Desired, EnvironmentId, NodeGroupName, Variables};
 use crate::driver::conformance::{Behaviour, Fixture, conformance};
 
 /// Longer than any test; what waits as long is a failure.

@@ -4,7 +4,7 @@ use proto::environment::v1::rpc::AttachEnvGroup;
 use proto::environment::v1::{AttachEnvGroupRequest, AttachEnvGroupResponse};
 
 use crate::grpc::Control;
-use crate::grpc::control::{env_name, storage_failure};
+use crate::grpc::control::{env_name, group_failure};
 use crate::grpc::parameter::env_groups;
 
 impl Handle<AttachEnvGroup> for Control {
@@ -16,11 +16,12 @@ impl Handle<AttachEnvGroup> for Control {
         let name = env_name(&request.env_name)?;
         let groups = env_groups(&request.env_group, "envGroup")?;
         let environment = self.environment(permit, &name).await?;
+        self.allow_groups(permit, &groups, "envGroup").await?;
         self.operations
             .store
             .attach_env_groups(environment.id, permit.account(), &groups)
             .await
-            .map_err(storage_failure)?;
+            .map_err(group_failure)?;
         Ok(AttachEnvGroupResponse {})
     }
 }

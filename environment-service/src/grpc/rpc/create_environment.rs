@@ -21,6 +21,7 @@ impl Handle<CreateEnvironment> for Control {
         request: CreateEnvironmentRequest,
     ) -> Result<CreateEnvironmentResponse, Failure> {
         let spec = environment(request, self.node_types())?;
+        self.allow_groups(permit, spec.groups(), "envGroups").await?;
         let driver = self.driver_for(permit.account(), &spec)?;
         let name = spec.name().clone();
         let created = self.operations.create(permit.account(), spec, driver, Operation::Create).await;

@@ -10,7 +10,7 @@ use proto::{ErrorKind, Failure};
 
 use crate::domain::EnvGroup;
 use crate::grpc::Control;
-use crate::grpc::control::{env_name, storage_failure};
+use crate::grpc::control::{env_name, group_failure, storage_failure};
 use crate::grpc::parameter::given;
 use crate::store::GroupChange;
 
@@ -32,7 +32,7 @@ impl Handle<CreateGroup> for Control {
     ) -> Result<CreateGroupResponse, Failure> {
         unconfined(permit)?;
         let group = named(&request.env_group, "envGroup")?;
-        let made = self.operations.store.make_env_group(permit.account(), &group).await.map_err(storage_failure)?;
+        let made = self.operations.store.make_env_group(permit.account(), &group).await.map_err(group_failure)?;
         became(made, (&group, "envGroup"), (&group, "envGroup"))?;
         Ok(CreateGroupResponse { array: all(self, permit).await? })
     }
@@ -71,6 +71,28 @@ impl Handle<RemoveGroup> for Control {
     }
 }
 
+impl Control {
+    /// Refuses to make groups under a credential that does not reach all of an account's environments: it puts those in its reach
+    /// into groups that one of them is in already.
+    pub(crate) async fn allow_groups(
+        &self,
+        permit: &AccountPermit,
+        groups: &[EnvGroup],
+        parameter: &'static str,
+    ) -> Result<(), Failure> {
+        if permit.confinement().environments.is_empty() || groups.is_empty() {
+            return Ok(());
+        }
+        let known = groups_in_reach(self, permit).await?;
+        let Some(group) = groups.iter().find(|group| !known.contains(group)) else { return Ok(()) };
+        let text = format!(
+            "a token that is confined to environments makes no groups, and none of its environments is in `{group}`"
+        );
+        let refused = Failure::new(ErrorKind::PermissionDenied, text);
+        Err(refused.with("confinement", "environments").with("parameter", parameter))
+    }
+}
+
 /// Refuses to change an account's groups under a credential that does not reach all of its environments.
 fn unconfined(permit: &AccountPermit) -> Result<(), Failure> {
     if permit.confinement().environments.is_empty() {
@@ -104,14 +126,16 @@ fn became(
 
 /// The account's groups, by name; under a credential that is confined to environments, those that one in its reach is in.
 async fn all(control: &Control, permit: &AccountPermit) -> Result<Vec<WireGroup>, Failure> {
-    let (store, reach) = (&control.operations.store, permit.confinement());
-    if reach.environments.is_empty() {
-        return store.env_groups(permit.account()).await.map(wire).map_err(storage_failure);
+    if permit.confinement().environments.is_empty() {
+        return control.operations.store.env_groups(permit.account()).await.map(wire).map_err(storage_failure);
     }
-    let environments = store.list(permit.account()).await.map_err(storage_failure)?;
-    let reached = environments.into_iter().filter(|environment| reach.reaches(environment.name.as_str()));
-    let groups: BTreeSet<EnvGroup> = reached.flat_map(|environment| environment.groups).collect();
-    Ok(wire(groups.into_iter().collect()))
+    Ok(wire(groups_in_reach(control, permit).await?.into_iter().collect()))
+}
+
+async fn groups_in_reach(control: &Control, permit: &AccountPermit) -> Result<BTreeSet<EnvGroup>, Failure> {
+    let environments = control.operations.store.list(permit.account()).await.map_err(storage_failure)?;
+    let reached = environments.into_iter().filter(|found| permit.confinement().reaches(found.name.as_str()));
+    Ok(reached.flat_map(|environment| environment.groups).collect())
 }
 
 fn wire(groups: Vec<EnvGroup>) -> Vec<WireGroup> {

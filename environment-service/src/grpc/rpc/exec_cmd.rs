@@ -73,7 +73,7 @@ fn failure(error: ExecError) -> Failure {
     match error {
         ExecError::Driver(error) => no_driver(error),
         ExecError::Selection(error) => selection_failure(error),
-        ExecError::Node(error) => node_failure(error),
+        ExecError::Node(environment, error) => node_failure(&environment, error),
         error @ ExecError::Torn(_) => Failure::internal(error),
     }
 }

@@ -17,7 +17,10 @@ impl Handle<GetLogs> for Control {
         let environment = self.environment(permit, &env_name(&request.env_name)?).await?;
         let node = Selection::Node(NodeId(request.node_id)).of(&environment).map_err(selection_failure)?.remove(0);
         let driver = self.operations.drivers.of(&environment).map_err(no_driver)?;
-        let logs = driver.logs(NodeAt { environment: &environment, node }).await.map_err(node_failure)?;
+        let logs = driver
+            .logs(NodeAt { environment: &environment, node })
+            .await
+            .map_err(|error| node_failure(&environment, error))?;
         let file = |log: crate::driver::LogFile| LogFile {
             name: log.path.rsplit('/').next().unwrap_or_default().to_owned(),
             size: i64::try_from(log.size).unwrap_or(i64::MAX),
@@ -35,7 +38,8 @@ impl Handle<ReadLog> for Control {
         let node = Selection::Node(NodeId(request.node_id)).of(&environment).map_err(selection_failure)?.remove(0);
         let driver = self.operations.drivers.of(&environment).map_err(no_driver)?;
         let node = NodeAt { environment: &environment, node };
-        let part = driver.read_log(node, &request.path, window).await.map_err(node_failure)?;
+        let part =
+            driver.read_log(node, &request.path, window).await.map_err(|error| node_failure(&environment, error))?;
         Ok(ReadLogResponse { body: String::from_utf8_lossy(&part).into_owned() })
     }
 }

@@ -19,7 +19,8 @@ impl Handle<Read> for Control {
         let node = nodes.of(&environment).map_err(selection_failure)?.remove(0);
         let driver = self.operations.drivers.of(&environment).map_err(no_driver)?;
         let node = NodeAt { environment: &environment, node };
-        let body = driver.read_file(node, &request.path, MOST).await.map_err(node_failure)?;
+        let body =
+            driver.read_file(node, &request.path, MOST).await.map_err(|error| node_failure(&environment, error))?;
         Ok(ReadResponse { body: String::from_utf8_lossy(&body).into_owned() })
     }
 }

@@ -7,7 +7,7 @@ use proto::environment::v1::{
 
 use crate::domain::{EnvName, NodeId, Selection};
 use crate::grpc::Control;
-use crate::grpc::control::{begin_failure, env_name, not_running, selection_failure, up_failure};
+use crate::grpc::control::{RESTARTED, begin_failure, env_name, not_running, selection_failure, up_failure};
 use crate::grpc::parameter::selection;
 use crate::operation::RestartError;
 
@@ -41,9 +41,9 @@ impl Handle<RestartNodeById> for Control {
 
 fn failure(name: &EnvName, error: RestartError) -> Failure {
     match error {
-        RestartError::Begin(error) => begin_failure(name, "restarted", error),
+        RestartError::Begin(error) => begin_failure(name, RESTARTED, error),
         RestartError::Selection(error) => selection_failure(error),
-        RestartError::NotRunning(desired) => not_running(name, "restarted", desired),
+        RestartError::NotRunning(desired) => not_running(name, RESTARTED, desired),
         RestartError::Up(error) => up_failure(name, error),
         error @ RestartError::Torn(_) => Failure::internal(error),
     }

@@ -4,7 +4,7 @@ use proto::environment::v1::rpc::SetEnvGroup;
 use proto::environment::v1::{SetEnvGroupRequest, SetEnvGroupResponse};
 
 use crate::grpc::Control;
-use crate::grpc::control::{env_name, storage_failure};
+use crate::grpc::control::{env_name, group_failure};
 use crate::grpc::parameter::env_groups;
 
 impl Handle<SetEnvGroup> for Control {
@@ -16,11 +16,8 @@ impl Handle<SetEnvGroup> for Control {
         let name = env_name(&request.env_name)?;
         let groups = env_groups(&request.env_group, "envGroup")?;
         let environment = self.environment(permit, &name).await?;
-        self.operations
-            .store
-            .set_env_groups(environment.id, permit.account(), &groups)
-            .await
-            .map_err(storage_failure)?;
+        self.allow_groups(permit, &groups, "envGroup").await?;
+        self.operations.store.set_env_groups(environment.id, permit.account(), &groups).await.map_err(group_failure)?;
         Ok(SetEnvGroupResponse {})
     }
 }

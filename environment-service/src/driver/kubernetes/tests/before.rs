@@ -188,6 +188,22 @@ async fn a_size_is_set_on_the_container_of_the_image() {
 }
 
 #[tokio::test]
+async fn pods_of_others_with_the_same_labels_are_nobodys() {
+    let stage = Stage::new("same-labels").await;
+    let _kubelet = stage.kubelet();
+    stage.make_shop(1).await;
+    let mut pod = stage::template("web");
+    pod["metadata"]["name"] = json!("alone");
+    stage.make::<Pod>(pod).await;
+    let order = of("deployment/web");
+    let (launched, ended) = stage.launch(&order).await;
+    assert_eq!(ended, None);
+    stage.driver.end(&[launched]).await.unwrap();
+    let left: Vec<String> = stage.pods(&stage.adopted).await.iter().map(ResourceExt::name_any).collect();
+    assert!(left.contains(&"alone".to_owned()) && !left.iter().any(|name| name.starts_with("web-")), "{left:?}");
+}
+
+#[tokio::test]
 async fn what_is_there_is_discovered_by_its_labels() {
     let mut stage = Stage::new("discovered").await;
     let _kubelet = stage.kubelet();
@@ -195,7 +211,7 @@ async fn what_is_there_is_discovered_by_its_labels() {
     let mut other = stage::workload("other", 0);
     other["metadata"]["labels"] = json!({ "app.kubernetes.io/component": "cache", "tier": "test" });
     stage.make::<Deployment>(other).await;
-    let found = stage.driver.discover().await.unwrap();
+    let found = stage.driver.discover().await.unwrap().found;
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].key.as_str(), found[0].name.as_str(), found[0].account), ("shop", "shop", AccountId(1)));
     let node = |index: usize| {
@@ -213,7 +229,7 @@ async fn what_is_there_is_discovered_by_its_labels() {
 
     // What is not selected is out of reach, by whatever key.
     stage.with(|settings| settings.environments[0].selector = Some("tier=test".to_owned())).await;
-    let found = stage.driver.discover().await.unwrap();
+    let found = stage.driver.discover().await.unwrap().found;
     assert_eq!(found[0].nodes.iter().map(|node| node.key.as_str()).collect::<Vec<_>>(), ["shop/deployment/other"]);
     let order = of("deployment/web");
     assert!(matches!(Driver::launch(&stage.driver, &order).await, Err(LaunchError::Failed(..))));
@@ -221,8 +237,17 @@ async fn what_is_there_is_discovered_by_its_labels() {
     assert_eq!(stage.deployment("web").await.spec.unwrap().replicas, Some(1));
     assert!(!stage.seen(&launch(&order)).await.is_alive());
 
+    // One that may not be looked at need not be gone, and keeps no other from being seen.
+    let bank =
+        Adoptable { name: "bank".to_owned(), namespace: "bank".to_owned(), ..stage.settings.environments[0].clone() };
+    stage.with(|settings| settings.environments.insert(0, bank)).await;
+    let discovery = stage.driver.discover().await.unwrap();
+    assert_eq!((discovery.found.len(), discovery.unseen), (1, vec!["bank".to_owned()]));
+    let mark = LaunchId(uuid::Uuid::from_u128(1));
+    assert!(stage.driver.find(&[(NodeId(1), mark)]).await.unwrap().is_empty(), "it is answered all the same");
+
     stage.with(|settings| settings.environments.clear()).await;
-    assert_eq!(stage.driver.discover().await.unwrap(), []);
+    assert_eq!(stage.driver.discover().await.unwrap(), Discovery::default());
     let error = Driver::launch(&stage.driver, &order).await.unwrap_err();
     assert!(matches!(&error, LaunchError::Failed(text, _) if text.contains("not configured any more")), "{error:?}");
     assert_eq!(stage.seen(&launch(&order)).await, Observed::Unknown);
