@@ -96,6 +96,44 @@ test("the story of the product page: from a new token to an environment that is 
   await visitor.leave();
 });
 
+test("the last day is typed or chosen from a calendar, by keys alone, and is none that is over", async () => {
+  const visitor = await atTokens();
+  const { page } = visitor;
+  await page.getByRole("button", { name: "Generate", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Generate access token" });
+  const field = dialog.getByLabel("Expires At");
+  await field.fill("01-01-2020");
+  await field.blur();
+  await dialog.getByText("This day is over.").waitFor();
+  expect(await field.getAttribute("aria-invalid")).toBe("true");
+  await field.fill("28-02-2099");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  const calendar = dialog.getByRole("group", { name: "Calendar" });
+  await calendar.getByRole("button", { name: /^Saturday,? 28 February 2099$/ }).and(page.locator(":focus")).waitFor();
+  await visitor.look("tokens-calendar");
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("Enter");
+  await calendar.waitFor({ state: "detached" });
+  expect(await field.inputValue()).toBe("27-02-2099");
+
+  // Before today there is nothing to choose; Escape leaves the calendar, and not the dialog.
+  await dialog.getByRole("button", { name: "Never" }).click();
+  expect(await field.inputValue()).toBe("");
+  await dialog.getByRole("button", { name: "Choose from a calendar" }).click();
+  const days = calendar.locator("td button");
+  await days.filter({ visible: true }).first().waitFor();
+  const today = new Date().getDate();
+  const left = await days.filter({ visible: true }).evaluateAll((days) => days.filter((day) => !(day as HTMLButtonElement).disabled).map((day) => Number(day.textContent)));
+  expect(left[0]).toBe(today);
+  await page.keyboard.press("Escape");
+  await calendar.waitFor({ state: "detached" });
+  await dialog.getByRole("button", { name: "Choose from a calendar" }).and(page.locator(":focus")).waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await visitor.leave();
+});
+
 test("several are selected with Shift and Ctrl, and removed for good", async () => {
   const visitor = await atTokens();
   const { page } = visitor;
