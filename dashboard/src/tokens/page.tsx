@@ -2,8 +2,9 @@ import { Alert, Badge, Button, Center, Checkbox, Group, Loader, Stack, Table, Te
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import { type MouseEvent, useMemo, useState } from "react";
 import type { ApiToken } from "../api/schema.gen";
+import { Told } from "../ui/told";
 import { moment, STATE_COLORS, stateOf, useTokens, useUses, validity } from "./data";
-import { Edit, Generate, Remove, Told } from "./dialogs";
+import { Edit, Generate, Remove } from "./dialogs";
 import { clicked, kept, NOTHING } from "./selection";
 
 /** How many days of use are drawn. */

@@ -37,6 +37,63 @@ test("an environment's nodes, logs and variables are there, live", async () => {
   await visitor.leave();
 });
 
+test("variables are added, changed and removed, and what the operator does not allow is told beside the field", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await visitor.signIn();
+  await page.goto("/environments/my-project");
+  const session = await system.signIn();
+  const info = (await system.call("environment/control/rest/getenvinfo", { envName: "my-project" })) as { nodes: { id: number }[] };
+  const fields = { session, envName: "my-project", nodeId: String(info.nodes[0]!.id) };
+  const given = async () => {
+    const answer = await fetch(`${system.url}/1.0/environment/control/rest/getcontainerenvvars`, { method: "POST", body: new URLSearchParams(fields) });
+    return ((await answer.json()) as { object: Record<string, string> }).object;
+  };
+  const before = await given();
+  const variables = page.getByRole("region", { name: "Variables" });
+  const told = variables.getByRole("status");
+
+  await variables.getByRole("button", { name: "Add a variable" }).click();
+  const add = page.getByRole("dialog", { name: "Add a variable" });
+  const name = add.getByRole("textbox", { name: /^Name/ });
+  await name.fill("LD_PRELOAD");
+  await add.getByLabel("Value").fill("evil.so");
+  await add.getByRole("button", { name: "Add", exact: true }).click();
+  await add.getByText("the variables that the operator allows for `web` are `APP_*`").waitFor();
+  expect(await name.getAttribute("aria-invalid")).toBe("true");
+  await visitor.look("environment-variable-refused");
+  await name.fill("APP_GREETING");
+  await add.getByLabel("Value").fill("good day\nand good night");
+  await add.getByRole("button", { name: "Add", exact: true }).click();
+  await told.getByText("“APP_GREETING” was added.").waitFor();
+  expect(await given()).toEqual({ ...before, APP_GREETING: "good day\nand good night" });
+
+  await variables.getByRole("button", { name: "Add a variable" }).click();
+  await name.fill("APP_GREETING");
+  await add.getByText("There is one of this name already").waitFor();
+  await page.keyboard.press("Escape");
+  await add.waitFor({ state: "detached" });
+
+  await variables.getByRole("button", { name: "Change APP_GREETING" }).click();
+  const change = page.getByRole("dialog", { name: "Change APP_GREETING" });
+  expect(await change.getByLabel("Value").inputValue()).toBe("good day\nand good night");
+  await visitor.look("environment-variable-change");
+  await change.getByLabel("Value").fill("good evening");
+  await change.getByRole("button", { name: "Save" }).click();
+  await told.getByText("“APP_GREETING” was changed.").waitFor();
+  expect(await given()).toEqual({ ...before, APP_GREETING: "good evening" });
+
+  await variables.getByRole("button", { name: "Remove APP_GREETING" }).click();
+  const remove = page.getByRole("dialog", { name: "Remove a variable?" });
+  await remove.getByText("the node does without “APP_GREETING”").waitFor();
+  await visitor.look("environment-variable-remove");
+  await remove.getByRole("button", { name: "Remove", exact: true }).click();
+  await told.getByText("“APP_GREETING” was removed.").waitFor();
+  await variables.getByRole("row", { name: /APP_GREETING/ }).waitFor({ state: "detached" });
+  expect(await given()).toEqual(before);
+  await visitor.leave();
+});
+
 test("the reference has every method, and tries it with a token that is kept nowhere", async () => {
   const visitor = await system.visitor();
   const { page } = visitor;
