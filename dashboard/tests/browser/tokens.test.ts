@@ -174,6 +174,38 @@ test("several are selected with Shift and Ctrl, and removed for good", async () 
   await visitor.leave();
 });
 
+test("tokens are filtered by what has become of them", async () => {
+  const session = await system.signIn();
+  const make = async (description: string, life?: number) => {
+    const expiry = life === undefined ? {} : { expiresAt: new Date(Date.now() + life * 1000).toISOString().slice(0, 19).replace("T", " ") };
+    const body = new URLSearchParams({ session, password: system.password, description, tokenTemplate: "IDE Plugins", ...expiry });
+    const answer = await fetch(`${system.url}/1.0/users/authentication/rest/createtoken`, { method: "POST", body });
+    expect(await answer.json()).toMatchObject({ result: 0 });
+  };
+  await make("state lasting");
+  await make("state ending", 86_400);
+  await make("state ended", 2);
+  const visitor = await atTokens();
+  const { page } = visitor;
+  const rows = page.getByRole("rowheader");
+  const state = page.getByLabel("State", { exact: true });
+  await page.getByLabel("Filter").fill("state");
+  await expect.poll(() => rows.allTextContents()).toEqual(["state ended", "state ending", "state lasting"]);
+  const refresh = page.getByRole("button", { name: "Refresh" });
+  const ended = page.getByRole("row", { name: /state ended/ }).getByText("expired");
+  await expect.poll(async () => { await refresh.click(); return ended.count(); }, { timeout: 20_000 }).toBe(1);
+  for (const [chosen, name] of [["active", "state lasting"], ["expires soon", "state ending"], ["expired", "state ended"]] as const) {
+    await state.selectOption(chosen);
+    await expect.poll(() => rows.allTextContents()).toEqual([name]);
+  }
+  await state.selectOption("leaked");
+  await page.getByText("No token fits the filter.").waitFor();
+  await state.selectOption("all");
+  await expect.poll(() => rows.count()).toBe(3);
+  await visitor.look("tokens-states");
+  await visitor.leave();
+});
+
 test("a token is changed, copied, and given another value", async () => {
   const visitor = await atTokens();
   const { page } = visitor;
