@@ -8,9 +8,15 @@ import { Settings } from "./settings/page";
 import { type User, useSignOut, useUser } from "./session";
 import { SignIn } from "./signin";
 
+/** The place of the API reference, which needs no account. */
+const REFERENCE = "/docs";
+
 export function App() {
   const user = useUser();
-  if (user.data) return <Shell user={user.data} />;
+  const [location] = useLocation();
+  // What the API is like is for everybody to read.
+  const isPublic = location === REFERENCE || location.startsWith(`${REFERENCE}/`);
+  if (user.data || isPublic) return <Shell user={user.data} />;
   if (user.data === null) return <SignIn />;
   if (user.isError) return <Outage retry={() => void user.refetch()} />;
   return <Center component="main" mih="100vh"><Loader aria-label="Loading" /></Center>;
@@ -27,7 +33,8 @@ function Outage({ retry }: { retry: () => void }) {
   );
 }
 
-function Shell({ user }: { user: User }) {
+/** The page around all pages. Whose it is: nobody’s, or not known yet. */
+function Shell({ user }: { user: User | null | undefined }) {
   const signOut = useSignOut();
   return (
     <AppShell header={{ height: 56 }} padding="md">
@@ -36,23 +43,12 @@ function Shell({ user }: { user: User }) {
         <Group h="100%" justify="space-between" wrap="nowrap">
           <Group gap="lg" wrap="nowrap" component="nav" aria-label="Pages">
             <Text fw={700} visibleFrom="xs">Portcullis</Text>
-            <PageLink to="/environments">Environments</PageLink>
-            <PageLink to="/settings">Settings</PageLink>
-            <PageLink to="/docs">API</PageLink>
+            {user && <PageLink to="/environments">Environments</PageLink>}
+            {user && <PageLink to="/settings">Settings</PageLink>}
+            <PageLink to={REFERENCE}>API</PageLink>
           </Group>
-          <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
-            <Menu.Target>
-              <UnstyledButton aria-label={`Account of ${user.name}`}>
-                <Group gap={4} wrap="nowrap">
-                  <Text truncate maw={140}>{user.name}</Text>
-                  <IconChevronDown size={16} aria-hidden />
-                </Group>
-              </UnstyledButton>
-            </Menu.Target>
-            <Menu.Dropdown>
-              <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => signOut.mutate()}>Sign out</Menu.Item>
-            </Menu.Dropdown>
-          </Menu>
+          {user && <Account user={user} signOut={() => signOut.mutate()} />}
+          {user === null && <Anchor component={Link} href="/environments">Sign in</Anchor>}
         </Group>
       </AppShell.Header>
       <AppShell.Main id="content" tabIndex={-1}>
@@ -60,12 +56,30 @@ function Shell({ user }: { user: User }) {
         <Switch>
           <Route path="/environments"><Environments /></Route>
           <Route path="/environments/:name">{({ name }) => <EnvironmentDetail name={name} />}</Route>
-          <Route path="/docs"><Reference /></Route>
+          <Route path={`${REFERENCE}/*?`}><Reference /></Route>
           <Route path="/settings/*?"><Settings /></Route>
           <Route><Redirect to="/environments" /></Route>
         </Switch>
       </AppShell.Main>
     </AppShell>
+  );
+}
+
+function Account({ user, signOut }: { user: User; signOut: () => void }) {
+  return (
+    <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
+      <Menu.Target>
+        <UnstyledButton aria-label={`Account of ${user.name}`}>
+          <Group gap={4} wrap="nowrap">
+            <Text truncate maw={140}>{user.name}</Text>
+            <IconChevronDown size={16} aria-hidden />
+          </Group>
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={signOut}>Sign out</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 

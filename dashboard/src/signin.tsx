@@ -1,13 +1,21 @@
-import { Alert, Button, Center, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { Alert, Anchor, Button, Center, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useMutation, type UseMutationResult, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, type ReactNode, useEffect, useState } from "react";
+import { Link } from "wouter";
 import { ApiError, call } from "./api/client";
 
-/** What a wrong guess is told, and how long the next one has to wait. */
-function words(error: Error): string {
-  if (!(error instanceof ApiError)) return `${error.message} Try again in a moment.`;
-  const wait = error.failure.retryAfter;
-  return wait === undefined ? sentence(error.message) : `${sentence(error.message)} Try again in ${wait} s.`;
+/** What was wrong, and after too many guesses how long the next one has to wait, until it may be made. */
+function Problem({ error }: { error: Error }) {
+  const wait = error instanceof ApiError ? error.failure.retryAfter : undefined;
+  const [isOver, setOver] = useState(false);
+  useEffect(() => {
+    setOver(false);
+    if (wait === undefined) return undefined;
+    const timer = setTimeout(() => setOver(true), Number(wait) * 1000);
+    return () => clearTimeout(timer);
+  }, [error, wait]);
+  const then = wait !== undefined ? (isOver ? "You can try again now." : `Try again in ${wait} s.`) : error instanceof ApiError ? "" : "Try again in a moment.";
+  return <Alert color="red" variant="light" role="alert" title="Not signed in">{sentence(error.message)} {then}</Alert>;
 }
 
 function sentence(text: string): string {
@@ -20,6 +28,7 @@ export function SignIn() {
     <Center component="main" mih="100vh" p="md">
       <Paper withBorder p="xl" radius="md" w="100%" maw={400}>
         {waiting ? <SecondFactor onBack={() => setWaiting(false)} /> : <Password onSecondFactor={() => setWaiting(true)} />}
+        <Text size="sm" mt="md"><Anchor component={Link} href="/docs" size="sm">API reference</Anchor></Text>
       </Paper>
     </Center>
   );
@@ -50,21 +59,12 @@ function Password({ onSecondFactor }: { onSecondFactor: () => void }) {
     },
     onSettled: () => setPassword(""),
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    attempt.mutate();
-  };
   return (
-    <form onSubmit={submit}>
-      <Stack>
-        <Title order={1} size="h2">Portcullis</Title>
-        <Text>Sign in to your environments and tokens.</Text>
-        <Problem error={attempt.error} />
-        <TextInput label="Login" autoComplete="username" required autoFocus value={login} onChange={(event) => setLogin(event.currentTarget.value)} />
-        <PasswordInput label="Password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
-        <Button type="submit" loading={attempt.isPending}>Sign in</Button>
-      </Stack>
-    </form>
+    <Attempt title="Portcullis" attempt={attempt} label="Sign in">
+      <Text>Sign in to your environments and tokens.</Text>
+      <TextInput label="Login" autoComplete="username" required autoFocus value={login} onChange={(event) => setLogin(event.currentTarget.value)} />
+      <PasswordInput label="Password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+    </Attempt>
   );
 }
 
@@ -83,6 +83,31 @@ function SecondFactor({ onBack }: { onBack: () => void }) {
     },
     onSettled: () => setCode(""),
   });
+  return (
+    <Attempt title="Second factor" attempt={attempt} label="Verify" more={<Button variant="default" onClick={onBack}>Sign in with another account</Button>}>
+      <TextInput
+        label="Code"
+        description="The six digits that your authenticator shows, or one of your recovery codes."
+        autoComplete="one-time-code"
+        required
+        autoFocus
+        value={code}
+        onChange={(event) => setCode(event.currentTarget.value)}
+      />
+    </Attempt>
+  );
+}
+
+interface Asked {
+  readonly title: string;
+  readonly attempt: UseMutationResult<void, Error, void>;
+  readonly label: string;
+  readonly more?: ReactNode;
+  readonly children: ReactNode;
+}
+
+/** What is asked for, what was wrong with it, and the button that tries it. */
+function Attempt({ title, attempt, label, more, children }: Asked) {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     attempt.mutate();
@@ -90,25 +115,12 @@ function SecondFactor({ onBack }: { onBack: () => void }) {
   return (
     <form onSubmit={submit}>
       <Stack>
-        <Title order={1} size="h2">Second factor</Title>
-        <Problem error={attempt.error} />
-        <TextInput
-          label="Code"
-          description="The six digits that your authenticator shows, or one of your recovery codes."
-          autoComplete="one-time-code"
-          required
-          autoFocus
-          value={code}
-          onChange={(event) => setCode(event.currentTarget.value)}
-        />
-        <Button type="submit" loading={attempt.isPending}>Verify</Button>
-        <Button variant="default" onClick={onBack}>Sign in with another account</Button>
+        <Title order={1} size="h2">{title}</Title>
+        {attempt.error && <Problem error={attempt.error} />}
+        {children}
+        <Button type="submit" loading={attempt.isPending}>{label}</Button>
+        {more}
       </Stack>
     </form>
   );
-}
-
-function Problem({ error }: { error: Error | null }) {
-  if (!error) return null;
-  return <Alert color="red" variant="light" role="alert" title="Not signed in">{words(error)}</Alert>;
 }

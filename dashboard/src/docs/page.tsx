@@ -165,7 +165,7 @@ function Try({ method: { path }, token, names }: { method: Method; token: string
         {names.map((name) => (
           <TextInput key={name} label={name} size="xs" value={values[name] ?? ""} autoComplete="off" type={/password|code|session/i.test(name) ? "password" : "text"} onChange={(event) => setValues({ ...values, [name]: event.currentTarget.value })} />
         ))}
-        <Group><Button type="submit" size="compact-sm" loading={run.isPending} disabled={token === ""}>Try it</Button>{token === "" && <Text size="sm">Give a token above.</Text>}</Group>
+        <Group><Button type="submit" size="compact-sm" loading={run.isPending} disabled={token === ""}>Try it</Button>{token === "" && <Text size="sm">Give a token at the top of the page.</Text>}</Group>
         {run.isError && <Alert color="red" role="alert" title="It was not called">The service does not answer.</Alert>}
         {run.data !== undefined && <Code block tabIndex={0} aria-label="The answer" mah={320} style={{ overflow: "auto" }}>{run.data}</Code>}
       </Stack>

@@ -23,6 +23,27 @@ test("a wrong password is told, and nothing else", async () => {
   await visitor.leave();
 });
 
+test("who guesses on is told how long to wait, and gets in after it", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await page.goto("/");
+  const attempt = async (password: string) => {
+    await page.getByLabel("Login").fill(system.login);
+    await visitor.password.fill(password);
+    const [answer] = await Promise.all([page.waitForResponse(/signin$/), page.getByRole("button", { name: "Sign in" }).click()]);
+    return (await answer.json()) as { result: number; retryAfter?: string };
+  };
+  let answer = await attempt("guess");
+  for (let guess = 2; answer.result !== 9104 && guess < 30; guess++) answer = await attempt(`guess ${guess}`);
+  expect(answer).toMatchObject({ result: 9104, retryAfter: expect.any(String) as string });
+  await page.getByRole("alert").getByText(`Try again in ${answer.retryAfter} s.`).waitFor();
+  await visitor.look("sign-in-throttled");
+  await page.getByText("You can try again now.").waitFor();
+  expect(await attempt(system.password)).toMatchObject({ result: 0 });
+  await page.getByRole("heading", { name: "Environments" }).waitFor();
+  await visitor.leave();
+});
+
 test("what a script does with a token shows within a second", async () => {
   const visitor = await system.visitor();
   const { page } = visitor;

@@ -94,11 +94,15 @@ test("variables are added, changed and removed, and what the operator does not a
   await visitor.leave();
 });
 
-test("the reference has every method, and tries it with a token that is kept nowhere", async () => {
+test("the reference has every method for everybody, and tries it with a token that is kept nowhere", async () => {
   const visitor = await system.visitor();
   const { page } = visitor;
-  await visitor.signIn();
+  await page.goto("/");
+  await page.getByRole("link", { name: "API reference" }).click();
+  await page.getByRole("heading", { name: "environment.control", exact: true }).waitFor();
+  await visitor.look("reference-not-signed-in");
   await page.goto("/docs#environment.control.GetEnvs");
+  await page.reload();
   const method = page.getByRole("region", { name: "GetEnvs" });
   await method.getByText("Lists the account's environments").waitFor();
   await page.getByLabel("A token to try methods with").and(page.locator("input")).fill(system.token);
@@ -113,6 +117,11 @@ test("the reference has every method, and tries it with a token that is kept now
   expect(kept).not.toContain(system.token);
   const document = (await (await fetch(`${system.url}/openapi.json`)).json()) as { paths: object };
   expect(await page.locator(".mantine-Accordion-control").count()).toBe(Object.keys(document.paths).length);
+  expect(await visitor.context.cookies()).toEqual([]);
+  await page.reload();
+  expect(await page.getByLabel("A token to try methods with").and(page.locator("input")).inputValue()).toBe("");
+  await page.getByRole("link", { name: "Sign in" }).click();
+  await visitor.password.waitFor();
   await visitor.leave();
 });
 
