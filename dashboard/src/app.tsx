@@ -1,11 +1,12 @@
-import { Alert, Anchor, AppShell, Button, Center, Group, Loader, Menu, Text, UnstyledButton } from "@mantine/core";
+import { Alert, Anchor, AppShell, Button, Center, Group, Loader, Menu, Stack, Text, Title, UnstyledButton } from "@mantine/core";
 import { IconChevronDown, IconLogout } from "@tabler/icons-react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
+import { isOutage } from "./api/client";
 import { Reference } from "./docs/page";
 import { EnvironmentDetail } from "./environments/detail";
 import { Environments } from "./environments/page";
 import { Settings } from "./settings/page";
-import { type User, useSignOut, useUser } from "./session";
+import { type User, useAskAgain, useSignOut, useUser } from "./session";
 import { SignIn } from "./signin";
 
 /** The place of the API reference, which needs no account. */
@@ -18,17 +19,22 @@ export function App() {
   const isPublic = location === REFERENCE || location.startsWith(`${REFERENCE}/`);
   if (user.data || isPublic) return <Shell user={user.data} />;
   if (user.data === null) return <SignIn />;
-  if (user.isError) return <Outage retry={() => void user.refetch()} />;
+  if (user.failureReason) return <Outage error={user.failureReason} />;
   return <Center component="main" mih="100vh"><Loader aria-label="Loading" /></Center>;
 }
 
-function Outage({ retry }: { retry: () => void }) {
+/** Nobody has said yet who is signed in. It is asked again until somebody does. */
+function Outage({ error }: { error: Error }) {
+  const again = useAskAgain();
   return (
     <Center component="main" mih="100vh" p="md">
-      <Alert color="red" role="alert" title="The service does not answer">
-        <Text mb="md">Nothing is lost. This page tries again by itself.</Text>
-        <Button onClick={retry}>Try now</Button>
-      </Alert>
+      <Stack>
+        <Title order={1} size="h2">Portcullis</Title>
+        <Alert color="red" role="alert" title={isOutage(error) ? "The service does not answer" : "Something is wrong"}>
+          <Text mb="md">{isOutage(error) ? "Nothing is lost. This page tries again by itself." : error.message}</Text>
+          <Button onClick={again}>Try now</Button>
+        </Alert>
+      </Stack>
     </Center>
   );
 }

@@ -7,7 +7,7 @@ import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
-import { ApiError, Unreachable } from "./api/client";
+import { isOutage } from "./api/client";
 
 const theme = createTheme({
   primaryColor: "blue",
@@ -20,8 +20,7 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 10_000,
-      // An outage is over by itself; anything else is as wrong the second time.
-      retry: (count, error) => count < 3 && (error instanceof Unreachable || (error instanceof ApiError && error.isOutage)),
+      retry: (count, error) => count < 3 && isOutage(error),
     },
   },
 });

@@ -1,19 +1,19 @@
 import { Alert, Anchor, Button, Center, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, type UseMutationResult, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { Link } from "wouter";
 import { ApiError, call } from "./api/client";
+import { submitting } from "./ui/submit";
 
 /** What was wrong, and after too many guesses how long the next one has to wait, until it may be made. */
 function Problem({ error }: { error: Error }) {
   const wait = error instanceof ApiError ? error.failure.retryAfter : undefined;
   const [isOver, setOver] = useState(false);
   useEffect(() => {
-    setOver(false);
     if (wait === undefined) return undefined;
     const timer = setTimeout(() => setOver(true), Number(wait) * 1000);
     return () => clearTimeout(timer);
-  }, [error, wait]);
+  }, [wait]);
   const then = wait !== undefined ? (isOver ? "You can try again now." : `Try again in ${wait} s.`) : error instanceof ApiError ? "" : "Try again in a moment.";
   return <Alert color="red" variant="light" role="alert" title="Not signed in">{sentence(error.message)} {then}</Alert>;
 }
@@ -108,15 +108,11 @@ interface Asked {
 
 /** What is asked for, what was wrong with it, and the button that tries it. */
 function Attempt({ title, attempt, label, more, children }: Asked) {
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    attempt.mutate();
-  };
   return (
-    <form onSubmit={submit}>
+    <form onSubmit={submitting(() => attempt.mutate())}>
       <Stack>
         <Title order={1} size="h2">{title}</Title>
-        {attempt.error && <Problem error={attempt.error} />}
+        {attempt.error && <Problem key={attempt.submittedAt} error={attempt.error} />}
         {children}
         <Button type="submit" loading={attempt.isPending}>{label}</Button>
         {more}

@@ -99,7 +99,7 @@ function Log({ environment: envName, node: { id: nodeId } }: { environment: stri
           <Switch label="Follow" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} mb={8} />
         </Group>
       )}
-      {text.data !== undefined && <Code block ref={end as never} tabIndex={0} aria-label="The end of the log" mah={320} style={{ overflow: "auto" }}>{text.data === "" ? "(empty)" : text.data}</Code>}
+      {text.data !== undefined && <Code block ref={end} tabIndex={0} aria-label="The end of the log" mah={320} style={{ overflow: "auto" }}>{text.data === "" ? "(empty)" : text.data}</Code>}
     </Stack>
   );
 }

@@ -1,9 +1,10 @@
 import { Alert, Button, Group, Stack, Table, Text, Textarea, TextInput, Title } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { Node } from "../api/schema.gen";
 import { ApiError, call } from "../api/client";
 import { Dialog } from "../ui/dialog";
+import { submitting } from "../ui/submit";
 import { Told } from "../ui/told";
 
 /** A node, by its environment. */
@@ -126,12 +127,8 @@ interface Form {
 
 /** What the fields do not tell is told above them. */
 function Fields({ label, change, submit, close, autofocus, children }: Form) {
-  const submitted = (event: FormEvent) => {
-    event.preventDefault();
-    submit();
-  };
   return (
-    <form onSubmit={submitted}>
+    <form onSubmit={submitting(submit)}>
       <Stack>
         {change.error && refusal(change.error) === undefined && <Alert color="red" role="alert" title="It was not done">{change.error.message}</Alert>}
         {children}
@@ -152,7 +149,7 @@ function refusal(error: Error | null): string | undefined {
 
 function useChange({ envName, nodeId }: Place, change: () => Promise<unknown>, done: () => void) {
   const queries = useQueryClient();
-  return useMutation<unknown, Error, void>({
+  return useMutation({
     mutationFn: change,
     onSuccess: async () => {
       await queries.invalidateQueries({ queryKey: ["variables", envName, nodeId] });

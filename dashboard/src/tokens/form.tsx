@@ -1,7 +1,8 @@
 import { Alert, Button, Group, Loader, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import type { ApiListItem, ApiToken, TokenTemplate } from "../api/schema.gen";
 import { ApiError } from "../api/client";
+import { submitting } from "../ui/submit";
 import { useCatalog } from "./data";
 import { type Day, expiryProblem, fromApi, lastDayBefore, parseDay, writeDay } from "./dates";
 import { Expiry } from "./expiry";
@@ -65,12 +66,11 @@ function Fields({ draft, label, error, cancel, next, children, methods, sets }: 
   const wrong = (parameter: string) => (error instanceof ApiError && error.failure.parameter === parameter ? error.message : undefined);
   const elsewhere = error && !["description", "expiresAt", "apiList", "environments", "sourceNetworks"].some(wrong) ? error : undefined;
 
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
+  const submit = submitting(() => {
     setTried(true);
     if (expiryProblem(until, new Date()) !== undefined || nothing !== undefined) return;
     next({ description, until: day, chosen, set, environments: parts(environments), networks: parts(networks) });
-  };
+  });
   const pick = (name: string) => {
     const set = sets.find((set) => set.name === name);
     if (set && set.name !== CUSTOM) setChosen(new Set(set.apiListItems.map(({ method }) => method)));
@@ -86,7 +86,7 @@ function Fields({ draft, label, error, cancel, next, children, methods, sets }: 
           label="API"
           value={set}
           data={[...sets.map(({ name }) => name).filter((name) => name !== CUSTOM), CUSTOM]}
-          error={(tried && nothing) || wrong("apiList")}
+          error={(tried ? nothing : undefined) ?? wrong("apiList")}
           onChange={(event) => pick(event.currentTarget.value)}
         />
         <PermissionTree methods={methods} chosen={chosen} change={setChosen} />

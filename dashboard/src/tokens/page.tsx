@@ -47,7 +47,7 @@ export function Tokens() {
   const sort = (by: Column) => setSorted((before) => (before?.by === by ? { by, down: !before.down } : { by, down: false }));
   const click = (event: MouseEvent) => {
     const target = event.target as HTMLElement;
-    const id = Number(target.closest<HTMLElement>("[data-token]")?.dataset["token"]);
+    const id = Number(target.closest<HTMLElement>("[data-token]")?.dataset.token);
     // The boxes are for those who have no keys to hold, and add or take away.
     const toggle = event.ctrlKey || event.metaKey || target.closest("input, label") !== null;
     setSelected(clicked(kept(selected, ids), ids, id, { shift: event.shiftKey, toggle }));

@@ -5,9 +5,6 @@ import { Prose } from "../ui/prose";
 import { useDocumentation } from "./data";
 import { choiceOf, choose, type Group as MethodGroup, grouped, shortName, shown } from "./permissions";
 
-/** The height of a box and its label, in pixels, for as long as they are not laid out. */
-const LINE = 28;
-
 interface Tree {
   readonly methods: readonly ApiListItem[];
   readonly chosen: ReadonlySet<string>;
@@ -28,9 +25,11 @@ export const PermissionTree = memo(function PermissionTree({ methods, chosen, ch
   // Hundreds of methods come right after the dialog, in small steps, and do not hold it up.
   const [isDialogThere, setDialogThere] = useState(false);
   useEffect(() => startTransition(() => setDialogThere(true)), []);
-  /** Tells of the method that the pointer or the focus is on. */
-  const tell = ({ target }: MouseEvent | FocusEvent) => {
-    const method = (target as Element).closest<HTMLElement>("[data-method]")?.dataset["method"];
+  /** Tells of the method that has the focus, or that the pointer has come to: not of one that has come to the pointer. */
+  const tell = (event: MouseEvent | FocusEvent) => {
+    if ("movementX" in event && event.movementX === 0 && event.movementY === 0) return;
+    const { target } = event;
+    const method = (target as Element).closest<HTMLElement>("[data-method]")?.dataset.method;
     if (method !== undefined) setTold(method);
   };
   return (
@@ -39,12 +38,12 @@ export const PermissionTree = memo(function PermissionTree({ methods, chosen, ch
         <TextInput label="Search" placeholder="stop" value={search} onChange={(event) => setSearch(event.currentTarget.value)} flex={1} miw={140} />
         <Switch label="Only Checked" checked={onlyChecked} onChange={(event) => setOnlyChecked(event.currentTarget.checked)} mb={8} />
       </Group>
-      <ScrollArea.Autosize mah={260} type="auto" viewportProps={{ tabIndex: 0, role: "group", "aria-label": "Methods" }} onMouseOver={tell} onFocus={tell}>
+      <ScrollArea.Autosize mah={260} type="auto" viewportProps={{ tabIndex: 0, role: "group", "aria-label": "Methods" }} onMouseMove={tell} onFocus={tell}>
         {isDialogThere && found.length === 0 && <Text p="sm">{onlyChecked && search === "" ? "Nothing is checked." : "No method is called so."}</Text>}
         {isDialogThere && found.map((group) => <Service key={group.name} group={group} chosen={chosen} change={change} />)}
       </ScrollArea.Autosize>
       <Box mih={48} aria-live="polite">
-        {told !== undefined && <Text size="sm"><Prose text={documentation.data?.get(told) ?? told} /> <Anchor size="sm" href={`/docs#${told}`} target="_blank">Docs</Anchor></Text>}
+        {told !== undefined && <Text size="sm"><Prose text={documentation.data?.get(told) ?? told} /> <Anchor size="sm" underline="always" href={`/docs#${told}`} target="_blank">Docs</Anchor></Text>}
       </Box>
     </Stack>
   );
@@ -58,7 +57,7 @@ const Service = memo(function Service({ group, chosen, change }: { group: Method
     if (box.current) box.current.indeterminate = choice === "some";
   }, [choice]);
   return (
-    <div className="service" role="group" aria-label={group.name} style={{ containIntrinsicHeight: `auto ${LINE * (1 + group.methods.length)}px` }}>
+    <div className="service" role="group" aria-label={group.name}>
       <label>
         <input ref={box} type="checkbox" className="box" checked={choice === "all"} onChange={() => change((chosen) => choose(chosen, group.methods, choice !== "all"))} />
         <b>{group.name}</b>

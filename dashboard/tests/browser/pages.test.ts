@@ -113,7 +113,7 @@ test("the reference has every method for everybody, and tries it with a token th
   await create.getByRole("button", { name: "Try it" }).click();
   await create.getByLabel("The answer").getByText("8202").waitFor();
   await visitor.look("reference");
-  const kept = await page.evaluate(() => [...Object.values(localStorage), ...Object.values(sessionStorage), location.href].join());
+  const kept = await page.evaluate(() => [...Object.values<string>(localStorage), ...Object.values<string>(sessionStorage), location.href].join());
   expect(kept).not.toContain(system.token);
   const document = (await (await fetch(`${system.url}/openapi.json`)).json()) as { paths: object };
   expect(await page.locator(".mantine-Accordion-control").count()).toBe(Object.keys(document.paths).length);

@@ -74,14 +74,14 @@ test("the story of the product page: from a new token to an environment that is 
   await shown.getByRole("button", { name: "Copied" }).waitFor();
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(value);
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
-  expect((await readFile((await download.path())!)).equals(Buffer.from(value))).toBe(true);
+  expect((await readFile((await download.path()))).equals(Buffer.from(value))).toBe(true);
   await page.getByText(`Authorization: Bearer ${value}`).waitFor();
   await page.getByRole("button", { name: "I have saved it" }).click();
   await page.getByRole("row", { name: /stops my-project/ }).waitFor();
 
   const left = () => page.evaluate(() => {
     const fields = [...document.querySelectorAll("input, textarea")].map((field) => (field as HTMLInputElement).value);
-    return [document.documentElement.outerHTML, document.cookie, location.href, JSON.stringify(history.state), ...fields, ...Object.values(localStorage), ...Object.values(sessionStorage)].join("\n");
+    return [document.documentElement.outerHTML, document.cookie, location.href, JSON.stringify(history.state), ...fields, ...Object.values<string>(localStorage), ...Object.values<string>(sessionStorage)].join("\n");
   });
   expect(await left()).not.toContain(value);
   await page.reload();
