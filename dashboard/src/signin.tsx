@@ -3,6 +3,7 @@ import { useMutation, type UseMutationResult, useQueryClient } from "@tanstack/r
 import { type ReactNode, useEffect, useState } from "react";
 import { Link } from "wouter";
 import { ApiError, call } from "./api/client";
+import { sentence } from "./ui/sentence";
 import { submitting } from "./ui/submit";
 
 /** What was wrong, and after too many guesses how long the next one has to wait, until it may be made. */
@@ -16,10 +17,6 @@ function Problem({ error }: { error: Error }) {
   }, [wait]);
   const then = wait !== undefined ? (isOver ? "You can try again now." : `Try again in ${wait} s.`) : error instanceof ApiError ? "" : "Try again in a moment.";
   return <Alert color="red" variant="light" role="alert" title="Not signed in">{sentence(error.message)} {then}</Alert>;
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1) + (text.endsWith(".") ? "" : ".");
 }
 
 export function SignIn() {

@@ -4,6 +4,7 @@ import { useState } from "react";
 import type { Node } from "../api/schema.gen";
 import { ApiError, call } from "../api/client";
 import { Dialog } from "../ui/dialog";
+import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
 import { Told } from "../ui/told";
 
@@ -130,7 +131,7 @@ function Fields({ label, change, submit, close, autofocus, children }: Form) {
   return (
     <form onSubmit={submitting(submit)}>
       <Stack>
-        {change.error && refusal(change.error) === undefined && <Alert color="red" role="alert" title="It was not done">{change.error.message}</Alert>}
+        {change.error && refusal(change.error) === undefined && <Alert color="red" role="alert" title="It was not done">{sentence(change.error.message)}</Alert>}
         {children}
         {change.isPending && <Text role="status">It is being done.</Text>}
         <Group justify="flex-end">

@@ -2,13 +2,14 @@ import { Alert, Button, Group, Loader, NativeSelect, Stack, Text, TextInput } fr
 import { useState } from "react";
 import type { ApiListItem, ApiToken, TokenTemplate } from "../api/schema.gen";
 import { ApiError } from "../api/client";
+import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
 import { useCatalog } from "./data";
 import { type Day, expiryProblem, fromApi, lastDayBefore, parseDay, writeDay } from "./dates";
 import { Expiry } from "./expiry";
 import { setOf } from "./permissions";
 import { PermissionTree } from "./tree";
-import { parts, sentence } from "./words";
+import { parts, sentence as powers } from "./words";
 
 /** The set of methods that are picked by hand. */
 export const CUSTOM = "Custom";
@@ -79,7 +80,7 @@ function Fields({ draft, label, error, cancel, next, children, methods, sets }: 
   return (
     <form onSubmit={submit}>
       <Stack>
-        {elsewhere && <Alert color="red" role="alert" title="It was not done">{elsewhere.message}</Alert>}
+        {elsewhere && <Alert color="red" role="alert" title="It was not done">{sentence(elsewhere.message)}</Alert>}
         <TextInput label="Description" required maxLength={255} data-autofocus value={description} error={wrong("description")} onChange={(event) => setDescription(event.currentTarget.value)} />
         <Expiry text={until} change={setUntil} tried={tried} refused={wrong("expiresAt")} />
         <NativeSelect
@@ -93,7 +94,7 @@ function Fields({ draft, label, error, cancel, next, children, methods, sets }: 
         <TextInput label="Environments" description="Names or patterns such as staging-*, with commas between. Empty: all of yours." value={environments} error={wrong("environments")} onChange={(event) => setEnvironments(event.currentTarget.value)} />
         <TextInput label="Source networks" description="Addresses or networks such as 10.1.0.0/16, with commas between. Empty: any." value={networks} error={wrong("sourceNetworks")} onChange={(event) => setNetworks(event.currentTarget.value)} />
         <Text role="status">
-          {sentence({ methods: chosen.size, changing, ofAll: methods.length, environments: parts(environments), networks: parts(networks), until: day })}
+          {powers({ methods: chosen.size, changing, ofAll: methods.length, environments: parts(environments), networks: parts(networks), until: day })}
         </Text>
         {children}
         <Group justify="flex-end">

@@ -68,7 +68,7 @@ export function Tokens() {
         <Button variant="default" loading={tokens.isFetching} onClick={() => { void tokens.refetch(); void uses.refetch(); }}>Refresh</Button>
       </Group>
       <Group align="flex-end" gap="xs">
-        <TextInput label="Filter" value={filter} onChange={(event) => setFilter(event.currentTarget.value)} w={220} />
+        <TextInput label="Filter" value={filter} onChange={(event) => setFilter(event.currentTarget.value)} flex={1} miw={140} maw={320} />
         <NativeSelect label="State" value={state ?? ""} data={[{ label: "all", value: "" }, ...STATES]} onChange={(event) => setState(STATES.find((state) => state === event.currentTarget.value))} />
       </Group>
       {!tokens.data && !tokens.isError && <Center p="xl"><Loader aria-label="Loading tokens" /></Center>}

@@ -1,5 +1,6 @@
 import { Alert, Button, Group, PasswordInput, Stack } from "@mantine/core";
 import { useState } from "react";
+import { sentence } from "./sentence";
 import { submitting } from "./submit";
 
 /** A password that is told once: nothing keeps it longer than the request that needs it. */
@@ -36,7 +37,7 @@ export function PasswordConfirmation({ children, label, color = "blue", pending,
     <form onSubmit={submit}>
       <Stack>
         {children}
-        {error && <Alert color="red" role="alert" title="It was not done">{error.message}</Alert>}
+        {error && <Alert color="red" role="alert" title="It was not done">{sentence(error.message)}</Alert>}
         <PasswordInput label="Your password" autoComplete="current-password" required data-autofocus value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
         <Group justify="flex-end">
           <Button variant="default" onClick={back} disabled={pending}>Back</Button>
