@@ -2,7 +2,7 @@ import { Alert, Anchor, Button, Center, Paper, PasswordInput, Stack, Text, TextI
 import { useMutation, type UseMutationResult, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link } from "wouter";
-import { ApiError, call } from "./api/client";
+import { ApiError, call, isOutage } from "./api/client";
 import { sentence } from "./ui/sentence";
 import { submitting } from "./ui/submit";
 
@@ -15,8 +15,9 @@ function Problem({ error }: { error: Error }) {
     const timer = setTimeout(() => setOver(true), Number(wait) * 1000);
     return () => clearTimeout(timer);
   }, [wait]);
-  const then = wait !== undefined ? (isOver ? "You can try again now." : `Try again in ${wait} s.`) : error instanceof ApiError ? "" : "Try again in a moment.";
-  return <Alert color="red" variant="light" role="alert" title="Not signed in">{sentence(error.message)} {then}</Alert>;
+  // The API's own words say how long.
+  const told = isOver ? "You can try again now." : sentence(error.message);
+  return <Alert color="red" variant="light" role="alert" title="Not signed in">{told}{isOutage(error) && " Try again in a moment."}</Alert>;
 }
 
 export function SignIn() {

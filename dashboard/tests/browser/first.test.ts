@@ -36,7 +36,7 @@ test("who guesses on is told how long to wait, and gets in after it", async () =
   let answer = await attempt("guess");
   for (let guess = 2; answer.result !== 9104 && guess < 30; guess++) answer = await attempt(`guess ${guess}`);
   expect(answer).toMatchObject({ result: 9104, retryAfter: expect.any(String) as string });
-  await page.getByRole("alert").getByText(`Try again in ${answer.retryAfter} s.`).waitFor();
+  await page.getByRole("alert").getByText(`try again in ${answer.retryAfter} s.`).waitFor();
   await visitor.look("sign-in-throttled");
   await page.getByText("You can try again now.").waitFor();
   expect(await attempt(system.password)).toMatchObject({ result: 0 });

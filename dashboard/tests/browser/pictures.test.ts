@@ -36,7 +36,7 @@ test("how it looks, for README", async () => {
   await expect.poll(async () => { await page.getByRole("button", { name: "Refresh" }).click(); return used.count(); }, { timeout: 30_000 }).toBe(1);
   await page.getByRole("row", { name: /nightly backup/ }).click();
   await visitor.look("readme-tokens");
-  await page.setViewportSize({ width: VIEWPORT.width, height: 1080 });
+  await page.setViewportSize({ width: VIEWPORT.width, height: 1280 });
   await page.getByRole("button", { name: "Generate", exact: true }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel(/^Description/).fill("stops what nobody uses at night");
