@@ -1,33 +1,46 @@
-import { Alert, Anchor, AppShell, Button, Center, Group, Loader, Menu, Text, UnstyledButton } from "@mantine/core";
+import { Alert, Anchor, AppShell, Button, Center, Group, Loader, Menu, Stack, Text, Title, UnstyledButton } from "@mantine/core";
 import { IconChevronDown, IconLogout } from "@tabler/icons-react";
 import { Link, Redirect, Route, Switch, useLocation } from "wouter";
+import { isOutage } from "./api/client";
 import { Reference } from "./docs/page";
 import { EnvironmentDetail } from "./environments/detail";
 import { Environments } from "./environments/page";
 import { Settings } from "./settings/page";
-import { type User, useSignOut, useUser } from "./session";
+import { type User, useAskAgain, useSignOut, useUser } from "./session";
 import { SignIn } from "./signin";
+
+/** The place of the API reference, which needs no account. */
+const REFERENCE = "/docs";
 
 export function App() {
   const user = useUser();
-  if (user.data) return <Shell user={user.data} />;
+  const [location] = useLocation();
+  // What the API is like is for everybody to read.
+  const isPublic = location === REFERENCE || location.startsWith(`${REFERENCE}/`);
+  if (user.data || isPublic) return <Shell user={user.data} />;
   if (user.data === null) return <SignIn />;
-  if (user.isError) return <Outage retry={() => void user.refetch()} />;
+  if (user.failureReason) return <Outage error={user.failureReason} />;
   return <Center component="main" mih="100vh"><Loader aria-label="Loading" /></Center>;
 }
 
-function Outage({ retry }: { retry: () => void }) {
+/** Nobody has said yet who is signed in. It is asked again until somebody does. */
+function Outage({ error }: { error: Error }) {
+  const again = useAskAgain();
   return (
     <Center component="main" mih="100vh" p="md">
-      <Alert color="red" role="alert" title="The service does not answer">
-        <Text mb="md">Nothing is lost. This page tries again by itself.</Text>
-        <Button onClick={retry}>Try now</Button>
-      </Alert>
+      <Stack>
+        <Title order={1} size="h2">Portcullis</Title>
+        <Alert color="red" role="alert" title={isOutage(error) ? "The service does not answer" : "Something is wrong"}>
+          <Text mb="md">{isOutage(error) ? "Nothing is lost. This page tries again by itself." : error.message}</Text>
+          <Button onClick={again}>Try now</Button>
+        </Alert>
+      </Stack>
     </Center>
   );
 }
 
-function Shell({ user }: { user: User }) {
+/** The page around all pages. Whose it is: nobody’s, or not known yet. */
+function Shell({ user }: { user: User | null | undefined }) {
   const signOut = useSignOut();
   return (
     <AppShell header={{ height: 56 }} padding="md">
@@ -36,23 +49,12 @@ function Shell({ user }: { user: User }) {
         <Group h="100%" justify="space-between" wrap="nowrap">
           <Group gap="lg" wrap="nowrap" component="nav" aria-label="Pages">
             <Text fw={700} visibleFrom="xs">Portcullis</Text>
-            <PageLink to="/environments">Environments</PageLink>
-            <PageLink to="/settings">Settings</PageLink>
-            <PageLink to="/docs">API</PageLink>
+            {user && <PageLink to="/environments">Environments</PageLink>}
+            {user && <PageLink to="/settings">Settings</PageLink>}
+            <PageLink to={REFERENCE}>API</PageLink>
           </Group>
-          <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
-            <Menu.Target>
-              <UnstyledButton aria-label={`Account of ${user.name}`}>
-                <Group gap={4} wrap="nowrap">
-                  <Text truncate maw={140}>{user.name}</Text>
-                  <IconChevronDown size={16} aria-hidden />
-                </Group>
-              </UnstyledButton>
-            </Menu.Target>
-            <Menu.Dropdown>
-              <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => signOut.mutate()}>Sign out</Menu.Item>
-            </Menu.Dropdown>
-          </Menu>
+          {user && <Account user={user} signOut={() => signOut.mutate()} />}
+          {user === null && <Anchor component={Link} href="/environments">Sign in</Anchor>}
         </Group>
       </AppShell.Header>
       <AppShell.Main id="content" tabIndex={-1}>
@@ -60,12 +62,30 @@ function Shell({ user }: { user: User }) {
         <Switch>
           <Route path="/environments"><Environments /></Route>
           <Route path="/environments/:name">{({ name }) => <EnvironmentDetail name={name} />}</Route>
-          <Route path="/docs"><Reference /></Route>
+          <Route path={`${REFERENCE}/*?`}><Reference /></Route>
           <Route path="/settings/*?"><Settings /></Route>
           <Route><Redirect to="/environments" /></Route>
         </Switch>
       </AppShell.Main>
     </AppShell>
+  );
+}
+
+function Account({ user, signOut }: { user: User; signOut: () => void }) {
+  return (
+    <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
+      <Menu.Target>
+        <UnstyledButton aria-label={`Account of ${user.name}`}>
+          <Group gap={4} wrap="nowrap">
+            <Text truncate maw={140}>{user.name}</Text>
+            <IconChevronDown size={16} aria-hidden />
+          </Group>
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={signOut}>Sign out</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 

@@ -1,4 +1,5 @@
 import "@mantine/core/styles.css";
+import "@mantine/dates/styles.css";
 import "./page.css";
 import { createTheme, MantineProvider } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
@@ -6,7 +7,7 @@ import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
-import { ApiError, Unreachable } from "./api/client";
+import { isOutage } from "./api/client";
 
 const theme = createTheme({
   primaryColor: "blue",
@@ -19,8 +20,7 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 10_000,
-      // An outage is over by itself; anything else is as wrong the second time.
-      retry: (count, error) => count < 3 && (error instanceof Unreachable || (error instanceof ApiError && error.isOutage)),
+      retry: (count, error) => count < 3 && isOutage(error),
     },
   },
 });

@@ -1,17 +1,23 @@
-import { Alert, Button, Center, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
-import { ApiError, call } from "./api/client";
+import { Alert, Anchor, Button, Center, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useMutation, type UseMutationResult, useQueryClient } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useState } from "react";
+import { Link } from "wouter";
+import { ApiError, call, isOutage } from "./api/client";
+import { sentence } from "./ui/sentence";
+import { submitting } from "./ui/submit";
 
-/** What a wrong guess is told, and how long the next one has to wait. */
-function words(error: Error): string {
-  if (!(error instanceof ApiError)) return `${error.message} Try again in a moment.`;
-  const wait = error.failure.retryAfter;
-  return wait === undefined ? sentence(error.message) : `${sentence(error.message)} Try again in ${wait} s.`;
-}
-
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1) + (text.endsWith(".") ? "" : ".");
+/** What was wrong, and after too many guesses how long the next one has to wait, until it may be made. */
+function Problem({ error }: { error: Error }) {
+  const wait = error instanceof ApiError ? error.failure.retryAfter : undefined;
+  const [isOver, setOver] = useState(false);
+  useEffect(() => {
+    if (wait === undefined) return undefined;
+    const timer = setTimeout(() => setOver(true), Number(wait) * 1000);
+    return () => clearTimeout(timer);
+  }, [wait]);
+  // The API's own words say how long.
+  const told = isOver ? "You can try again now." : sentence(error.message);
+  return <Alert color="red" variant="light" role="alert" title="Not signed in">{told}{isOutage(error) && " Try again in a moment."}</Alert>;
 }
 
 export function SignIn() {
@@ -20,6 +26,7 @@ export function SignIn() {
     <Center component="main" mih="100vh" p="md">
       <Paper withBorder p="xl" radius="md" w="100%" maw={400}>
         {waiting ? <SecondFactor onBack={() => setWaiting(false)} /> : <Password onSecondFactor={() => setWaiting(true)} />}
+        <Text size="sm" mt="md"><Anchor component={Link} href="/docs" size="sm">API reference</Anchor></Text>
       </Paper>
     </Center>
   );
@@ -50,21 +57,12 @@ function Password({ onSecondFactor }: { onSecondFactor: () => void }) {
     },
     onSettled: () => setPassword(""),
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    attempt.mutate();
-  };
   return (
-    <form onSubmit={submit}>
-      <Stack>
-        <Title order={1} size="h2">Portcullis</Title>
-        <Text>Sign in to your environments and tokens.</Text>
-        <Problem error={attempt.error} />
-        <TextInput label="Login" autoComplete="username" required autoFocus value={login} onChange={(event) => setLogin(event.currentTarget.value)} />
-        <PasswordInput label="Password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
-        <Button type="submit" loading={attempt.isPending}>Sign in</Button>
-      </Stack>
-    </form>
+    <Attempt title="Portcullis" attempt={attempt} label="Sign in">
+      <Text>Sign in to your environments and tokens.</Text>
+      <TextInput label="Login" autoComplete="username" required autoFocus value={login} onChange={(event) => setLogin(event.currentTarget.value)} />
+      <PasswordInput label="Password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+    </Attempt>
   );
 }
 
@@ -83,32 +81,40 @@ function SecondFactor({ onBack }: { onBack: () => void }) {
     },
     onSettled: () => setCode(""),
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    attempt.mutate();
-  };
   return (
-    <form onSubmit={submit}>
-      <Stack>
-        <Title order={1} size="h2">Second factor</Title>
-        <Problem error={attempt.error} />
-        <TextInput
-          label="Code"
-          description="The six digits that your authenticator shows, or one of your recovery codes."
-          autoComplete="one-time-code"
-          required
-          autoFocus
-          value={code}
-          onChange={(event) => setCode(event.currentTarget.value)}
-        />
-        <Button type="submit" loading={attempt.isPending}>Verify</Button>
-        <Button variant="default" onClick={onBack}>Sign in with another account</Button>
-      </Stack>
-    </form>
+    <Attempt title="Second factor" attempt={attempt} label="Verify" more={<Button variant="default" onClick={onBack}>Sign in with another account</Button>}>
+      <TextInput
+        label="Code"
+        description="The six digits that your authenticator shows, or one of your recovery codes."
+        autoComplete="one-time-code"
+        required
+        autoFocus
+        value={code}
+        onChange={(event) => setCode(event.currentTarget.value)}
+      />
+    </Attempt>
   );
 }
 
-function Problem({ error }: { error: Error | null }) {
-  if (!error) return null;
-  return <Alert color="red" variant="light" role="alert" title="Not signed in">{words(error)}</Alert>;
+interface Asked {
+  readonly title: string;
+  readonly attempt: UseMutationResult<void, Error, void>;
+  readonly label: string;
+  readonly more?: ReactNode;
+  readonly children: ReactNode;
+}
+
+/** What is asked for, what was wrong with it, and the button that tries it. */
+function Attempt({ title, attempt, label, more, children }: Asked) {
+  return (
+    <form onSubmit={submitting(() => attempt.mutate())}>
+      <Stack>
+        <Title order={1} size="h2">{title}</Title>
+        {attempt.error && <Problem key={attempt.submittedAt} error={attempt.error} />}
+        {children}
+        <Button type="submit" loading={attempt.isPending}>{label}</Button>
+        {more}
+      </Stack>
+    </form>
+  );
 }

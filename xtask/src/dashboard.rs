@@ -11,6 +11,8 @@ use crate::steps::Step;
 use crate::tools::{Tools, output, run};
 
 pub(crate) const BUILD: Step = Step { name: "dashboard", run: build };
+pub(crate) const LINTS: Step =
+    Step { name: "lints of the dashboard", run: |tools| run(&mut npm(tools, &["run", "lint"])) };
 pub(crate) const UNIT_TESTS: Step =
     Step { name: "tests of the dashboard", run: |tools| run(&mut npm(tools, &["run", "test:unit"])) };
 /// The stories in a real browser, against the program that the step before has built.

@@ -84,7 +84,7 @@ mod tests {
             Command::Test(arguments) => test::steps(&arguments).len(),
             _ => panic!("another command"),
         };
-        assert_eq!(parse(&["xtask", "test"]), 8);
+        assert_eq!(parse(&["xtask", "test"]), 9);
         assert_eq!(parse(&["xtask", "test", "--browser"]), 4);
         assert_eq!(parse(&["xtask", "test", "--docker"]), 3);
         assert_eq!(parse(&["xtask", "test", "--kubernetes", "--clients"]), 5);

@@ -28,6 +28,7 @@ const EVERYTHING: &[Step] = &[
     dashboard::BUILD,
     source::LINTS,
     source::BINARIES,
+    dashboard::LINTS,
     dashboard::UNIT_TESTS,
     dashboard::BROWSER_TESTS,
     source::ALL_TESTS,
@@ -80,7 +81,7 @@ mod tests {
     #[test]
     fn a_part_needs_its_packages_and_no_others() {
         let everything = names(&Arguments::default());
-        let of_dashboard = ["tests of the dashboard", "tests in a browser"];
+        let of_dashboard = ["lints of the dashboard", "tests of the dashboard", "tests in a browser"];
         let first = ["packages", "format", "dashboard", "lints", "binaries"];
         assert_eq!(everything, [&first[..], &of_dashboard, &["tests"]].concat());
         let browser = Arguments { browser: true, ..Arguments::default() };

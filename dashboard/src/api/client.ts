@@ -37,6 +37,11 @@ export class Unreachable extends Error {
   }
 }
 
+/** Whether an outage is why, which is over by itself: anything else is as wrong the second time. */
+export function isOutage(error: Error): boolean {
+  return error instanceof Unreachable || (error instanceof ApiError && error.isOutage);
+}
+
 /** Parameters as the API reads them: lists by repetition, structures as JSON. */
 export function form(parameters: Record<string, unknown>): URLSearchParams {
   const fields = new URLSearchParams();
@@ -53,7 +58,7 @@ const client = createClient<paths>({
   baseUrl: window.location.origin,
   fetch: (request) => fetch(request),
   credentials: "same-origin",
-  bodySerializer: (body) => form((body ?? {}) as Record<string, unknown>),
+  bodySerializer: (body: unknown) => form((body ?? {}) as Record<string, unknown>),
   headers: { "Content-Type": "application/x-www-form-urlencoded" },
 });
 

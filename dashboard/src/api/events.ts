@@ -18,7 +18,8 @@ export interface Listener {
 /** The events of a method that streams, for as long as the signal lets it. Browsers' own `EventSource` asks by GET, for which the cookie does not count. */
 export async function watch(path: Path, listener: Listener, signal: AbortSignal): Promise<void> {
   let wait = FIRST_WAIT;
-  while (!signal.aborted) {
+  const isOver = () => signal.aborted;
+  while (!isOver()) {
     try {
       await read(path, (name, data) => {
         wait = FIRST_WAIT;
@@ -26,7 +27,7 @@ export async function watch(path: Path, listener: Listener, signal: AbortSignal)
         listener.event(name, data);
       }, signal);
     } catch (error) {
-      if (signal.aborted) return;
+      if (isOver()) return;
       const trouble = error instanceof Error ? error : new Unreachable(error);
       listener.state(trouble);
       if (trouble instanceof ApiError && trouble.isSignedOut) return;

@@ -1,7 +1,8 @@
 import { Accordion, Alert, Badge, Button, Code, Group, List, Loader, PasswordInput, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { type FormEvent, useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { Prose } from "../ui/prose";
+import { submitting } from "../ui/submit";
 
 interface Schema {
   readonly type?: string;
@@ -54,7 +55,8 @@ export function Reference() {
 
 function Methods({ document: { info, tags, paths, components } }: { document: Document }) {
   const [search, setSearch] = useState("");
-  const [open, setOpen] = useState(() => decodeURIComponent(window.location.hash.slice(1)) || null);
+  const [first] = useState(() => decodeURIComponent(window.location.hash.slice(1)));
+  const [open, setOpen] = useState(first === "" ? null : first);
   /** A token to try methods with: in the page's memory alone. */
   const [token, setToken] = useState("");
   const methods = useMemo(
@@ -62,8 +64,8 @@ function Methods({ document: { info, tags, paths, components } }: { document: Do
     [paths],
   );
   useEffect(() => {
-    if (open) document.getElementById(open)?.scrollIntoView();
-  }, []);
+    if (first !== "") document.getElementById(first)?.scrollIntoView();
+  }, [first]);
   const words = search.toLowerCase().split(/\s+/).filter((word) => word !== "");
   const found = methods.filter(({ name, operation }) => words.every((word) => `${name} ${operation.description}`.toLowerCase().includes(word)));
   return (
@@ -155,17 +157,13 @@ function Try({ method: { path }, token, names }: { method: Method; token: string
     },
     gcTime: 0,
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    run.mutate();
-  };
   return (
-    <form onSubmit={submit}>
+    <form onSubmit={submitting(() => run.mutate())}>
       <Stack gap="xs">
         {names.map((name) => (
           <TextInput key={name} label={name} size="xs" value={values[name] ?? ""} autoComplete="off" type={/password|code|session/i.test(name) ? "password" : "text"} onChange={(event) => setValues({ ...values, [name]: event.currentTarget.value })} />
         ))}
-        <Group><Button type="submit" size="compact-sm" loading={run.isPending} disabled={token === ""}>Try it</Button>{token === "" && <Text size="sm">Give a token above.</Text>}</Group>
+        <Group><Button type="submit" size="compact-sm" loading={run.isPending} disabled={token === ""}>Try it</Button>{token === "" && <Text size="sm">Give a token at the top of the page.</Text>}</Group>
         {run.isError && <Alert color="red" role="alert" title="It was not called">The service does not answer.</Alert>}
         {run.data !== undefined && <Code block tabIndex={0} aria-label="The answer" mah={320} style={{ overflow: "auto" }}>{run.data}</Code>}
       </Stack>

@@ -1,11 +1,12 @@
-import { Alert, Anchor, Button, Code, Group, Loader, NativeSelect, Stack, Switch, Table, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Code, Group, Loader, NativeSelect, Stack, Switch, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import type { Node, WatchedEnvironment } from "../api/schema.gen";
-import { ApiError, call } from "../api/client";
+import { call } from "../api/client";
 import { useEnvironments } from "./live";
 import { StatusBadge, Trouble } from "./parts";
+import { Variables } from "./variables";
 
 /** How often a log is read on that is followed, in milliseconds. */
 const FOLLOW = 1000;
@@ -98,36 +99,7 @@ function Log({ environment: envName, node: { id: nodeId } }: { environment: stri
           <Switch label="Follow" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} mb={8} />
         </Group>
       )}
-      {text.data !== undefined && <Code block ref={end as never} tabIndex={0} aria-label="The end of the log" mah={320} style={{ overflow: "auto" }}>{text.data === "" ? "(empty)" : text.data}</Code>}
-    </Stack>
-  );
-}
-
-function Variables({ environment: envName, node: { id: nodeId } }: { environment: string; node: Node }) {
-  const [visible, setVisible] = useState(false);
-  const variables = useQuery({
-    queryKey: ["variables", envName, nodeId],
-    queryFn: async ({ signal }) => (await call("/1.0/environment/control/rest/getcontainerenvvars", { envName, nodeId }, { signal })).object,
-    // Values can be secrets.
-    gcTime: 0,
-  });
-  const all = Object.entries(variables.data ?? {}).toSorted(([one], [other]) => (one < other ? -1 : 1));
-  return (
-    <Stack gap="xs" component="section" aria-label="Variables">
-      <Title order={2} size="h3">Variables</Title>
-      {variables.isError && <Alert color="orange" role="alert" title="The variables cannot be read">{variables.error instanceof ApiError ? variables.error.message : "The service does not answer."}</Alert>}
-      {variables.data && all.length === 0 && <Text>None were set.</Text>}
-      {all.length > 0 && (
-        <>
-          <Table>
-            <Table.Thead><Table.Tr><Table.Th scope="col">Name</Table.Th><Table.Th scope="col">Value</Table.Th></Table.Tr></Table.Thead>
-            <Table.Tbody>
-              {all.map(([name, value]) => <Table.Tr key={name}><Table.Th scope="row">{name}</Table.Th><Table.Td>{visible ? value : "••••••"}</Table.Td></Table.Tr>)}
-            </Table.Tbody>
-          </Table>
-          <Group><Button size="compact-sm" variant="default" onClick={() => setVisible(!visible)}>{visible ? "Hide the values" : "Show the values"}</Button></Group>
-        </>
-      )}
+      {text.data !== undefined && <Code block ref={end} tabIndex={0} aria-label="The end of the log" mah={320} style={{ overflow: "auto" }}>{text.data === "" ? "(empty)" : text.data}</Code>}
     </Stack>
   );
 }

@@ -55,6 +55,6 @@ export function useEnvironments(): Live {
   }, []);
   useEffect(() => {
     if (trouble instanceof ApiError && trouble.isSignedOut) forget();
-  }, [trouble]);
+  }, [trouble, forget]);
   return live;
 }

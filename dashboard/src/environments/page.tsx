@@ -5,6 +5,7 @@ import { useRef, useState } from "react";
 import { Link } from "wouter";
 import type { WatchedEnvironment } from "../api/schema.gen";
 import { Dialog } from "../ui/dialog";
+import { sentence } from "../ui/sentence";
 import { ACTIONS, type Action } from "./actions";
 import { useEnvironments } from "./live";
 import { StatusBadge, Trouble } from "./parts";
@@ -95,7 +96,7 @@ function Confirmation({ action, environment, back, close: closed }: Asked & { cl
       <Stack>
         <Text>{action.question(environment)}</Text>
         {run.isPending && <Text role="status">It is being done. You can close this: it goes on.</Text>}
-        {run.isError && <Alert color="red" role="alert" title="It was not done">{run.error.message}</Alert>}
+        {run.isError && <Alert color="red" role="alert" title="It was not done">{sentence(run.error.message)}</Alert>}
         <Group justify="flex-end">
           <Button variant="default" onClick={close}>{run.isPending ? "Close" : "Cancel"}</Button>
           <Button onClick={() => run.mutate()} loading={run.isPending} data-autofocus>{action.label}</Button>

@@ -1,5 +1,6 @@
 import { Alert, Badge, Loader } from "@mantine/core";
 import { Unreachable } from "../api/client";
+import { sentence } from "../ui/sentence";
 import { status } from "./status";
 
 export function StatusBadge({ number }: { number: number }) {
@@ -10,9 +11,10 @@ export function StatusBadge({ number }: { number: number }) {
 /** Why what is shown may not be what is. */
 export function Trouble({ trouble }: { trouble: Error | undefined }) {
   if (!trouble) return null;
+  const isSilent = trouble instanceof Unreachable;
   return (
-    <Alert color="orange" role="status" title={trouble instanceof Unreachable ? "The service does not answer" : "Not up to date"}>
-      {trouble.message} What is shown was seen last, and goes on by itself.
+    <Alert color="orange" role="status" title={isSilent ? "The service does not answer" : "Not up to date"}>
+      {!isSilent && `${sentence(trouble.message)} `}What is shown was seen last, and goes on by itself.
     </Alert>
   );
 }

@@ -1,7 +1,8 @@
 import { Alert, Button, Group, PasswordInput, Stack, Text, Title } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { ApiError, call } from "../api/client";
+import { submitting } from "../ui/submit";
 
 export function Password() {
   const [before, setBefore] = useState("");
@@ -14,10 +15,9 @@ export function Password() {
   });
   const differs = again !== "" && again !== after ? "This is not the same." : undefined;
   const wrong = change.error instanceof ApiError && change.error.failure.parameter === "newPassword" ? change.error.message : undefined;
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
+  const submit = submitting(() => {
     if (again === after) change.mutate();
-  };
+  });
   return (
     <form onSubmit={submit}>
       <Stack maw={420}>

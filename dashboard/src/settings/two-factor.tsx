@@ -1,8 +1,9 @@
 import { Alert, Button, Code, Group, List, Loader, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { QRCodeSVG } from "qrcode.react";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type ReactNode, useState } from "react";
 import { call } from "../api/client";
+import { submitting } from "../ui/submit";
 
 export function TwoFactor() {
   const queries = useQueryClient();
@@ -94,12 +95,8 @@ function On({ left, changed }: { left: number; changed: (codes?: readonly string
 }
 
 function Asked({ children, error, submit, pending, label, more }: { children: ReactNode; error: Error | null; submit: () => void; pending: boolean; label: string; more?: ReactNode }) {
-  const submitted = (event: FormEvent) => {
-    event.preventDefault();
-    submit();
-  };
   return (
-    <form onSubmit={submitted}>
+    <form onSubmit={submitting(submit)}>
       <Stack>
         {error && <Alert color="red" role="alert" title="It was not done">{error.message}</Alert>}
         {children}

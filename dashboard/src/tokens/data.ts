@@ -13,6 +13,18 @@ export function stateOf(token: ApiToken): State {
   return token.expiresSoon ? "expires soon" : "active";
 }
 
+/** What can be looked for: a state, or all of them. */
+export const STATES: readonly State[] = ["active", "expires soon", "expired", "leaked"];
+
+/** The tokens in a state, or all, of which the description, the set or the state holds a text. */
+export function filtered(tokens: readonly ApiToken[], text: string, state: State | undefined): readonly ApiToken[] {
+  const word = text.trim().toLowerCase();
+  return tokens.filter((token) => {
+    const words = `${token.description} ${token.tokenTemplate?.name} ${stateOf(token)}`.toLowerCase();
+    return words.includes(word) && (state === undefined || state === stateOf(token));
+  });
+}
+
 export function useTokens() {
   return useQuery({
     queryKey: ["tokens"],

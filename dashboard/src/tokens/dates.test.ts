@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dayOf, daysFrom, endOf, fromApi, lastDayBefore, parseDay, toApi, writeDay } from "./dates";
+import { dayOf, daysFrom, endOf, expiryProblem, firstDayOfWeek, fromApi, fromIso, isoOf, lastDayBefore, midnight, parseDay, toApi, writeDay } from "./dates";
 
 test("a moment of the API's is in UTC", () => {
   expect(fromApi("2026-11-25 20:15:00").getTime()).toBe(Date.UTC(2026, 10, 25, 20, 15));
@@ -24,4 +24,17 @@ test("what is valid till a day is so to its end", () => {
   expect(lastDayBefore(new Date(2026, 11, 31, 12))).toEqual(day);
   expect(dayOf(new Date(2026, 11, 31, 23, 59))).toEqual(day);
   expect(daysFrom(new Date(2026, 11, 1, 15), 30)).toEqual(day);
+});
+
+test("a calendar's day is the same day", () => {
+  const day = { year: 2027, month: 2, day: 1 };
+  expect([isoOf(day), fromIso("2027-02-01"), fromIso("2027-02-01 00:00:00")]).toEqual(["2027-02-01", day, day]);
+  expect(midnight(day)).toEqual(new Date(2027, 1, 1));
+  expect(["en-GB", "en-US", "ar-EG"].map(firstDayOfWeek)).toEqual([1, 0, 6]);
+});
+
+test("a token cannot end on a day that is over, or that there is not", () => {
+  const now = new Date(2026, 10, 28, 12);
+  const told = ["", "28-11-2026", "27-11-2026", "31-11-2026"].map((text) => expiryProblem(text, now));
+  expect(told).toEqual([undefined, undefined, "This day is over.", "Write a day as dd-mm-yyyy."]);
 });

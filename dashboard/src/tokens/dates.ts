@@ -49,3 +49,39 @@ export function lastDayBefore(moment: Date): Day {
 export function daysFrom(today: Date, count: number): Day {
   return dayOf(new Date(today.getFullYear(), today.getMonth(), today.getDate() + count));
 }
+
+/** A day's first moment, where its owner is. */
+export function midnight({ year, month, day }: Day): Date {
+  return new Date(year, month - 1, day);
+}
+
+/** A day as ISO 8601 writes it, which calendars take. */
+export function isoOf({ year, month, day }: Day): string {
+  return [String(year).padStart(4, "0"), String(month).padStart(2, "0"), String(day).padStart(2, "0")].join("-");
+}
+
+export function fromIso(text: string): Day {
+  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split("-").map(Number);
+  return { year, month, day };
+}
+
+/** Why a token cannot be valid to the end of what is written, in words; nothing where it can. */
+export function expiryProblem(text: string, now: Date): string | undefined {
+  if (text.trim() === "") return undefined;
+  const day = parseDay(text);
+  if (!day) return "Write a day as dd-mm-yyyy.";
+  return endOf(day) <= now ? "This day is over." : undefined;
+}
+
+/** The day that weeks begin with in a language and its country: 0 is Sunday. */
+export function firstDayOfWeek(locale: string): 0 | 1 | 2 | 3 | 4 | 5 | 6 {
+  // Not all browsers know, and they call it by two names.
+  const about = new Intl.Locale(locale) as Intl.Locale & { getWeekInfo?: () => WeekInfo; weekInfo?: WeekInfo };
+  const { firstDay } = about.getWeekInfo?.() ?? about.weekInfo ?? { firstDay: 1 };
+  return (firstDay % 7) as ReturnType<typeof firstDayOfWeek>;
+}
+
+interface WeekInfo {
+  /** 1 is Monday, 7 Sunday. */
+  readonly firstDay: number;
+}

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Divider, Group, List, NativeSelect, Stack, Text } from "@mantine/core";
+import { Anchor, Divider, List, NativeSelect, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import type { ApiToken } from "../api/schema.gen";
 import { call } from "../api/client";
@@ -132,12 +132,3 @@ function milliseconds(micros: number): string {
 function isPassword(error: Error): boolean {
   return !("failure" in error) || (error as { failure: { parameter?: string; result: number } }).failure.result !== 3;
 }
-
-export function Told({ text, close }: { text: string; close: () => void }) {
-  return (
-    <Alert color="green" role="status" withCloseButton closeButtonLabel="Close" onClose={close}>
-      <Group>{text}</Group>
-    </Alert>
-  );
-}
-

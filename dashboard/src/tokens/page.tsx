@@ -1,9 +1,10 @@
-import { Alert, Badge, Button, Center, Checkbox, Group, Loader, Stack, Table, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
+import { Alert, Badge, Button, Center, Group, Loader, NativeSelect, Stack, Table, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
-import { type MouseEvent, useMemo, useState } from "react";
+import { memo, type MouseEvent, startTransition, useMemo, useState } from "react";
 import type { ApiToken } from "../api/schema.gen";
-import { moment, STATE_COLORS, stateOf, useTokens, useUses, validity } from "./data";
-import { Edit, Generate, Remove, Told } from "./dialogs";
+import { Told } from "../ui/told";
+import { filtered, moment, type State, STATE_COLORS, stateOf, STATES, useTokens, useUses, validity } from "./data";
+import { Edit, Generate, Remove } from "./dialogs";
 import { clicked, kept, NOTHING } from "./selection";
 
 /** How many days of use are drawn. */
@@ -25,30 +26,34 @@ export function Tokens() {
   const tokens = useTokens();
   const uses = useUses(DAYS);
   const [filter, setFilter] = useState("");
+  const [state, setState] = useState<State>();
   const [sorted, setSorted] = useState<{ by: Column; down: boolean }>();
   const [selected, setSelected] = useState(NOTHING);
   const [open, setOpen] = useState<Open>();
   const [told, setTold] = useState<string>();
 
   const rows = useMemo(() => {
-    const word = filter.trim().toLowerCase();
-    const found = (tokens.data ?? []).filter((token) => `${token.description} ${token.tokenTemplate?.name} ${stateOf(token)}`.toLowerCase().includes(word));
+    const found = filtered(tokens.data ?? [], filter, state);
     const column = COLUMNS.find(({ key }) => key === sorted?.by);
     if (!column) return found;
     const order = (one: ApiToken, other: ApiToken) => (column.order(one) < column.order(other) ? -1 : column.order(one) > column.order(other) ? 1 : 0);
     return found.toSorted((one, other) => (sorted?.down ? order(other, one) : order(one, other)));
-  }, [tokens.data, filter, sorted]);
+  }, [tokens.data, filter, state, sorted]);
   const ids = rows.map(({ id }) => id);
   const { chosen } = kept(selected, ids);
   const chosenTokens = rows.filter(({ id }) => chosen.has(id));
   const one = chosenTokens.length === 1 ? chosenTokens[0] : undefined;
 
   const sort = (by: Column) => setSorted((before) => (before?.by === by ? { by, down: !before.down } : { by, down: false }));
-  const click = (id: number) => (event: MouseEvent) => {
+  const click = (event: MouseEvent) => {
+    const target = event.target as HTMLElement;
+    const id = Number(target.closest<HTMLElement>("[data-token]")?.dataset.token);
     // The boxes are for those who have no keys to hold, and add or take away.
-    const toggle = event.ctrlKey || event.metaKey || (event.target as HTMLElement).closest("input, label") !== null;
+    const toggle = event.ctrlKey || event.metaKey || target.closest("input, label") !== null;
     setSelected(clicked(kept(selected, ids), ids, id, { shift: event.shiftKey, toggle }));
   };
+  // A dialog of hundreds of methods is made in small steps.
+  const show = (open: Open) => startTransition(() => setOpen(open));
   const close = () => setOpen(undefined);
   return (
     <Stack>
@@ -56,15 +61,18 @@ export function Tokens() {
       {told && <Told text={told} close={() => setTold(undefined)} />}
       {tokens.isError && <Alert color="orange" role="alert" title="The tokens cannot be listed">{tokens.error.message}</Alert>}
       <Group gap="xs" role="toolbar" aria-label="Tokens">
-        <Button onClick={() => setOpen({ dialog: "generate" })}>Generate</Button>
-        <Button variant="default" disabled={!one} onClick={() => one && setOpen({ dialog: "edit", token: one })}>Edit</Button>
-        <Button variant="default" disabled={!one} onClick={() => one && setOpen({ dialog: "copy", token: one })}>Copy</Button>
-        <Button variant="default" disabled={chosenTokens.length === 0} onClick={() => setOpen({ dialog: "remove", tokens: chosenTokens })}>Remove</Button>
+        <Button onClick={() => show({ dialog: "generate" })}>Generate</Button>
+        <Button variant="default" disabled={!one} onClick={() => one && show({ dialog: "edit", token: one })}>Edit</Button>
+        <Button variant="default" disabled={!one} onClick={() => one && show({ dialog: "copy", token: one })}>Copy</Button>
+        <Button variant="default" disabled={chosenTokens.length === 0} onClick={() => show({ dialog: "remove", tokens: chosenTokens })}>Remove</Button>
         <Button variant="default" loading={tokens.isFetching} onClick={() => { void tokens.refetch(); void uses.refetch(); }}>Refresh</Button>
       </Group>
-      <TextInput label="Filter" value={filter} onChange={(event) => setFilter(event.currentTarget.value)} maw={320} />
+      <Group align="flex-end" gap="xs">
+        <TextInput label="Filter" value={filter} onChange={(event) => setFilter(event.currentTarget.value)} flex={1} miw={140} maw={320} />
+        <NativeSelect label="State" value={state ?? ""} data={[{ label: "all", value: "" }, ...STATES]} onChange={(event) => setState(STATES.find((state) => state === event.currentTarget.value))} />
+      </Group>
       {!tokens.data && !tokens.isError && <Center p="xl"><Loader aria-label="Loading tokens" /></Center>}
-      {tokens.data && rows.length === 0 && <Text>{filter === "" ? "There are no tokens yet. Generate one, for a script to use." : "No token fits the filter."}</Text>}
+      {tokens.data && rows.length === 0 && <Text>{tokens.data.length === 0 ? "There are no tokens yet. Generate one, for a script to use." : "No token fits the filter."}</Text>}
       {rows.length > 0 && (
         <Table verticalSpacing="sm" highlightOnHover>
           <Table.Thead>
@@ -80,18 +88,8 @@ export function Tokens() {
               <Table.Th scope="col" visibleFrom="md">Last {DAYS} days</Table.Th>
             </Table.Tr>
           </Table.Thead>
-          <Table.Tbody>
-            {rows.map((token) => (
-              <Table.Tr key={token.id} onClick={click(token.id)} {...(chosen.has(token.id) && { bg: "var(--mantine-primary-color-light)" })} style={{ cursor: "pointer", userSelect: "none" }}>
-                <Table.Td><Checkbox aria-label={`Select ${token.description}`} checked={chosen.has(token.id)} readOnly /></Table.Td>
-                <Table.Th scope="row">{token.description}</Table.Th>
-                <Table.Td visibleFrom="sm">{token.tokenTemplate?.name ?? "Custom"}</Table.Td>
-                <Table.Td visibleFrom="sm">{validity(token.expiresAt)}</Table.Td>
-                <Table.Td visibleFrom="md">{moment(token.lastUsed, "never")}</Table.Td>
-                <Table.Td><Badge variant="dot" tt="none" fw={500} color={STATE_COLORS[stateOf(token)]}>{stateOf(token)}</Badge></Table.Td>
-                <Table.Td visibleFrom="md"><Sparkline counts={uses.data?.get(token.id)} /></Table.Td>
-              </Table.Tr>
-            ))}
+          <Table.Tbody onClick={click}>
+            {rows.map((token) => <Row key={token.id} token={token} chosen={chosen.has(token.id)} counts={uses.data?.get(token.id)} />)}
           </Table.Tbody>
         </Table>
       )}
@@ -102,6 +100,30 @@ export function Tokens() {
     </Stack>
   );
 }
+
+/** A click makes only those rows anew that it is about, and of those what it changes. */
+const Row = memo(function Row({ token, chosen, counts }: { token: ApiToken; chosen: boolean; counts: readonly number[] | undefined }) {
+  return (
+    <Table.Tr className="row" data-token={token.id} data-chosen={chosen || undefined}>
+      <Table.Td><input type="checkbox" className="box" aria-label={`Select ${token.description}`} checked={chosen} readOnly /></Table.Td>
+      <Cells token={token} counts={counts} />
+    </Table.Tr>
+  );
+});
+
+const Cells = memo(function Cells({ token, counts }: { token: ApiToken; counts: readonly number[] | undefined }) {
+  const state = stateOf(token);
+  return (
+    <>
+      <Table.Th scope="row" className="any-wrap">{token.description}</Table.Th>
+      <Table.Td visibleFrom="sm">{token.tokenTemplate?.name ?? "Custom"}</Table.Td>
+      <Table.Td visibleFrom="sm">{validity(token.expiresAt)}</Table.Td>
+      <Table.Td visibleFrom="md">{moment(token.lastUsed, "never")}</Table.Td>
+      <Table.Td><Badge variant="dot" tt="none" fw={500} color={STATE_COLORS[state]}>{state}</Badge></Table.Td>
+      <Table.Td visibleFrom="md"><Sparkline counts={counts} /></Table.Td>
+    </>
+  );
+});
 
 /** The uses of each day, beside each other. */
 function Sparkline({ counts }: { counts: readonly number[] | undefined }) {

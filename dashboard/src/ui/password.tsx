@@ -1,5 +1,7 @@
 import { Alert, Button, Group, PasswordInput, Stack } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
+import { sentence } from "./sentence";
+import { submitting } from "./submit";
 
 /** A password that is told once: nothing keeps it longer than the request that needs it. */
 export type Secret = () => string;
@@ -27,16 +29,15 @@ interface Asked {
 /** Asks for the password, which every change of tokens needs. A wrong one is told here, and the next can be tried. */
 export function PasswordConfirmation({ children, label, color = "blue", pending, error, back, confirm }: Asked) {
   const [password, setPassword] = useState("");
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
+  const submit = submitting(() => {
     confirm(once(password));
     setPassword("");
-  };
+  });
   return (
     <form onSubmit={submit}>
       <Stack>
         {children}
-        {error && <Alert color="red" role="alert" title="It was not done">{error.message}</Alert>}
+        {error && <Alert color="red" role="alert" title="It was not done">{sentence(error.message)}</Alert>}
         <PasswordInput label="Your password" autoComplete="current-password" required data-autofocus value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
         <Group justify="flex-end">
           <Button variant="default" onClick={back} disabled={pending}>Back</Button>

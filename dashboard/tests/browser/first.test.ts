@@ -23,6 +23,27 @@ test("a wrong password is told, and nothing else", async () => {
   await visitor.leave();
 });
 
+test("who guesses on is told how long to wait, and gets in after it", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await page.goto("/");
+  const attempt = async (password: string) => {
+    await page.getByLabel("Login").fill(system.login);
+    await visitor.password.fill(password);
+    const [answer] = await Promise.all([page.waitForResponse(/signin$/), page.getByRole("button", { name: "Sign in" }).click()]);
+    return (await answer.json()) as { result: number; retryAfter?: string };
+  };
+  let answer = await attempt("guess");
+  for (let guess = 2; answer.result !== 9104 && guess < 30; guess++) answer = await attempt(`guess ${guess}`);
+  expect(answer).toMatchObject({ result: 9104, retryAfter: expect.any(String) as string });
+  await page.getByRole("alert").getByText(`try again in ${answer.retryAfter} s.`).waitFor();
+  await visitor.look("sign-in-throttled");
+  await page.getByText("You can try again now.").waitFor();
+  expect(await attempt(system.password)).toMatchObject({ result: 0 });
+  await page.getByRole("heading", { name: "Environments" }).waitFor();
+  await visitor.leave();
+});
+
 test("what a script does with a token shows within a second", async () => {
   const visitor = await system.visitor();
   const { page } = visitor;
@@ -55,7 +76,7 @@ test("the session is in a cookie that no script sees, and ends with the sign-out
   const cookies = await context.cookies();
   expect(cookies).toMatchObject([{ name: "__Host-portcullis", httpOnly: true, secure: true, sameSite: "Strict", path: "/" }]);
   const session = cookies[0]?.value ?? "";
-  const seen = await page.evaluate(() => [document.cookie, document.documentElement.outerHTML, ...Object.values(localStorage), ...Object.values(sessionStorage), location.href].join("\n"));
+  const seen = await page.evaluate(() => [document.cookie, document.documentElement.outerHTML, ...Object.values<string>(localStorage), ...Object.values<string>(sessionStorage), location.href].join("\n"));
   expect(session).toMatch(/^pcl_ses_/);
   expect(seen).not.toContain(session);
   await page.reload();
@@ -67,13 +88,5 @@ test("the session is in a cookie that no script sees, and ends with the sign-out
   expect(await context.cookies()).toEqual([]);
   const after = await fetch(`${system.url}/1.0/environment/control/rest/getenvs`, { method: "POST", headers: { authorization: `Bearer ${session}` } });
   expect(await after.json()).toMatchObject({ result: 702 });
-  await visitor.leave();
-});
-
-test("on a small screen and in the dark it is the same", async () => {
-  const visitor = await system.visitor({ viewport: { width: 360, height: 640 }, colorScheme: "dark", reducedMotion: "reduce" });
-  await visitor.signIn();
-  await visitor.page.getByRole("row", { name: /my-project/ }).waitFor();
-  await visitor.look("environments-small-dark");
   await visitor.leave();
 });

@@ -37,11 +37,72 @@ test("an environment's nodes, logs and variables are there, live", async () => {
   await visitor.leave();
 });
 
-test("the reference has every method, and tries it with a token that is kept nowhere", async () => {
+test("variables are added, changed and removed, and what the operator does not allow is told beside the field", async () => {
   const visitor = await system.visitor();
   const { page } = visitor;
   await visitor.signIn();
+  await page.goto("/environments/my-project");
+  const session = await system.signIn();
+  const info = (await system.call("environment/control/rest/getenvinfo", { envName: "my-project" })) as { nodes: { id: number }[] };
+  const fields = { session, envName: "my-project", nodeId: String(info.nodes[0]!.id) };
+  const given = async () => {
+    const answer = await fetch(`${system.url}/1.0/environment/control/rest/getcontainerenvvars`, { method: "POST", body: new URLSearchParams(fields) });
+    return ((await answer.json()) as { object: Record<string, string> }).object;
+  };
+  const before = await given();
+  const variables = page.getByRole("region", { name: "Variables" });
+  const told = variables.getByRole("status");
+
+  await variables.getByRole("button", { name: "Add a variable" }).click();
+  const add = page.getByRole("dialog", { name: "Add a variable" });
+  const name = add.getByRole("textbox", { name: /^Name/ });
+  await name.fill("LD_PRELOAD");
+  await add.getByLabel("Value").fill("evil.so");
+  await add.getByRole("button", { name: "Add", exact: true }).click();
+  await add.getByText("the variables that the operator allows for `web` are `APP_*`").waitFor();
+  expect(await name.getAttribute("aria-invalid")).toBe("true");
+  await visitor.look("environment-variable-refused");
+  await name.fill("APP_GREETING");
+  await add.getByLabel("Value").fill("good day\nand good night");
+  await add.getByRole("button", { name: "Add", exact: true }).click();
+  await told.getByText("“APP_GREETING” was added.").waitFor();
+  expect(await given()).toEqual({ ...before, APP_GREETING: "good day\nand good night" });
+
+  await variables.getByRole("button", { name: "Add a variable" }).click();
+  await name.fill("APP_GREETING");
+  await add.getByText("There is one of this name already").waitFor();
+  await page.keyboard.press("Escape");
+  await add.waitFor({ state: "detached" });
+
+  await variables.getByRole("button", { name: "Change APP_GREETING" }).click();
+  const change = page.getByRole("dialog", { name: "Change APP_GREETING" });
+  expect(await change.getByLabel("Value").inputValue()).toBe("good day\nand good night");
+  await visitor.look("environment-variable-change");
+  await change.getByLabel("Value").fill("good evening");
+  await change.getByRole("button", { name: "Save" }).click();
+  await told.getByText("“APP_GREETING” was changed.").waitFor();
+  expect(await given()).toEqual({ ...before, APP_GREETING: "good evening" });
+
+  await variables.getByRole("button", { name: "Remove APP_GREETING" }).click();
+  const remove = page.getByRole("dialog", { name: "Remove a variable?" });
+  await remove.getByText("the node does without “APP_GREETING”").waitFor();
+  await visitor.look("environment-variable-remove");
+  await remove.getByRole("button", { name: "Remove", exact: true }).click();
+  await told.getByText("“APP_GREETING” was removed.").waitFor();
+  await variables.getByRole("row", { name: /APP_GREETING/ }).waitFor({ state: "detached" });
+  expect(await given()).toEqual(before);
+  await visitor.leave();
+});
+
+test("the reference has every method for everybody, and tries it with a token that is kept nowhere", async () => {
+  const visitor = await system.visitor();
+  const { page } = visitor;
+  await page.goto("/");
+  await page.getByRole("link", { name: "API reference" }).click();
+  await page.getByRole("heading", { name: "environment.control", exact: true }).waitFor();
+  await visitor.look("reference-not-signed-in");
   await page.goto("/docs#environment.control.GetEnvs");
+  await page.reload();
   const method = page.getByRole("region", { name: "GetEnvs" });
   await method.getByText("Lists the account's environments").waitFor();
   await page.getByLabel("A token to try methods with").and(page.locator("input")).fill(system.token);
@@ -52,10 +113,15 @@ test("the reference has every method, and tries it with a token that is kept now
   await create.getByRole("button", { name: "Try it" }).click();
   await create.getByLabel("The answer").getByText("8202").waitFor();
   await visitor.look("reference");
-  const kept = await page.evaluate(() => [...Object.values(localStorage), ...Object.values(sessionStorage), location.href].join());
+  const kept = await page.evaluate(() => [...Object.values<string>(localStorage), ...Object.values<string>(sessionStorage), location.href].join());
   expect(kept).not.toContain(system.token);
   const document = (await (await fetch(`${system.url}/openapi.json`)).json()) as { paths: object };
   expect(await page.locator(".mantine-Accordion-control").count()).toBe(Object.keys(document.paths).length);
+  expect(await visitor.context.cookies()).toEqual([]);
+  await page.reload();
+  expect(await page.getByLabel("A token to try methods with").and(page.locator("input")).inputValue()).toBe("");
+  await page.getByRole("link", { name: "Sign in" }).click();
+  await visitor.password.waitFor();
   await visitor.leave();
 });
 

@@ -9,7 +9,7 @@ import { expect } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const PICTURES = join(ROOT, "target/screenshots");
-const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
+const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 /** Longer than anything that succeeds takes, in milliseconds. */
 const LONG = 30_000;
 
@@ -82,7 +82,7 @@ class Program {
   private log = "";
 
   constructor(folder: string, listen: string) {
-    const program = process.env["PORTCULLIS"] ?? join(ROOT, "target/debug/portcullis");
+    const program = process.env.PORTCULLIS ?? join(ROOT, "target/debug/portcullis");
     const line = ["up", "--data-dir", join(folder, "data"), "--listen", listen, "--stop-environments"];
     this.process = spawn(program, line, { stdio: ["ignore", "pipe", "pipe"] });
     this.process.stdout?.on("data", (text: Buffer) => { this.log += text.toString(); });

@@ -74,14 +74,14 @@ test("the story of the product page: from a new token to an environment that is 
   await shown.getByRole("button", { name: "Copied" }).waitFor();
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(value);
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download" }).click()]);
-  expect((await readFile((await download.path())!)).equals(Buffer.from(value))).toBe(true);
+  expect((await readFile((await download.path()))).equals(Buffer.from(value))).toBe(true);
   await page.getByText(`Authorization: Bearer ${value}`).waitFor();
   await page.getByRole("button", { name: "I have saved it" }).click();
   await page.getByRole("row", { name: /stops my-project/ }).waitFor();
 
   const left = () => page.evaluate(() => {
     const fields = [...document.querySelectorAll("input, textarea")].map((field) => (field as HTMLInputElement).value);
-    return [document.documentElement.outerHTML, document.cookie, location.href, JSON.stringify(history.state), ...fields, ...Object.values(localStorage), ...Object.values(sessionStorage)].join("\n");
+    return [document.documentElement.outerHTML, document.cookie, location.href, JSON.stringify(history.state), ...fields, ...Object.values<string>(localStorage), ...Object.values<string>(sessionStorage)].join("\n");
   });
   expect(await left()).not.toContain(value);
   await page.reload();
@@ -93,6 +93,44 @@ test("the story of the product page: from a new token to an environment that is 
   expect(await stopped.json()).toEqual({ result: 0 });
   await page.getByRole("link", { name: "Environments" }).click();
   await page.getByRole("row", { name: /my-project/ }).getByText("stopped").waitFor();
+  await visitor.leave();
+});
+
+test("the last day is typed or chosen from a calendar, by keys alone, and is none that is over", async () => {
+  const visitor = await atTokens();
+  const { page } = visitor;
+  await page.getByRole("button", { name: "Generate", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Generate access token" });
+  const field = dialog.getByLabel("Expires At");
+  await field.fill("01-01-2020");
+  await field.blur();
+  await dialog.getByText("This day is over.").waitFor();
+  expect(await field.getAttribute("aria-invalid")).toBe("true");
+  await field.fill("28-02-2099");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  const calendar = dialog.getByRole("group", { name: "Calendar" });
+  await calendar.getByRole("button", { name: /^Saturday,? 28 February 2099$/ }).and(page.locator(":focus")).waitFor();
+  await visitor.look("tokens-calendar");
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("Enter");
+  await calendar.waitFor({ state: "detached" });
+  expect(await field.inputValue()).toBe("27-02-2099");
+
+  // Before today there is nothing to choose; Escape leaves the calendar, and not the dialog.
+  await dialog.getByRole("button", { name: "Never" }).click();
+  expect(await field.inputValue()).toBe("");
+  await dialog.getByRole("button", { name: "Choose from a calendar" }).click();
+  const days = calendar.locator("td button");
+  await days.filter({ visible: true }).first().waitFor();
+  const today = new Date().getDate();
+  const left = await days.filter({ visible: true }).evaluateAll((days) => days.filter((day) => !(day as HTMLButtonElement).disabled).map((day) => Number(day.textContent)));
+  expect(left[0]).toBe(today);
+  await page.keyboard.press("Escape");
+  await calendar.waitFor({ state: "detached" });
+  await dialog.getByRole("button", { name: "Choose from a calendar" }).and(page.locator(":focus")).waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
   await visitor.leave();
 });
 
@@ -133,6 +171,38 @@ test("several are selected with Shift and Ctrl, and removed for good", async () 
     const answer = await fetch(`${system.url}/1.0/users/authentication/rest/checksign?session=${value}`);
     expect(await answer.json()).toMatchObject({ result });
   }
+  await visitor.leave();
+});
+
+test("tokens are filtered by what has become of them", async () => {
+  const session = await system.signIn();
+  const make = async (description: string, life?: number) => {
+    const expiry = life === undefined ? {} : { expiresAt: new Date(Date.now() + life * 1000).toISOString().slice(0, 19).replace("T", " ") };
+    const body = new URLSearchParams({ session, password: system.password, description, tokenTemplate: "IDE Plugins", ...expiry });
+    const answer = await fetch(`${system.url}/1.0/users/authentication/rest/createtoken`, { method: "POST", body });
+    expect(await answer.json()).toMatchObject({ result: 0 });
+  };
+  await make("state lasting");
+  await make("state ending", 86_400);
+  await make("state ended", 2);
+  const visitor = await atTokens();
+  const { page } = visitor;
+  const rows = page.getByRole("rowheader");
+  const state = page.getByLabel("State", { exact: true });
+  await page.getByLabel("Filter").fill("state");
+  await expect.poll(() => rows.allTextContents()).toEqual(["state ended", "state ending", "state lasting"]);
+  const refresh = page.getByRole("button", { name: "Refresh" });
+  const ended = page.getByRole("row", { name: /state ended/ }).getByText("expired");
+  await expect.poll(async () => { await refresh.click(); return ended.count(); }, { timeout: 20_000 }).toBe(1);
+  for (const [chosen, name] of [["active", "state lasting"], ["expires soon", "state ending"], ["expired", "state ended"]] as const) {
+    await state.selectOption(chosen);
+    await expect.poll(() => rows.allTextContents()).toEqual([name]);
+  }
+  await state.selectOption("leaked");
+  await page.getByText("No token fits the filter.").waitFor();
+  await state.selectOption("all");
+  await expect.poll(() => rows.count()).toBe(3);
+  await visitor.look("tokens-states");
   await visitor.leave();
 });
 

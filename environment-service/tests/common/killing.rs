@@ -193,7 +193,11 @@ pub(crate) async fn kill_at_any_moment<G: Ground>(ground: &G, database: &str, ki
             let rests = |info: &EnvironmentInfo| [1, 2, 4].contains(&info.env.as_ref().unwrap().status);
             all.iter().all(rests).then_some(all)
         };
-        let all = eventually("what was torn off is finished", LONG, at_rest).await;
+        let finished = tokio::time::timeout(LONG, eventually("what was torn off is finished", LONG * 2, at_rest)).await;
+        let Ok(all) = finished else {
+            let told: Vec<_> = alice.list().await.into_iter().map(|info| (info.env, info.nodes)).collect();
+            panic!("round {round}: what was torn off is not finished: {told:?}\n{}", program.process.log());
+        };
         let is_running = |info: &&EnvironmentInfo| info.env.as_ref().unwrap().status == 1;
         let mut expected: Vec<i64> =
             all.iter().filter(is_running).flat_map(|info| info.nodes.iter().map(G::identity)).collect();
