@@ -104,12 +104,9 @@ impl Calls {
     /// The span of a request. It goes on with the trace of a proxy that is believed; of anybody else's nothing is known.
     fn span(&self, method: Option<&'static Method>, request: &Request) -> Span {
         let route = || method.and_then(Method::rest_path).unwrap_or_else(|| "unknown".to_owned());
-        let span = telemetry::server_span(request.method(), route);
         let peer = request.extensions().get::<Peer>();
-        if peer.is_some_and(|peer| self.proxies.trusts(peer.0.to_canonical())) {
-            telemetry::continue_trace(&span, request.headers());
-        }
-        span
+        let is_believed = peer.is_some_and(|peer| self.proxies.trusts(peer.0.to_canonical()));
+        telemetry::server_span(request.method(), route, is_believed.then(|| request.headers()))
     }
 
     /// Where a request came in.

@@ -7,7 +7,7 @@ mod trace;
 
 pub use config::{LogFormat, OtlpConfig, TelemetryConfig};
 pub use metrics::{Metrics, meter, read_metrics};
-pub use trace::{ServerSpans, SpanResult, client_span, continue_trace, in_client_span, server_span};
+pub use trace::{ServerSpans, SpanResult, client_span, in_client_span, server_span};
 
 use std::io::{IsTerminal, Write};
 

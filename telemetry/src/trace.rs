@@ -18,10 +18,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 /// The target of these spans.
 pub(crate) const TARGET: &str = "trace";
 
-/// The span of a request that has come in by HTTP: `route` tells the path as it is documented, never that of a request.
+/// The span of a request that has come in by HTTP. `route` tells the path as it is documented, never that of a request; `sent_in` are
+/// the headers of a caller who is believed about the trace that the request is a part of.
 #[must_use]
-pub fn server_span(verb: &http::Method, route: impl FnOnce() -> String) -> Span {
-    if !tracing::enabled!(target: "trace", tracing::Level::INFO) {
+pub fn server_span(verb: &http::Method, route: impl FnOnce() -> String, sent_in: Option<&HeaderMap>) -> Span {
+    if !tracing::span_enabled!(target: "trace", tracing::Level::INFO) {
         return Span::none();
     }
     let route = route();
@@ -37,29 +38,25 @@ pub fn server_span(verb: &http::Method, route: impl FnOnce() -> String) -> Span 
         error.type = field::Empty,
         trace_id = field::Empty,
     );
-    name_trace(&span);
+    join_trace(&span, sent_in);
     span
 }
 
-/// Makes a span a part of the trace that a request was sent in. To be asked only of those who are believed.
-pub fn continue_trace(span: &Span, headers: &HeaderMap) {
+/// Makes a span a part of the trace that a request was sent in, and has the lines that are logged within it name the trace.
+fn join_trace(span: &Span, sent_in: Option<&HeaderMap>) {
     if span.is_disabled() {
         return;
     }
-    let parent = opentelemetry::global::get_text_map_propagator(|format| format.extract(&HeaderExtractor(headers)));
-    if parent.span().span_context().is_valid() {
-        // It fails only where spans are not told to anybody.
-        drop(span.set_parent(parent));
-        name_trace(span);
+    let sent_in = sent_in.map(HeaderExtractor);
+    let parent =
+        sent_in.map(|headers| opentelemetry::global::get_text_map_propagator(|format| format.extract(&headers)));
+    if let Some(parent) = parent.filter(|parent| parent.span().span_context().is_valid())
+        && let Err(error) = span.set_parent(parent)
+    {
+        tracing::debug!(%error, "a call is in no trace");
     }
-}
-
-/// Has the lines that are logged within a span name its trace.
-fn name_trace(span: &Span) {
-    if !span.is_disabled() {
-        let trace = span.context().span().span_context().trace_id();
-        span.record("trace_id", field::display(trace));
-    }
+    let trace = span.context().span().span_context().trace_id();
+    span.record("trace_id", field::display(trace));
 }
 
 /// The span of a call to another service, `/package.Service/Method`, which is told of the trace.
@@ -175,8 +172,7 @@ where
             path if path.starts_with("/grpc.") => Span::none(),
             path => grpc_span("server", path),
         };
-        name_trace(&span);
-        continue_trace(&span, request.headers());
+        join_trace(&span, Some(request.headers()));
         let called = span.in_scope(|| self.0.call(request));
         Spanned { called, span }
     }

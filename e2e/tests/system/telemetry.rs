@@ -181,11 +181,11 @@ async fn a_call_is_one_trace_over_all_processes_and_no_secret_is_told() {
         ("environment-service", "process end"),
         ("environment-service", "transaction"),
     ];
-    let spans = eventually("the whole trace", LONG, async || {
-        let spans = receiver.trace(&id);
-        expected.iter().all(|(service, name)| find(&spans, service, name).is_some()).then_some(spans)
-    })
-    .await;
+    for (service, name) in expected {
+        let told = async || find(&receiver.trace(&id), service, name).is_some().then_some(());
+        eventually(&format!("`{name}` of {service}"), LONG, told).await;
+    }
+    let spans = receiver.trace(&id);
     assert_nested(&spans, &expected);
 
     eventually("what was logged within it", LONG, async || receiver.logged(&id).contains("api-gateway").then_some(()))
