@@ -12,6 +12,9 @@ use proto::{ErrorKind, Failure};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Status};
 
+/// How the introspection is called.
+const INTROSPECT: &str = "portcullis.token.v1.Introspection/Introspect";
+
 /// The token-service, as this gateway's key lets it be asked.
 #[derive(Clone)]
 pub(crate) struct Authority {
@@ -46,8 +49,10 @@ impl Authority {
                 Freshness::Now => (true, 0),
                 Freshness::NotBefore(revision) => (false, revision.0),
             };
-            let question = self.request(IntrospectRequest { credential, audience, fresh, not_before });
-            async move { IntrospectionClient::new(channel).introspect(question).await }
+            let mut question = self.request(IntrospectRequest { credential, audience, fresh, not_before });
+            let span = telemetry::client_span(INTROSPECT, question.metadata_mut());
+            let call = async move { IntrospectionClient::new(channel).introspect(question).await };
+            telemetry::in_client_span(span, call)
         };
         let answer = self.replicas.ask(ask).await.map_err(trouble)?.into_inner();
         if !answer.active {

@@ -16,11 +16,14 @@ use prost_reflect::DynamicMessage;
 use prost_reflect::prost::Message;
 use proto::catalog::Access;
 use proto::{Catalog, ErrorKind, Failure, Method};
+use telemetry::SpanResult;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::metadata::BinaryMetadataValue;
+use tracing::{Instrument, Span};
 use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Form, NoCredential};
+use crate::call_metrics::CallMetrics;
 use crate::client_address::TrustedProxies;
 use crate::credential_use::Uses;
 use crate::http_request::{self, Limits};
@@ -44,6 +47,7 @@ pub(crate) struct Calls {
     pub(crate) page: Page,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) streaming: Streaming,
+    pub(crate) metrics: CallMetrics,
 }
 
 /// What a request asks for, as it is passed on.
@@ -71,15 +75,19 @@ impl Calls {
         // A 200 would tell a client of CONNECT that it has a tunnel (RFC 9110, section 9.3.6).
         let connects = request.method() == Verb::CONNECT;
         let form = if connects { Form::Problem } else { Form::accepted(request.headers()) };
+        let span = self.span(method, &request);
         let mut log = RequestLog::begin(method.map_or("unknown", Method::name));
         let origin = self.origin(&request, log.id());
         if let Some(method) = method.filter(|method| method.is_streaming()) {
             // Apart, so that no other call carries what a stream needs.
-            return Box::pin(self.stream(method, request, (form, log, origin))).await;
+            return Box::pin(self.stream(method, request, (form, log, origin)).instrument(span)).await;
         }
         // Pinned where it is made: it is large, and would be moved from one wrapper to the next.
-        let call = pin!(self.call(method, request, &origin));
-        let answer = match caught(call).await {
+        let call = pin!(self.call(method, request, &origin).instrument(span.clone()));
+        let called = caught(call).await;
+        let _within = span.enter();
+        let reason = called.as_ref().err().map(|failure| failure.kind().reason());
+        let answer = match called {
             Ok(answer) => answer,
             Err(failure) => {
                 log.failed(&failure);
@@ -88,7 +96,17 @@ impl Calls {
             }
         };
         log.answered(&answer);
+        span.http_ended(answer.status, reason);
+        self.metrics.answered(method, answer.status, reason, log.elapsed());
         answer.into_response(log.id())
+    }
+
+    /// The span of a request. It goes on with the trace of a proxy that is believed; of anybody else's nothing is known.
+    fn span(&self, method: Option<&'static Method>, request: &Request) -> Span {
+        let route = || method.and_then(Method::rest_path).unwrap_or_else(|| "unknown".to_owned());
+        let peer = request.extensions().get::<Peer>();
+        let is_believed = peer.is_some_and(|peer| self.proxies.trusts(peer.0.to_canonical()));
+        telemetry::server_span(request.method(), route, is_believed.then(|| request.headers()))
     }
 
     /// Where a request came in.

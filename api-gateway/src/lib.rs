@@ -4,6 +4,7 @@
 mod answer;
 mod authority;
 mod call;
+mod call_metrics;
 mod client_address;
 mod config;
 mod credential_use;

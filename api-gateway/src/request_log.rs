@@ -1,5 +1,5 @@
 use std::error::Error;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use proto::{ErrorKind, Failure};
 use uuid::Uuid;
@@ -69,6 +69,11 @@ impl RequestLog {
             duration.ms = self.milliseconds(),
             "answered"
         );
+    }
+
+    /// For how long the call has been worked on.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     fn milliseconds(&self) -> u64 {

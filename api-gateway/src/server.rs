@@ -34,6 +34,7 @@ use uuid::Uuid;
 use crate::answer::Answer;
 use crate::authority::Authority;
 use crate::call::{Calls, Peer};
+use crate::call_metrics::CallMetrics;
 use crate::client_address::TrustedProxies;
 use crate::credential_use::Uses;
 use crate::http_request::Limits;
@@ -137,6 +138,7 @@ impl Gateway {
                 keep_alive: config.stream_keep_alive.unsigned_abs(),
                 lifecycle: lifecycle.clone(),
             },
+            metrics: CallMetrics::new(meter),
         };
         let listen = |source| RunError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;

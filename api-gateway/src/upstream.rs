@@ -55,9 +55,10 @@ impl Upstreams {
     ) -> Result<DynamicMessage, Failure> {
         let service = of(&self.services, method)?;
         let attempt = |channel| {
-            let request = self.request(method, message, grant.as_ref(), origin);
+            let mut request = self.request(method, message, grant.as_ref(), origin);
             let (path, codec) = way(method);
-            async move { client(channel).await?.unary(request, path, codec).await }
+            let span = telemetry::client_span(path.as_str(), request.metadata_mut());
+            telemetry::in_client_span(span, async move { client(channel).await?.unary(request, path, codec).await })
         };
         let answer = service.call(attempt).await;
         answer.map(tonic::Response::into_inner).map_err(|status| failure(method, status))
@@ -73,9 +74,11 @@ impl Upstreams {
     ) -> Result<Answers, Failure> {
         let service = of(&self.streams, method)?;
         let attempt = |channel| {
-            let request = self.request(method, message, grant.as_ref(), origin);
+            let mut request = self.request(method, message, grant.as_ref(), origin);
             let (path, codec) = way(method);
-            async move { client(channel).await?.server_streaming(request, path, codec).await }
+            let span = telemetry::client_span(path.as_str(), request.metadata_mut());
+            let call = async move { client(channel).await?.server_streaming(request, path, codec).await };
+            telemetry::in_client_span(span, call)
         };
         let answers = service.call(attempt).await;
         let answers = answers.map(tonic::Response::into_inner).map_err(|status| failure(method, status))?;

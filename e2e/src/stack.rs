@@ -85,10 +85,20 @@ impl Stack {
         Self::start([TestDatabase::sqlite(), TestDatabase::sqlite()], keys).await
     }
 
+    /// One on SQLite whose processes tell a receiver of OTLP.
+    pub async fn sqlite_told_to(receiver: &str) -> Self {
+        let otlp = format!("otlp = {{ endpoint = {receiver:?}, metrics_interval = \"1s\" }}");
+        Self::start_told_to([TestDatabase::sqlite(), TestDatabase::sqlite()], "", &otlp).await
+    }
+
     async fn start(databases: [TestDatabase; 2], keys: &str) -> Self {
+        Self::start_told_to(databases, keys, "").await
+    }
+
+    async fn start_told_to(databases: [TestDatabase; 2], keys: &str, otlp: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let [token_port, environment_port, gateway_port] = [free_port(), free_port(), free_port()];
-        write_configurations(folder.path(), &databases, [token_port, environment_port, gateway_port], keys);
+        write_configurations(folder.path(), &databases, [token_port, environment_port, gateway_port], (keys, otlp));
         let url = format!("http://127.0.0.1:{gateway_port}");
         let mut stack = Self {
             engine: databases[0].engine,
@@ -259,7 +269,7 @@ pub async fn run(program: &str, arguments: &[&str], line: &str) {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u16; 3], keys: &str) {
+fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u16; 3], (keys, otlp): (&str, &str)) {
     let [token_port, environment_port, gateway_port] = ports;
     let write = |name: &str, text: &str| -> PathBuf {
         let path = folder.join(name);
@@ -277,7 +287,7 @@ fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u1
     let token = format!(
         "listen = \"127.0.0.1:{token_port}\"\ndatabase_url = \"{}\"\nsigning_key_file = {signing_key:?}\n\
          second_factor_key_file = {factor_key:?}\n\
-         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n\
+         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n{otlp}\n\
          [[service_keys]]\nname = \"api-gateway\"\nrole = \"gateway\"\nsha256 = \"{}\"\n\
          [[service_keys]]\nname = \"environment-service\"\nrole = \"executor\"\nsha256 = \"{}\"\n\
          [[service_keys]]\nname = \"{CLIENT_NAME}\"\nsha256 = \"{}\"\n",
@@ -291,7 +301,7 @@ fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u1
         "listen = \"127.0.0.1:{environment_port}\"\ndatabase_url = \"{}\"\nauthority_url = \"http://127.0.0.1:{token_port}\"\n\
          service_key_file = {environment_key_file:?}\ndata_dir = {:?}\nstop_grace = \"1s\"\n\
          {keys}\n\
-         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n{TEMPLATES}",
+         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n{otlp}\n{TEMPLATES}",
         databases[1].url,
         folder.join("nodes"),
     );
@@ -299,7 +309,7 @@ fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u1
     let gateway = format!(
         "listen = \"127.0.0.1:{gateway_port}\"\nservice_key_file = {gateway_key_file:?}\nbody_timeout = \"1s\"\n\
          trusted_proxies = [\"127.0.0.0/8\"]\n\
-         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info\"\n\
+         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info\"\n{otlp}\n\
          [upstreams]\n\"token-service\" = \"http://127.0.0.1:{token_port}\"\n\
          \"environment-service\" = \"http://127.0.0.1:{environment_port}\"\n",
     );

@@ -9,6 +9,7 @@ mod kubernetes;
 mod port;
 mod process;
 mod template;
+mod traced;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub(crate) use kubernetes::{Adoptable, KubernetesDriver, KubernetesSettings};
 pub(crate) use process::{Bounding, BoundingSettings, LogLimits, ProcessDriver, ProcessSettings};
 pub use process::{OpenError, Template};
 pub use template::{Restart, TemplateError};
+pub(crate) use traced::traced;
 
 use crate::domain::{
     Cloudlets, DriverKind, EnvName, Environment, EnvironmentId, ImageName, Instance, Launch, LaunchId, Node,

@@ -27,6 +27,7 @@ use lifecycle::{Clock, Lifecycle};
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 pub(crate) use begin::BeginError;
 pub(crate) use claim::Claims;
@@ -94,7 +95,7 @@ impl Operations {
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        self.lifecycle.spawn(name, self.under_way.track_future(operation)).await
+        self.lifecycle.spawn(name, self.under_way.track_future(operation).in_current_span()).await
     }
 
     /// What is seen of an environment's nodes, in their order.

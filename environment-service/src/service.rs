@@ -190,6 +190,7 @@ impl Service {
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let control = Control::new(self.operations.clone());
         let server = Server::builder()
+            .layer(telemetry::ServerSpans)
             .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .add_routes(grpc::routes(control, self.keys, self.layer).add_service(health))

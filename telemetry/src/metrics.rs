@@ -16,10 +16,9 @@ pub struct Metrics(SdkMeterProvider);
 /// Has the process's metrics read by the readers that are added, from now on. What was made by [`meter`] before is not among
 /// them, so that it has to be called before a service is bound.
 pub fn read_metrics(
-    process: &'static str,
+    resource: Resource,
     add_readers: impl FnOnce(MeterProviderBuilder) -> MeterProviderBuilder,
 ) -> Metrics {
-    let resource = Resource::builder().with_service_name(process).build();
     let provider = add_readers(SdkMeterProvider::builder().with_resource(resource)).build();
     opentelemetry::global::set_meter_provider(provider.clone());
     Metrics(provider)

@@ -171,6 +171,7 @@ impl Service {
         tracing::info!(address = %self.address, "token-service is listening");
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let served = Server::builder()
+            .layer(telemetry::ServerSpans)
             .timeout(CALL_TIMEOUT)
             .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))

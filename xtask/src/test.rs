@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// Only the tests of the dashboard, in a real browser.
     #[arg(long)]
     browser: bool,
+    /// Only the tests of what is told by OTLP.
+    #[arg(long)]
+    telemetry: bool,
 }
 
 // The end-to-end tests start the binaries, which `cargo test` alone would not build.
@@ -50,6 +53,10 @@ const CLIENTS: Step = Step {
     name: "tests with clients",
     run: |tools| run(&mut tools.cargo(&["test", "-p", "e2e", "--test", "clients"])),
 };
+const TELEMETRY: Step = Step {
+    name: "tests of the telemetry",
+    run: |tools| run(&mut tools.cargo(&["test", "-p", "e2e", "--test", "system", "telemetry::"])),
+};
 
 /// Everything, or the parts that were asked for and no more.
 pub(crate) fn steps(arguments: &Arguments) -> Vec<Step> {
@@ -58,6 +65,7 @@ pub(crate) fn steps(arguments: &Arguments) -> Vec<Step> {
         (arguments.kubernetes, packages::KUBERNETES, KUBERNETES),
         (arguments.clients, packages::CLIENTS, CLIENTS),
         (arguments.browser, packages::BROWSER, dashboard::BROWSER_TESTS),
+        (arguments.telemetry, packages::STEP, TELEMETRY),
     ];
     let asked: Vec<_> = parts.into_iter().filter(|(asked, ..)| *asked).collect();
     if asked.is_empty() {

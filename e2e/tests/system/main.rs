@@ -16,6 +16,7 @@ mod parameters;
 mod secrets;
 mod standards;
 mod story;
+mod telemetry;
 mod throttle;
 mod two_factor;
 mod watching;

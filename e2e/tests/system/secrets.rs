@@ -7,7 +7,7 @@ use reqwest::Method;
 use crate::two_factor::second_factor;
 
 /// A text as it is, in a URL, in a form, and within anything that is written as base64 (RFC 4648).
-fn forms(secret: &str) -> Vec<String> {
+pub(crate) fn forms(secret: &str) -> Vec<String> {
     let escaped = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     // A blank is escaped always, and what RFC 3986 calls unreserved most often not.
     let usual = secret.replace(' ', "%20");
@@ -22,7 +22,7 @@ fn forms(secret: &str) -> Vec<String> {
 }
 
 /// The line of a log in which a secret stands in any form.
-fn line_with<'a>(log: &'a str, secret: &str) -> Option<&'a str> {
+pub(crate) fn line_with<'a>(log: &'a str, secret: &str) -> Option<&'a str> {
     let forms = forms(secret);
     log.lines().find(|line| forms.iter().any(|form| line.contains(form)))
 }

@@ -12,7 +12,7 @@ use super::Operations;
 use crate::domain::{
     Action, Desired, DriverKind, Environment, Launch, LaunchId, Node, NodeId, Observed, Operation, plan,
 };
-use crate::driver::{Driver, EndError, LaunchError, LaunchOrder, NoDriver, NodeAt};
+use crate::driver::{Driver, EndError, LaunchError, LaunchOrder, NoDriver, NodeAt, traced};
 use crate::store::Intent;
 
 /// Why an environment does not run. What was launched in vain has been ended.
@@ -95,12 +95,12 @@ impl Operations {
         // What was there before has all that it needs.
         for node in nodes.iter().filter(|node| node.adopted.is_none()) {
             let failed = |source| BringUpError::Launch { node: NodeLabel::from(*node), source };
-            driver.prepare(&node.workload).await.map_err(failed)?;
+            traced(driver.kind(), "prepare", driver.prepare(&node.workload)).await.map_err(failed)?;
         }
         let left = to_end(environment, &actions);
         if !left.is_empty() {
             if !driver.launches_over() {
-                driver.end(&left).await?;
+                traced(driver.kind(), "end", driver.end(&left)).await?;
             }
             self.store.forget(&ids(&left)).await?;
         }
@@ -132,7 +132,7 @@ impl Operations {
             ranks.entry(node.rank).or_default().extend(node.launch.clone());
         }
         for launches in ranks.into_values().rev() {
-            driver.end(&launches).await?;
+            traced(driver.kind(), "end", driver.end(&launches)).await?;
             if let Err(error) = self.store.forget(&ids(&launches)).await {
                 // They have ended all the same, which is seen at each look.
                 tracing::warn!(environment.name = %environment.name, %error, "ended launches were not forgotten");
@@ -169,7 +169,7 @@ impl Operations {
             rank = Some(node.rank);
             let order = LaunchOrder::new(NodeAt { environment, node }, intent.launch, intent.port);
             let failed = |source| BringUpError::Launch { node: NodeLabel::from(*node), source };
-            let instance = driver.launch(&order).await.map_err(failed)?;
+            let instance = traced(driver.kind(), "launch", driver.launch(&order)).await.map_err(failed)?;
             self.store.record(intent.launch, &instance).await?;
             launches.push((node, Launch { id: intent.launch, instance: Some(instance) }));
         }
@@ -219,7 +219,7 @@ impl Operations {
                 recorded.unwrap_or(Launch { id: intent.launch, instance: None })
             })
             .collect();
-        if let Err(error) = driver.end(&launches).await {
+        if let Err(error) = traced(driver.kind(), "end", driver.end(&launches)).await {
             tracing::error!(environment.name = %environment.name, %error, "nodes of a start that failed did not end");
             return;
         }

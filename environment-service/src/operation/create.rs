@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{BringUpError, Operations, outcome};
 use crate::domain::{Desired, DriverKind, Environment, EnvironmentId, EnvironmentSpec, Operation};
-use crate::driver::LaunchError;
+use crate::driver::{LaunchError, traced};
 use crate::store::{self, NewEnvironment, Outcome};
 
 /// Why an environment was not created.
@@ -49,7 +49,8 @@ impl Operations {
     async fn prepare(&self, driver: DriverKind, spec: &EnvironmentSpec) -> Result<(), CreateError> {
         let driver = self.drivers.get(driver).map_err(BringUpError::Driver)?;
         for node in spec.nodes() {
-            driver.prepare(&node.workload).await.map_err(CreateError::Prepare)?;
+            let prepared = traced(driver.kind(), "prepare", driver.prepare(&node.workload)).await;
+            prepared.map_err(CreateError::Prepare)?;
         }
         Ok(())
     }

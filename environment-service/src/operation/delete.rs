@@ -4,7 +4,7 @@ use tokio::task::JoinError;
 
 use super::{BeginError, BringDownError, Operations, outcome};
 use crate::domain::{Desired, EnvName, Environment, NotOurs, Operation};
-use crate::driver::{ClearError, NoDriver};
+use crate::driver::{ClearError, NoDriver, traced};
 use crate::store::Outcome;
 
 /// Why an environment was not deleted.
@@ -57,7 +57,8 @@ impl Operations {
         // A creation that failed recorded launches after the environment was read.
         let current = self.store.get(environment.id).await.ok().flatten();
         self.bring_down(current.as_ref().unwrap_or(environment)).await?;
-        self.drivers.of(environment)?.clear(environment).await?;
+        let driver = self.drivers.of(environment)?;
+        traced(driver.kind(), "clear", driver.clear(environment)).await?;
         // Asked here, so that a deletion that was torn off tells it too.
         let because = Outcome::Because(super::departed::REASON);
         let departed = self.store.has_departed(environment.account).await.unwrap_or(false);

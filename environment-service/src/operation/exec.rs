@@ -2,7 +2,7 @@ use tokio::task::JoinError;
 
 use super::Operations;
 use crate::domain::{Environment, NodeId, Selection, SelectionError};
-use crate::driver::{Command, NoDriver, NodeAt, NodeError, Output};
+use crate::driver::{Command, NoDriver, NodeAt, NodeError, Output, traced};
 
 /// How many bytes all outputs of a call have together that are kept. What is written beyond is thrown away.
 const MOST_OUTPUT: usize = 16 << 20;
@@ -36,7 +36,12 @@ impl Operations {
                 for command in &commands {
                     // Both outputs can be as long.
                     let command = Command { most_output: command.most_output.min(left / 2), ..command.clone() };
-                    let output = driver.exec(NodeAt { environment: &environment, node }, &command).await;
+                    let output = traced(
+                        driver.kind(),
+                        "exec",
+                        driver.exec(NodeAt { environment: &environment, node }, &command),
+                    )
+                    .await;
                     let output = output.map_err(|error| ExecError::Node(Box::new(environment.clone()), error))?;
                     left = left.saturating_sub(output.out.len() + output.error.len());
                     let failed = output.code != 0;

@@ -4,7 +4,7 @@ use tokio::task::JoinError;
 
 use super::{BeginError, BringUpError, Operations, outcome};
 use crate::domain::{EnvName, Environment, Node, NodeId, NotOurs, Operation, Selection, SelectionError, Tag, Workload};
-use crate::driver::{LaunchError, NoDriver, Unfit};
+use crate::driver::{LaunchError, NoDriver, Unfit, traced};
 
 /// Why nodes were not brought to another version. They have the one that they had.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,8 @@ impl Operations {
         let meant = self.redeployable(environment, selection, tag)?;
         let driver = self.drivers.of(environment)?;
         for (_, workload) in &meant {
-            driver.prepare(workload).await.map_err(RedeployError::Prepare)?;
+            let prepared = traced(driver.kind(), "prepare", driver.prepare(workload)).await;
+            prepared.map_err(RedeployError::Prepare)?;
         }
         let nodes: Vec<NodeId> = meant.into_iter().map(|(node, _)| node).collect();
         self.store.begin_redeployment(&nodes, tag).await?;

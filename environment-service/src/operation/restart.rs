@@ -4,7 +4,7 @@ use tokio::task::JoinError;
 use super::converge::NodeLabel;
 use super::{BeginError, BringUpError, Operations, outcome};
 use crate::domain::{Action, Desired, EnvName, Environment, Node, NodeId, Operation, Selection, SelectionError};
-use crate::driver::{LaunchOrder, NodeAt};
+use crate::driver::{LaunchOrder, NodeAt, traced};
 use crate::store::Outcome;
 
 /// Why nodes were not restarted.
@@ -75,7 +75,8 @@ impl Operations {
                 left.push(node.id);
                 continue;
             };
-            restarted.await.map_err(|source| BringUpError::Launch { node: NodeLabel::from(node), source })?;
+            let restarted = traced(driver.kind(), "restart", restarted).await;
+            restarted.map_err(|source| BringUpError::Launch { node: NodeLabel::from(node), source })?;
             self.settle(driver, &[(node, launch.clone())]).await?;
         }
         Ok(left)

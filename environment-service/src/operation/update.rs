@@ -7,7 +7,7 @@ use crate::domain::{
     Cloudlets, EnvName, Environment, Node, NodeId, NotOurs, Operation, Quota, QuotaExceeded, Selection, SelectionError,
     VariableError, Variables, Workload,
 };
-use crate::driver::{NoDriver, NodeAt, NodeError, Unfit};
+use crate::driver::{NoDriver, NodeAt, NodeError, Unfit, traced};
 
 /// Why something about nodes was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +138,8 @@ impl Operations {
                 let quota = self.policies.of(environment.account).quota;
                 match self.store.set_cloudlets((environment.account, node.id), cloudlets, quota).await? {
                     Ok(()) => {
-                        let changed = driver.resize(NodeAt { environment, node: &resized }).await;
+                        let changed = driver.resize(NodeAt { environment, node: &resized });
+                        let changed = traced(driver.kind(), "resize", changed).await;
                         if changed.is_err() {
                             // It had these before: nobody's share grows by that.
                             let before = (environment.account, node.id);

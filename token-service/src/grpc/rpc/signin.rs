@@ -1,5 +1,9 @@
+use std::sync::LazyLock;
+
 use access::{Credential, CredentialKind, Handle, Origin, PublicPermit};
 use jiff::SignedDuration;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Counter;
 use proto::token::v1::rpc::Signin;
 use proto::token::v1::{SigninRequest, SigninResponse};
 use proto::{ErrorKind, Failure};
@@ -11,6 +15,14 @@ use crate::grpc::Authority;
 use crate::grpc::authority::storage_failure;
 use crate::password::HashError;
 use crate::store::SessionError;
+
+static ATTEMPTS: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    telemetry::meter("token-service")
+        .u64_counter("portcullis.signin.attempts")
+        .with_description("Sign-ins by their password; codes of second factors do not count")
+        .with_unit("{attempt}")
+        .build()
+});
 
 /// How long a session waits for the second factor: long enough to find the authenticator.
 const PENDING_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
@@ -25,6 +37,18 @@ enum SigninError {
     Storage(#[from] StorageError),
     #[error(transparent)]
     Refused(#[from] Failure),
+}
+
+impl SigninError {
+    /// How it is counted.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::WrongLogin => "wrong",
+            Self::Refused(failure) if failure.kind() == ErrorKind::Throttled => "throttled",
+            Self::Refused(_) => "refused",
+            Self::Password(_) | Self::Storage(_) => "failed",
+        }
+    }
 }
 
 impl From<SigninError> for Failure {
@@ -51,7 +75,10 @@ impl From<SessionError> for SigninError {
 impl Handle<Signin> for Authority {
     async fn handle(&self, permit: &PublicPermit, request: SigninRequest) -> Result<SigninResponse, Failure> {
         let password = Zeroizing::new(request.password);
-        let account = authenticate(self, &request.login, password, permit.origin()).await?;
+        let authenticated = authenticate(self, &request.login, password, permit.origin()).await;
+        let outcome = authenticated.as_ref().map_or_else(SigninError::outcome, |_| "done");
+        ATTEMPTS.add(1, &[KeyValue::new("outcome", outcome)]);
+        let account = authenticated?;
         let session = Credential::generate(CredentialKind::Session, &mut rand::rng());
         let now = self.clock.now();
         let opened = NewSession {
