@@ -193,6 +193,9 @@ impl Config {
     /// Names the first key whose value is not.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let range = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Range { key, allowed }) };
+        if let Some((key, allowed)) = self.telemetry.flaw() {
+            return Err(ConfigError::Range { key, allowed });
+        }
         range((1024..=1 << 30).contains(&self.max_body_bytes), "max_body_bytes", "1 KiB to 1 GiB")?;
         range((256..=1 << 30).contains(&self.max_parameter_bytes), "max_parameter_bytes", "256 to 1 GiB")?;
         let client = SignedDuration::from_millis(100)..=SignedDuration::from_mins(10);
@@ -228,6 +231,14 @@ impl Config {
     }
 
     /// The gateway's address as its clients know it, without a slash at its end. Never what a request says of it.
+    /// Looks, besides, whether the files that it names hold what they should. Nothing is started, and nobody asked.
+    ///
+    /// # Errors
+    /// Names the first that does not.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        self.service_key().map(drop)
+    }
+
     pub(crate) fn issuer(&self, listening: SocketAddr) -> Result<String, ConfigError> {
         let Some(text) = &self.public_url else { return Ok(format!("http://{listening}")) };
         let url = Url::parse(text).map_err(|_| ConfigError::PublicUrl)?;

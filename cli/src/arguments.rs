@@ -78,12 +78,39 @@ pub(crate) enum Command {
     /// Lists the processes that hold a lease of the authority: who remembers what credentials may do, where they are, how long
     /// their lease lasts and which change they have acknowledged. For administrators.
     Holders,
+    /// The configurations of services that run by themselves.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Makes a key for a service: prints the key, and the hash that the authority's configuration takes.
     ServiceKey,
     /// Makes the authority's signing key and prints it as PKCS #8 PEM.
     SigningKey,
     /// Makes the key under which the authority seals the secrets of second factors, and prints it in base64.
     SecondFactorKey,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Reads a configuration as its service would, with the environment over it and the files that it names, and says what is wrong with
+    /// it. Nothing is started, and nobody asked.
+    Check {
+        /// Whose it is.
+        #[arg(value_enum)]
+        service: ServiceName,
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// A service that runs by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServiceName {
+    /// The authority.
+    TokenService,
+    /// The one that runs environments.
+    EnvironmentService,
+    /// REST in, gRPC out.
+    ApiGateway,
 }
 
 #[derive(Args)]

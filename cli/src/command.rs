@@ -3,6 +3,7 @@
 mod account;
 mod api;
 mod audit;
+mod config;
 mod env;
 mod group;
 mod holders;
@@ -20,7 +21,7 @@ use anyhow::Context;
 use zeroize::Zeroizing;
 
 use crate::api::Api;
-use crate::arguments::{Arguments, Audit, Command, Output, Password};
+use crate::arguments::{Arguments, Audit, Command, ConfigCommand, Output, Password};
 use crate::exit::Usage;
 use crate::{credentials, up};
 
@@ -53,6 +54,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Audit(Audit::Verify { expect, database }) => audit::verify(output, expect, &database).await,
         Command::Audit(Audit::Export(database)) => audit::export(&database).await,
         Command::Holders => holders::list(&caller()?).await,
+        Command::Config(ConfigCommand::Check { service, file }) => config::check(service, &file),
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),
         Command::SecondFactorKey => key::second_factor_key(),

@@ -224,6 +224,9 @@ impl Config {
     /// Names the first key whose value is not.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let value = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Value { key, allowed }) };
+        if let Some((key, allowed)) = self.telemetry.flaw() {
+            return Err(ConfigError::Value { key, allowed });
+        }
         self.authority()?;
         self.policies()?;
         value(!self.data_dir.as_os_str().is_empty(), "data_dir", "a folder")?;
@@ -258,6 +261,14 @@ impl Config {
     pub(crate) fn authority(&self) -> Result<Vec<Endpoint>, ConfigError> {
         let endpoints: Option<Vec<Endpoint>> = self.authority_url.iter().map(endpoint).collect();
         endpoints.filter(|endpoints| !endpoints.is_empty()).ok_or(ConfigError::AUTHORITY_URL)
+    }
+
+    /// Looks, besides, whether the files that it names hold what they should. Nothing is started, and nobody asked.
+    ///
+    /// # Errors
+    /// Names the first that does not.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        self.service_key().map(drop)
     }
 
     pub(crate) fn stop_grace(&self) -> Duration {

@@ -56,8 +56,18 @@ impl Default for TelemetryConfig {
     }
 }
 
-impl OtlpConfig {
+impl TelemetryConfig {
     /// What is wrong with it: the key, and what it must be.
+    #[must_use]
+    pub fn flaw(&self) -> Option<(&'static str, &'static str)> {
+        if tracing_subscriber::EnvFilter::try_new(&self.filter).is_err() {
+            return Some(("telemetry.filter", "a filter as `info` or `info,sqlx=warn`"));
+        }
+        self.otlp.as_ref().and_then(OtlpConfig::flaw)
+    }
+}
+
+impl OtlpConfig {
     pub(crate) fn flaw(&self) -> Option<(&'static str, &'static str)> {
         let seconds = self.metrics_interval.as_secs_f64();
         if !["http", "https"].contains(&self.endpoint.scheme()) || !self.endpoint.has_host() {
@@ -68,6 +78,38 @@ impl OtlpConfig {
             Some(("telemetry.otlp.metrics_interval", "1 s to 1 h"))
         } else {
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flaw(change: impl FnOnce(&mut OtlpConfig)) -> Option<&'static str> {
+        let mut config = OtlpConfig {
+            endpoint: "http://127.0.0.1:4317".parse().expect("an address"),
+            sampled: 1.0,
+            metrics_interval: default_metrics_interval(),
+            service_name: None,
+        };
+        change(&mut config);
+        config.flaw().map(|(key, _)| key)
+    }
+
+    #[test]
+    fn each_flaw_is_named() {
+        assert_eq!(flaw(|_| ()), None);
+        assert_eq!(flaw(|config| config.sampled = 0.0), None);
+        for sampled in [-0.1, 1.1, f64::NAN] {
+            assert_eq!(flaw(|config| config.sampled = sampled), Some("telemetry.otlp.sampled"), "{sampled}");
+        }
+        for endpoint in ["ftp://127.0.0.1", "unix:/run/otlp"] {
+            let endpoint = endpoint.parse().expect("an address");
+            assert_eq!(flaw(|config| config.endpoint = endpoint), Some("telemetry.otlp.endpoint"));
+        }
+        for interval in [SignedDuration::ZERO, SignedDuration::from_hours(2)] {
+            assert_eq!(flaw(|config| config.metrics_interval = interval), Some("telemetry.otlp.metrics_interval"));
         }
     }
 }

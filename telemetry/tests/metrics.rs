@@ -17,7 +17,8 @@ fn what_was_counted_is_read_when_the_guard_goes() {
     telemetry::meter("early").u64_counter("counted.before").build().add(1, &[]);
     let exporter = InMemoryMetricExporter::default();
     let read_by = exporter.clone();
-    let guard = telemetry::read_metrics("a-service", |builder| builder.with_periodic_exporter(read_by));
+    let resource = opentelemetry_sdk::Resource::builder().with_service_name("a-service").build();
+    let guard = telemetry::read_metrics(resource, |builder| builder.with_periodic_exporter(read_by));
     let counter = telemetry::meter("a-service").u64_counter("counted").build();
     counter.add(2, &[]);
     counter.add(3, &[]);

@@ -243,6 +243,9 @@ impl Config {
     /// Names the first key whose value is not.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let range = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Range { key, allowed }) };
+        if let Some((key, allowed)) = self.telemetry.flaw() {
+            return Err(ConfigError::Range { key, allowed });
+        }
         let grant = (SignedDuration::from_secs(1)..=SignedDuration::from_mins(10)).contains(&self.grant_lifetime);
         range(grant, "grant_lifetime", "1 s to 10 min")?;
         let lease = (SignedDuration::from_millis(500)..=SignedDuration::from_secs(60)).contains(&self.lease_duration);
@@ -284,6 +287,18 @@ impl Config {
     }
 
     /// What passwords have to be.
+    /// Looks, besides, whether the files that it names hold what they should. Nothing is started, and nobody asked.
+    ///
+    /// # Errors
+    /// Names the first that does not.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        self.signing_key()?;
+        self.second_factor_key()?;
+        self.service_keys()?;
+        self.webhook()?;
+        Ok(())
+    }
+
     pub(crate) fn password_rules(&self) -> PasswordRules {
         PasswordRules { shortest: self.password_shortest }
     }

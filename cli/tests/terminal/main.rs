@@ -4,6 +4,7 @@
 
 mod accounts;
 mod audit;
+mod config;
 mod environments;
 mod first_start;
 mod holders;
