@@ -246,6 +246,17 @@ fn no_error_repeats_a_secret() {
 }
 
 #[test]
+fn no_error_repeats_a_credential_that_stands_where_a_name_belongs() {
+    let wrong = |name: &str| {
+        build("environment.control.AddContainerEnvVars", &format!("envName=a&vars={{'{name}':{{}}}}")).unwrap_err()
+    };
+    assert_eq!(wrong("NAME").message(), "`vars` does not fit at `NAME`: it must be a string");
+    for credential in ["pcl_pat_x", "MY_PCL_SES_x"] {
+        assert_eq!(wrong(credential).message(), "`vars` does not fit: it must be a string");
+    }
+}
+
+#[test]
 fn commands_and_groups_come_as_clients_send_them() {
     let commands = |query: &str| {
         let message = build("environment.control.ExecCmdById", &format!("envName=a&nodeid=1&{query}"))?;
