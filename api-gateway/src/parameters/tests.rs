@@ -120,6 +120,8 @@ fn lists_come_in_many_forms() {
     assert_eq!(delete("ids=[1,\"2\"]").unwrap().ids, [1, 2]);
     let all = delete("ids=*").unwrap();
     assert_eq!((all.ids.as_slice(), all.all), (&[][..], Some(true)));
+    assert!(delete("all=true&ids=*").is_ok());
+    assert_invalid(delete("ids=*&all=false"), "all");
     assert_invalid(delete("ids=*,1"), "ids");
     assert_invalid(delete("ids=,"), "ids");
     assert_invalid(delete(""), "ids");
