@@ -7,6 +7,8 @@ use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+/// What all of them begin with.
+const FAMILY: &str = "pcl_";
 /// The digits of base 62, in the order of their values.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// The digits that 32 bytes take.
@@ -88,6 +90,12 @@ impl Credential {
             return Err(CredentialError::Checksum);
         }
         Ok(Self { kind, value: Zeroizing::new(text.to_owned()) })
+    }
+
+    /// Whether a text may hold one, whole or in part: what may is repeated to nobody.
+    #[must_use]
+    pub fn may_be_in(text: &str) -> bool {
+        text.to_ascii_lowercase().contains(FAMILY)
     }
 
     /// What it is for.
@@ -196,6 +204,14 @@ mod tests {
     #[test]
     fn it_is_printed_without_its_value() {
         assert_eq!(format!("{:?}", token(1)), "pcl_pat_[redacted]");
+    }
+
+    #[test]
+    fn it_is_noticed_within_a_text() {
+        for kind in CredentialKind::ALL {
+            assert!(Credential::may_be_in(&format!("/1.0/{}x", kind.prefix().to_uppercase())), "{kind:?}");
+        }
+        assert!(!Credential::may_be_in("a_name_pcl"));
     }
 
     #[test]

@@ -15,7 +15,8 @@ use proto::{ErrorKind, Failure, Method};
 use serde_json::{Map, Value, json};
 
 pub(crate) use event::{begin, end, event, keep_alive, response};
-pub(crate) use problem::{Form, NoCredential};
+pub use problem::Form;
+pub(crate) use problem::NoCredential;
 
 /// The header by which a caller and the logs name the same request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

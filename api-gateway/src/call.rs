@@ -268,7 +268,7 @@ fn not_authenticated() -> Failure {
 /// The path is told, since it is most often mistyped; but not one that may hold a credential, escaped or not.
 fn unknown(path: &str) -> Failure {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
-    let shown = path.len() <= 200 && path.chars().all(plain) && !path.to_ascii_lowercase().contains("pcl_");
+    let shown = path.len() <= 200 && path.chars().all(plain) && !Credential::may_be_in(path);
     let path = if shown { path } else { "of this path" };
     Failure::new(ErrorKind::UnknownMethod, format!("there is no method {path}"))
 }

@@ -15,10 +15,13 @@ use crate::parameters::{Parameters, known_name};
 
 /// How large what is read may be, and how long the reading may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) body_time: Duration,
-    pub(crate) body: usize,
-    pub(crate) parameter: usize,
+pub struct Limits {
+    /// How long a body may take to come.
+    pub body_time: Duration,
+    /// How many bytes it may have.
+    pub body: usize,
+    /// How many a parameter's value may have.
+    pub parameter: usize,
 }
 
 /// The parameters of a call, from the query and, of a POST, from a form in the body. Any other body is not ours to read: the

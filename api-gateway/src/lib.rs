@@ -17,6 +17,7 @@ mod page;
 mod parameters;
 mod readiness;
 mod request_log;
+pub mod rest;
 mod server;
 mod service_url;
 mod standards;

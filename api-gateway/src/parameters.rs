@@ -37,10 +37,7 @@ fn set(message: &mut DynamicMessage, parameter: &Parameter, values: &[&str]) -> 
     match value {
         Some(Value::List(values)) if values.is_empty() => missing(parameter),
         Some(Value::Map(entries)) if entries.is_empty() && !parameter.may_be_empty() => missing(parameter),
-        Some(value) => {
-            message.set_field(field, value);
-            Ok(())
-        }
+        Some(value) => put(message, parameter, field, value),
         None => missing(parameter),
     }
 }
@@ -50,14 +47,27 @@ fn set_list(message: &mut DynamicMessage, parameter: &Parameter, values: &[&str]
     if let Some(wildcard) = parameter.wildcard()
         && items == ["*"]
     {
-        message.set_field(&wildcard, Value::Bool(true));
-        return Ok(());
+        return put(message, parameter, &wildcard, Value::Bool(true));
     }
     if items.is_empty() {
         return missing(parameter);
     }
     let decoded: Result<Vec<Value>, Failure> = items.iter().map(|item| scalar::decode(parameter, item)).collect();
     message.set_field(parameter.field(), Value::List(decoded?));
+    Ok(())
+}
+
+/// Sets a field, which the `*` of a list sets as well: what a call says twice has to be the same.
+fn put(
+    message: &mut DynamicMessage,
+    parameter: &Parameter,
+    field: &FieldDescriptor,
+    value: Value,
+) -> Result<(), Failure> {
+    if message.has_field(field) && *message.get_field(field) != value {
+        return Err(Failure::invalid(parameter.name(), "contradicts another parameter, of which one is `*`"));
+    }
+    message.set_field(field, value);
     Ok(())
 }
 

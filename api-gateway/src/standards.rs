@@ -18,6 +18,7 @@ use proto::{ErrorKind, Failure};
 
 use crate::answer::Answer;
 use crate::call::{Calls, caught};
+use crate::http_request::Limits;
 use crate::request_log::RequestLog;
 
 pub(crate) use authority::ClientAuthority;
@@ -52,6 +53,13 @@ impl Endpoint {
             Self::Revocation => "oauth2.revoke",
         }
     }
+}
+
+/// The service key that a client shows.
+pub(crate) async fn client_key(request: Request, limits: Limits) -> Result<Credential, Failure> {
+    let headers = request.headers().clone();
+    let form = Form::read(request, limits).await?;
+    Ok(Client::shown(&headers, &form)?.key)
 }
 
 /// Serves the endpoints.

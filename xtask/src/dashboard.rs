@@ -36,7 +36,7 @@ fn folder(tools: &Tools) -> PathBuf {
     tools.path("dashboard")
 }
 
-fn npm(tools: &Tools, arguments: &[&str]) -> std::process::Command {
+pub(crate) fn npm(tools: &Tools, arguments: &[&str]) -> std::process::Command {
     let mut npm = tools.command("npm", arguments);
     npm.current_dir(folder(tools));
     npm

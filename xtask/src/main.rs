@@ -1,11 +1,13 @@
-//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `kill-environment-service`, `chaos`, `bench`. It must build fast, so it knows no crate of the workspace.
+//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `kill-environment-service`, `chaos`, `bench`, `fuzz`, `security`. It must build fast, so it knows no crate of the workspace.
 
 mod bench;
 mod chaos;
 mod dashboard;
 mod durability;
+mod fuzz;
 mod kill;
 mod packages;
+mod security;
 mod source;
 mod steps;
 mod test;
@@ -43,6 +45,10 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Measures what the platform costs, on optimised builds.
     Bench(bench::Arguments),
+    /// Looks for inputs that the parsers of what comes from outside do not stand.
+    Fuzz(fuzz::Arguments),
+    /// Looks at the dependencies: licences, sources, versions, and what was reported of them.
+    Security,
 }
 
 const CHECK: &[Step] = &[packages::STEP, source::FORMAT, source::LINTS, source::UNIT_TESTS];
@@ -57,6 +63,8 @@ fn main() -> ExitCode {
         Command::KillEnvironmentService(arguments) => kill::run_test(&tools, &arguments),
         Command::Chaos(arguments) => packages::run(&tools).and_then(|()| chaos::run(&tools, &arguments)),
         Command::Bench(arguments) => packages::for_benchmarks(&tools).and_then(|()| bench::run(&tools, &arguments)),
+        Command::Fuzz(arguments) => fuzz::run(&tools, &arguments),
+        Command::Security => steps::run(&[security::STEP], &tools),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,7 +92,7 @@ mod tests {
             Command::Test(arguments) => test::steps(&arguments).len(),
             _ => panic!("another command"),
         };
-        assert_eq!(parse(&["xtask", "test"]), 9);
+        assert_eq!(parse(&["xtask", "test"]), 11);
         assert_eq!(parse(&["xtask", "test", "--browser"]), 4);
         assert_eq!(parse(&["xtask", "test", "--docker"]), 3);
         assert_eq!(parse(&["xtask", "test", "--kubernetes", "--clients"]), 5);
@@ -110,6 +118,16 @@ mod tests {
         assert!(parse(&["xtask", "kill-environment-service", "--kills", "50", "--driver", "docker"]).is_ok());
         assert!(parse(&["xtask", "kill-environment-service", "--driver", "jails"]).is_err());
         assert!(parse(&["xtask", "kill-environment-service", "--kills", "0"]).is_err());
+    }
+
+    #[test]
+    fn fuzzing_takes_its_time_or_one_input() {
+        let parse = |line: &[&str]| Cli::try_parse_from(line);
+        assert!(parse(&["xtask", "fuzz", "--seconds", "60"]).is_ok());
+        assert!(parse(&["xtask", "fuzz", "--again", "target/fuzz/artifacts/parameters/crash-1"]).is_ok());
+        assert!(parse(&["xtask", "fuzz", "--seconds", "0"]).is_err());
+        assert!(parse(&["xtask", "fuzz", "--seconds", "60", "--again", "file"]).is_err());
+        assert!(parse(&["xtask", "security"]).is_ok());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 mod browser;
 mod cache;
+mod deny;
 mod docker;
 mod kubernetes;
 mod python;
 mod sources;
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use rustix::process::geteuid;
@@ -45,6 +46,9 @@ const POSTGRES: Package = Package {
     is_there: |_| on_path(&search_path(), "initdb") || in_versions(Path::new("/usr/lib/postgresql"), "initdb"),
 };
 
+/// Parts of what is compiled for fuzzing are C++.
+const CPP: Package = Package { name: "g++", is_there: |_| on_path(&search_path(), "c++") };
+
 /// Sees to what the steps need besides Rust's standard tools.
 pub(crate) fn run(tools: &Tools) -> anyhow::Result<()> {
     standard_tools(tools)?;
@@ -54,10 +58,20 @@ pub(crate) fn run(tools: &Tools) -> anyhow::Result<()> {
 fn all(tools: &Tools) -> anyhow::Result<()> {
     standard_tools(tools)?;
     let packages =
-        [&[POSTGRES], browser::PACKAGES, docker::PACKAGES, &kubernetes::packages(), python::PACKAGES].concat();
+        [&[POSTGRES, CPP], browser::PACKAGES, docker::PACKAGES, &kubernetes::packages(), python::PACKAGES].concat();
     install(tools, &packages)?;
     kubernetes::build(tools)?;
     python::clients(tools)
+}
+
+/// Sees to what fuzzing needs.
+pub(crate) fn for_fuzzing(tools: &Tools) -> anyhow::Result<()> {
+    install(tools, &[CPP])
+}
+
+/// Where cargo-deny is, which is built where it is not there.
+pub(crate) fn cargo_deny(tools: &Tools) -> anyhow::Result<PathBuf> {
+    deny::program(tools)
 }
 
 /// Sees to what the benchmarks need besides. What cannot be had costs them some numbers, and no more.

@@ -1,5 +1,7 @@
 use crate::dashboard;
+use crate::fuzz;
 use crate::packages;
+use crate::security;
 use crate::source;
 use crate::steps::Step;
 use crate::tools::run;
@@ -27,6 +29,7 @@ pub(crate) struct Arguments {
 const EVERYTHING: &[Step] = &[
     packages::ALL,
     source::FORMAT,
+    security::STEP,
     // The gateway takes it in.
     dashboard::BUILD,
     source::LINTS,
@@ -35,6 +38,7 @@ const EVERYTHING: &[Step] = &[
     dashboard::UNIT_TESTS,
     dashboard::BROWSER_TESTS,
     source::ALL_TESTS,
+    fuzz::STEP,
 ];
 
 const DOCKER: Step = Step {
@@ -90,8 +94,10 @@ mod tests {
     fn a_part_needs_its_packages_and_no_others() {
         let everything = names(&Arguments::default());
         let of_dashboard = ["lints of the dashboard", "tests of the dashboard", "tests in a browser"];
-        let first = ["packages", "format", "dashboard", "lints", "binaries"];
-        assert_eq!(everything, [&first[..], &of_dashboard, &["tests"]].concat());
+        let first = ["packages", "format", "security", "dashboard", "lints", "binaries"];
+        assert_eq!(everything, [&first[..], &of_dashboard, &["tests", "fuzz"]].concat());
+        let telemetry = Arguments { telemetry: true, ..Arguments::default() };
+        assert_eq!(names(&telemetry), ["packages", "binaries", "tests of the telemetry"]);
         let browser = Arguments { browser: true, ..Arguments::default() };
         assert_eq!(names(&browser), ["packages for a browser", "dashboard", "binaries", "tests in a browser"]);
         let clients = Arguments { clients: true, ..Arguments::default() };

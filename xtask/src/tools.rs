@@ -36,6 +36,13 @@ impl Tools {
         command
     }
 
+    /// The same, for one that is known by its path.
+    pub(crate) fn command_at(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root);
+        command
+    }
+
     /// A program that cargo has built, in the folder of a profile. This one is in such a folder too.
     pub(crate) fn program(profile: &str, name: &str) -> anyhow::Result<PathBuf> {
         let own = std::env::current_exe().context("this program has no path")?;

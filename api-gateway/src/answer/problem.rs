@@ -21,7 +21,7 @@ pub(super) fn members(status: StatusCode, detail: &str) -> [(String, Value); 4] 
 
 /// How a caller wants to be told of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// As the platform does it: HTTP 200, since its clients read no other body.
     Platform,
     /// By the true status, after RFC 9457.

@@ -79,6 +79,7 @@ fn every_type_names_what_it_does_not_take() {
         ("fixed64", "18446744073709551616"),
         ("bool", "yes"),
         ("bytes", "?"),
+        ("bytes", " "),
         ("colour", "COLOUR_BLUE"),
         ("colour", "1"),
         ("moment", "2030-01-02T03:04:05Z"),

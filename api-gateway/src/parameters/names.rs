@@ -46,6 +46,11 @@ impl Parameters {
         Ok(())
     }
 
+    /// Everything that was sent.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().map(|(name, value)| (name.as_slice(), value.as_slice()))
+    }
+
     /// The values that are sent for a parameter, under whatever name and case.
     pub(crate) fn values(&self, parameter: &Parameter, max_bytes: usize) -> Result<Vec<&str>, Failure> {
         let named = self.0.iter().filter(|(name, _)| str::from_utf8(name).is_ok_and(|name| parameter.is_called(name)));

@@ -22,8 +22,9 @@ pub(super) fn decode(parameter: &Parameter, text: &str) -> Result<Value, Failure
         Kind::Float => number(parameter, text, f64::from(f32::MAX)).map(|number| Value::F32(number as f32)),
         Kind::Enum(kind) => choice(parameter, text, &kind),
         Kind::Bytes => match STANDARD.decode(text.trim()) {
-            Ok(bytes) => Ok(Value::Bytes(bytes.into())),
-            Err(_) => Err(Failure::invalid(parameter.name(), "must be base64")),
+            // Blanks are as little a value of this type as of a number.
+            Ok(bytes) if !bytes.is_empty() => Ok(Value::Bytes(bytes.into())),
+            _ => Err(Failure::invalid(parameter.name(), "must be base64")),
         },
         // Messages are structures, and read as such.
         Kind::Message(_) => Err(Failure::internal(format!("{} is no simple value", field.full_name()))),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use access::Credential;
 use prost_reflect::{DeserializeOptions, DynamicMessage, Kind, MessageDescriptor, Value};
 use proto::Failure;
 use proto::catalog::Parameter;
@@ -33,7 +34,9 @@ pub(super) fn decode(parameter: &Parameter, text: &str) -> Result<Value, Failure
     let message = message.map_err(|error| {
         let path = track.path().to_string();
         let member = path.strip_prefix(field.json_name()).unwrap_or_default().trim_start_matches('.');
-        let at = if member.is_empty() { String::new() } else { format!(" at `{member}`") };
+        // The names in a map are the caller's own: what went astray into one is not repeated.
+        let told = !member.is_empty() && !Credential::may_be_in(member);
+        let at = if told { format!(" at `{member}`") } else { String::new() };
         Failure::invalid(parameter.name(), format!("does not fit{at}{}", expected(&error.to_string())))
     })?;
     Ok(message.get_field(field).into_owned())

@@ -120,6 +120,8 @@ fn lists_come_in_many_forms() {
     assert_eq!(delete("ids=[1,\"2\"]").unwrap().ids, [1, 2]);
     let all = delete("ids=*").unwrap();
     assert_eq!((all.ids.as_slice(), all.all), (&[][..], Some(true)));
+    assert!(delete("all=true&ids=*").is_ok());
+    assert_invalid(delete("ids=*&all=false"), "all");
     assert_invalid(delete("ids=*,1"), "ids");
     assert_invalid(delete("ids=,"), "ids");
     assert_invalid(delete(""), "ids");
@@ -242,6 +244,17 @@ fn no_error_repeats_a_secret() {
         let failure = environment(&format!("env={{}}&nodes={nodes}")).unwrap_err();
         assert!(!failure.message().contains("12345678"), "{nodes}: {failure:?}");
         assert_invalid(Err::<(), _>(failure), "nodes");
+    }
+}
+
+#[test]
+fn no_error_repeats_a_credential_that_stands_where_a_name_belongs() {
+    let wrong = |name: &str| {
+        build("environment.control.AddContainerEnvVars", &format!("envName=a&vars={{'{name}':{{}}}}")).unwrap_err()
+    };
+    assert_eq!(wrong("NAME").message(), "`vars` does not fit at `NAME`: it must be a string");
+    for credential in ["pcl_pat_x", "MY_PCL_SES_x"] {
+        assert_eq!(wrong(credential).message(), "`vars` does not fit: it must be a string");
     }
 }
 
