@@ -1,12 +1,11 @@
 //! What a stream stands on: the grant that it was begun under. A call is let in once; a stream is, with each of its answers.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
-use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use lifecycle::Clock;
 use proto::{ErrorKind, Failure};
@@ -57,68 +56,67 @@ fn expired() -> Failure {
     Failure::new(ErrorKind::StaleGrant, "the grant has expired")
 }
 
-/// What a handler answers; nothing when it is over: what the handler holds for its stream is free then.
-type Held<T> = Arc<Mutex<Option<BoxStream<'static, Result<T, Failure>>>>>;
-
 /// Answers that are given only while their call would be let in.
 pub(crate) struct Standings<T> {
-    answers: Held<T>,
+    slot: Arc<Mutex<Slot<T>>>,
     standing: Standing,
-    lost: BoxFuture<'static, Failure>,
-    ended: bool,
-    /// Frees what the handler holds although nobody asks for an answer: whoever reads nothing any more keeps nothing by it.
+    /// Ends them when their call would not be let in any more, although nobody asks for an answer: whoever reads nothing any more
+    /// keeps nothing by it.
     _release: AbortOnDropHandle<()>,
+}
+
+/// What a handler answers, and what is to be told once it is over. What the handler holds for its stream is free then.
+enum Slot<T> {
+    Open { answers: BoxStream<'static, Result<T, Failure>>, reader: Option<Waker> },
+    Ended(Option<Failure>),
 }
 
 impl<T: 'static> Standings<T> {
     pub(crate) fn new(answers: BoxStream<'static, Result<T, Failure>>, standing: Standing) -> Self {
-        let answers: Held<T> = Arc::new(Mutex::new(Some(answers)));
-        let (held, lost) = (Arc::clone(&answers), standing.clone().lost());
+        let slot = Arc::new(Mutex::new(Slot::Open { answers, reader: None }));
+        let (held, lost) = (Arc::clone(&slot), standing.clone().lost());
         let release = tokio::spawn(async move {
-            lost.await;
-            free(&held);
+            let failure = lost.await;
+            let mut slot = lock(&held);
+            // It may have ended by itself.
+            if let Slot::Open { reader, .. } = &mut *slot {
+                let reader = reader.take();
+                let before = std::mem::replace(&mut *slot, Slot::Ended(Some(failure)));
+                drop(slot);
+                drop(before);
+                reader.inspect(Waker::wake_by_ref);
+            }
         });
-        let lost = standing.clone().lost().boxed();
-        Self { answers, lost, standing, ended: false, _release: AbortOnDropHandle::new(release) }
-    }
-
-    fn end(&mut self, answer: Option<Result<T, Failure>>) -> Poll<Option<Result<T, Failure>>> {
-        self.ended = true;
-        free(&self.answers);
-        Poll::Ready(answer)
-    }
-
-    /// The handler's next answer. There is none where what it holds has been freed: then the standing is lost, and tells so.
-    fn poll_answer(&self, context: &mut Context<'_>) -> Poll<Option<Result<T, Failure>>> {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.as_mut().map_or(Poll::Pending, |answers| answers.poll_next_unpin(context))
+        Self { slot, standing, _release: AbortOnDropHandle::new(release) }
     }
 }
 
-fn free<T>(held: &Held<T>) {
-    let answers = held.lock().unwrap_or_else(PoisonError::into_inner).take();
-    drop(answers);
+fn lock<T>(slot: &Mutex<Slot<T>>) -> MutexGuard<'_, Slot<T>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T: 'static> Stream for Standings<T> {
     type Item = Result<T, Failure>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(failure) = this.lost.poll_unpin(context) {
-            return this.end(Some(Err(failure)));
-        }
-        match ready!(this.poll_answer(context)) {
-            // Asked after the answer was made: nothing that happens after a change was applied is told.
-            Some(Ok(answer)) => match this.standing.allow() {
-                Ok(()) => Poll::Ready(Some(Ok(answer))),
-                Err(failure) => this.end(Some(Err(failure))),
-            },
-            ended => this.end(ended),
-        }
+        let mut slot = lock(&self.slot);
+        let answer = match &mut *slot {
+            Slot::Ended(failure) => return Poll::Ready(failure.take().map(Err)),
+            Slot::Open { answers, reader } => {
+                *reader = Some(context.waker().clone());
+                ready!(answers.poll_next_unpin(context))
+            }
+        };
+        // Asked after the answer was made: nothing that happens after a change was applied is told.
+        let answer = answer.map(|answer| answer.and_then(|answer| self.standing.allow().map(|()| answer)));
+        let before = match answer {
+            Some(Ok(_)) => None,
+            _ => Some(std::mem::replace(&mut *slot, Slot::Ended(None))),
+        };
+        drop(slot);
+        // What a handler holds may take its time to be freed.
+        drop(before);
+        Poll::Ready(answer)
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) use claim::Claims;
 pub(crate) use converge::{BringDownError, BringUpError};
 pub(crate) use create::CreateError;
 pub(crate) use delete::DeleteError;
-pub(crate) use exec::ExecError;
+pub(crate) use exec::{Commands, ExecError};
 pub use recover::RecoverError;
 pub(crate) use redeploy::RedeployError;
 pub(crate) use restart::RestartError;
@@ -42,7 +42,7 @@ pub(crate) use start::StartError;
 pub(crate) use stop::StopError;
 pub(crate) use update::{UpdateError, VariablesChange};
 
-use crate::domain::{Desired, Environment, Launch, LaunchId, Node, Observed, Policies};
+use crate::domain::{Desired, DriverKind, Environment, Launch, LaunchId, Node, Observed, Policies};
 use crate::driver::{Driver, Drivers};
 use crate::store::{Outcome, Store};
 
@@ -67,12 +67,14 @@ pub(crate) struct Parts {
     pub(crate) settle: Duration,
     /// What is worked on.
     pub(crate) claims: Claims,
-    /// Held by whoever brings what is recorded to what was discovered.
-    pub(crate) adopting: tokio::sync::Mutex<()>,
+    /// Of each driver when the last look at what was there before has begun; held by whoever looks.
+    pub(crate) adopting: HashMap<DriverKind, tokio::sync::Mutex<Option<Duration>>>,
     /// The tasks that work on it.
     pub(crate) under_way: TaskTracker,
     /// Told anew when an operation begins, ends, or has changed what is recorded.
     pub(crate) news: watch::Sender<()>,
+    /// The calls that run commands in nodes.
+    pub(crate) commands: Commands,
     /// How many may watch one account's environments.
     pub(crate) watchers_per_account: usize,
 }

@@ -22,7 +22,7 @@ use crate::driver::{
     ProcessSettings,
 };
 use crate::grpc::{self, AuthorityKeys, Control, Departures};
-use crate::operation::{Claims, Operations, Parts, RecoverError};
+use crate::operation::{Claims, Commands, Operations, Parts, RecoverError};
 use crate::store::{MIGRATIONS, Store};
 
 /// How often health looks at the database.
@@ -112,6 +112,7 @@ impl Service {
         let drivers = drivers(&config, &lifecycle).await?;
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
+        let adopting = drivers.all().map(|driver| (driver.kind(), tokio::sync::Mutex::default())).collect();
         let operations = Operations::new(Parts {
             store: Store::new(database),
             drivers,
@@ -120,7 +121,8 @@ impl Service {
             lifecycle: lifecycle.clone(),
             settle: config.start_settle(),
             claims: Claims::default(),
-            adopting: tokio::sync::Mutex::default(),
+            adopting,
+            commands: Commands::default(),
             under_way: TaskTracker::new(),
             news: watch::Sender::new(()),
             watchers_per_account: config.watchers_per_account,

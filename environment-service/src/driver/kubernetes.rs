@@ -88,20 +88,21 @@ pub(crate) struct KubernetesDriver {
 }
 
 /// What was found of marks.
+#[derive(Default)]
 struct Marked {
     places: HashMap<LaunchId, Place>,
-    /// Why not every namespace was looked at.
-    refused: Option<Fault>,
+    /// Whether what is made here could not be looked at.
+    own_refused: bool,
 }
 
-impl Marked {
-    /// What was found. An error where one of these was not, and may be where nobody may look.
-    fn all(self, launches: &[LaunchId]) -> Result<HashMap<LaunchId, Place>, Fault> {
-        match self.refused {
-            Some(fault) if launches.iter().any(|launch| !self.places.contains_key(launch)) => Err(fault),
-            _ => Ok(self.places),
-        }
-    }
+/// Where a launch is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Located {
+    At(Place),
+    /// There is nothing of it.
+    Nowhere,
+    /// It may be where nobody may look.
+    Unseen,
 }
 
 impl KubernetesDriver {
@@ -174,33 +175,40 @@ impl KubernetesDriver {
         Ok(place)
     }
 
-    /// The places of launches. One that was never recorded is looked for by its mark.
-    async fn places(&self, launches: &[Launch]) -> Result<Vec<Option<Place>>, Fault> {
+    /// The places of launches, each by itself. One that was never recorded is looked for by its mark.
+    async fn places(&self, launches: &[Launch]) -> Result<Vec<Located>, Fault> {
         let unrecorded: Vec<LaunchId> =
             launches.iter().filter(|launch| launch.instance.is_none()).map(|launch| launch.id).collect();
-        let found =
-            if unrecorded.is_empty() { HashMap::new() } else { self.marked(&unrecorded).await?.all(&unrecorded)? };
+        let found = if unrecorded.is_empty() { Marked::default() } else { self.marked(&unrecorded).await? };
         let place = |launch: &Launch| match &launch.instance {
             Some(instance) => {
                 let place = instance.0.parse();
-                place.inspect_err(|error| tracing::error!(launch.id = %launch.id, %error, "a record is malformed")).ok()
+                let place =
+                    place.inspect_err(|error| tracing::error!(launch.id = %launch.id, %error, "a record is malformed"));
+                place.map_or(Located::Nowhere, Located::At)
             }
-            None => found.get(&launch.id).cloned(),
+            None => match found.places.get(&launch.id) {
+                Some(place) => Located::At(place.clone()),
+                None if found.own_refused => Located::Unseen,
+                None => Located::Nowhere,
+            },
         };
         Ok(launches.iter().map(place).collect())
     }
 
-    /// Workloads that have these marks, as far as they may be looked at.
+    /// Workloads that have these marks, as far as they may be looked at. What was there before is found again by its key as well, so
+    /// that a namespace of it that refuses is no reason to know nothing of the others.
     async fn marked(&self, launches: &[LaunchId]) -> Result<Marked, Fault> {
         let homes = self.settings.environments.iter();
         let homes = homes.map(|environment| (Home::Adopted(environment.name.clone()), Scope::adopted(environment)));
         let own = self.own_scope().map(|scope| (Home::Own(scope.namespace.clone()), scope));
-        let mut marked = Marked { places: HashMap::new(), refused: None };
+        let mut marked = Marked::default();
         for (home, scope) in homes.chain(own) {
             let seen = match workload::all(&self.client, &scope).await {
                 Err(fault @ Fault::Unreachable(_)) => return Err(fault),
                 Err(fault) => {
-                    marked.refused = Some(fault);
+                    unseen(&fault);
+                    marked.own_refused |= matches!(home, Home::Own(_));
                     continue;
                 }
                 Ok(seen) => seen,
@@ -226,9 +234,16 @@ impl KubernetesDriver {
         let mut pods: HashMap<String, Vec<Pod>> = HashMap::new();
         let mut standings = Vec::new();
         for place in places {
-            let Some(place) = place else {
-                standings.push(Standing::Gone);
-                continue;
+            let place = match place {
+                Located::At(place) => place,
+                Located::Nowhere => {
+                    standings.push(Standing::Gone);
+                    continue;
+                }
+                Located::Unseen => {
+                    standings.push(Standing::Unseen);
+                    continue;
+                }
             };
             let Ok(scope) = self.scope(&place) else {
                 standings.push(Standing::Unseen);

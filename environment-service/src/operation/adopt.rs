@@ -14,6 +14,8 @@ use crate::store::{Adoption, is_current};
 /// How often drivers are asked where they tell of no change, and how often at most.
 const INTERVAL: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(250);
+/// How long an operation waits for a look at what was there before.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How many names are tried for an environment whose own is taken.
 const MOST_NAMES: usize = 1000;
 
@@ -58,14 +60,33 @@ impl Operations {
     /// Looks at what was there before right before something is done to it: others may have started or stopped some of it.
     pub(super) async fn look_again(&self, environment: &Environment) {
         let Ok(driver) = self.drivers.of(environment) else { return };
-        if let Err(error) = self.adopt(driver.as_ref()).await {
-            // The operation finds that out by itself.
+        let asked = self.clock.monotonic();
+        let looked = tokio::time::timeout(PATIENCE, self.adopt_since(driver.as_ref(), asked)).await;
+        // What is wrong the operation finds out by itself.
+        if let Ok(Err(error)) = looked {
             tracing::debug!(error = &error as &dyn std::error::Error, "what was there before is not looked at");
         }
     }
 
     async fn adopt(&self, driver: &dyn Driver) -> Result<(), AdoptError> {
-        let _one_at_a_time = self.adopting.lock().await;
+        self.adopt_since(driver, self.clock.monotonic()).await
+    }
+
+    /// One look at a time at each driver; one that has begun since then is good enough for all who wait.
+    async fn adopt_since(&self, driver: &dyn Driver, asked: Duration) -> Result<(), AdoptError> {
+        let kind = driver.kind();
+        let Some(last) = self.adopting.get(&kind) else { return Ok(()) };
+        let mut last = last.lock().await;
+        if last.is_some_and(|begun| begun >= asked) {
+            return Ok(());
+        }
+        let begun = self.clock.monotonic();
+        self.adopt_now(driver).await?;
+        *last = Some(begun);
+        Ok(())
+    }
+
+    async fn adopt_now(&self, driver: &dyn Driver) -> Result<(), AdoptError> {
         let kind = driver.kind();
         // Read first: what an operation does between the two is not taken back by what was discovered before it.
         let recorded = self.store.adopted(kind).await?;

@@ -29,6 +29,9 @@ impl Operations {
     ) -> Result<(Environment, Claim), BeginError> {
         let found = self.store.find(account, name).await?.ok_or(BeginError::NotFound)?;
         if found.adopted.is_some() {
+            if let Some(operation) = self.claims.operation(found.id) {
+                return Err(BeginError::Busy(operation));
+            }
             self.look_again(&found).await;
         }
         let claim = self.claims.claim(found.id, operation).map_err(BeginError::Busy)?;
@@ -86,15 +89,16 @@ impl Operations {
         }
     }
 
-    /// Records something that has happened. An outage of the database must not leave an environment locked, so this is
+    /// Records something that has happened, or reads what an operation goes on with. An outage of the database must not leave an environment locked, so this is
     /// tried until it succeeds or the service ends; then the next run takes it up.
-    pub(super) async fn persist<F>(
+    pub(super) async fn persist<T, F>(
         &self,
         environment: &Environment,
         mut record: impl FnMut() -> F + Send,
-    ) -> Result<(), StorageError>
+    ) -> Result<T, StorageError>
     where
-        F: Future<Output = Result<(), StorageError>> + Send,
+        F: Future<Output = Result<T, StorageError>> + Send,
+        T: Send,
     {
         let mut wait = super::FIRST_WAIT;
         loop {

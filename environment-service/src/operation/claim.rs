@@ -28,9 +28,9 @@ impl Claims {
         }
     }
 
-    /// Whether somebody works on an environment.
-    pub(crate) fn is_claimed(&self, environment: EnvironmentId) -> bool {
-        self.lock().contains_key(&environment)
+    /// What is worked on at an environment, if anything is.
+    pub(crate) fn operation(&self, environment: EnvironmentId) -> Option<Operation> {
+        self.lock().get(&environment).copied()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<EnvironmentId, Operation>> {

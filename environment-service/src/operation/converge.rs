@@ -98,21 +98,19 @@ impl Operations {
             traced(driver.kind(), "prepare", driver.prepare(&node.workload)).await.map_err(failed)?;
         }
         let left = to_end(environment, &actions);
-        if !left.is_empty() {
-            if !driver.launches_over() {
-                traced(driver.kind(), "end", driver.end(&left)).await?;
-            }
+        if !left.is_empty() && !driver.launches_over() {
+            traced(driver.kind(), "end", driver.end(&left)).await?;
             self.store.forget(&ids(&left)).await?;
         }
-        let kept = |node: NodeId| driver.launches_over() && actions.contains(&Action::End(node));
+        let left = if driver.launches_over() { left } else { Vec::new() };
         nodes.sort_by_key(|node| (node.rank, node.id));
-        let intents = intents(driver, &nodes)?;
+        let intents = intents(driver, &nodes, &left)?;
         self.store.intend(&intents).await?;
         let launched = self.launch(driver, environment, &nodes, &intents).await;
         if let Err(error) = &launched {
             log(environment, error);
             // What was left of a node is as it was, or better.
-            let made: Vec<Intent> = intents.iter().copied().filter(|intent| !kept(intent.node)).collect();
+            let made: Vec<Intent> = intents.iter().copied().filter(|intent| intent.replaces.is_none()).collect();
             self.undo(driver, environment, &made).await;
         }
         launched
@@ -229,8 +227,8 @@ impl Operations {
     }
 }
 
-/// A mark for each launch, and a port where one is needed.
-fn intents(driver: &Arc<dyn Driver>, nodes: &[&Node]) -> Result<Vec<Intent>, BringUpError> {
+/// A mark for each launch, and a port where one is needed. Those of these launches take the place of what is left.
+fn intents(driver: &Arc<dyn Driver>, nodes: &[&Node], left: &[Launch]) -> Result<Vec<Intent>, BringUpError> {
     let made: Vec<&&Node> = nodes.iter().filter(|node| node.adopted.is_none()).collect();
     let wanted: Vec<_> = made.iter().map(|node| (&node.workload, node.port)).collect();
     let ports = driver.ports(&wanted).map_err(|(index, source)| {
@@ -241,7 +239,9 @@ fn intents(driver: &Arc<dyn Driver>, nodes: &[&Node]) -> Result<Vec<Intent>, Bri
     let intent = |node: &&Node| {
         // What was there before has the port that it was given there.
         let port = if node.adopted.is_some() { node.port } else { ports.next().flatten() };
-        Intent { node: node.id, launch: LaunchId(Uuid::new_v4()), port }
+        let launched = node.launch.as_ref().map(|launch| launch.id);
+        let replaces = launched.filter(|id| left.iter().any(|launch| launch.id == *id));
+        Intent { node: node.id, launch: LaunchId(Uuid::new_v4()), port, replaces }
     };
     Ok(nodes.iter().map(intent).collect())
 }

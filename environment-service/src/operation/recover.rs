@@ -56,7 +56,7 @@ impl Operations {
     async fn find_unrecorded(&self, driver: &dyn Driver) -> Result<(), RecoverError> {
         let unrecorded = self.store.unrecorded().await?.into_iter();
         // Whoever works on an environment sees to its launches.
-        let left = unrecorded.filter(|(kind, id, ..)| *kind == driver.kind() && !self.claims.is_claimed(*id));
+        let left = unrecorded.filter(|(kind, id, ..)| *kind == driver.kind() && self.claims.operation(*id).is_none());
         let launches: Vec<_> = left.map(|(_, _, node, launch)| (node, launch)).collect();
         if launches.is_empty() {
             return Ok(());
@@ -98,10 +98,12 @@ impl Operations {
         let launches: Vec<(NodeId, LaunchId)> = launched.filter_map(unrecorded).collect();
         if let Ok(driver) = self.drivers.of(torn) {
             for (launch, instance) in self.find_patiently(driver.as_ref(), &launches).await? {
-                self.persist(torn, || self.record_found(launch, &instance)).await.ok()?;
+                let recorded = self.persist(torn, || self.record_found(launch, &instance)).await;
+                recorded.inspect_err(|error| not_taken_up(torn, error)).ok()?;
             }
         }
-        let current = self.store.get(torn.id).await.ok()?;
+        let current = self.persist(torn, || self.store.get(torn.id)).await;
+        let current = current.inspect_err(|error| not_taken_up(torn, error)).ok()?;
         current.filter(|current| current.operation == Some(operation))
     }
 
@@ -138,6 +140,11 @@ impl Operations {
             () = tokio::time::sleep(AGAIN) => true,
         }
     }
+}
+
+/// It is recorded still, and taken up by the next run, or when somebody asks for another one.
+fn not_taken_up(environment: &Environment, error: &StorageError) {
+    tracing::error!(environment.name = %environment.name, %error, "an unfinished operation is not taken up");
 }
 
 fn tell_waiting(kind: DriverKind, error: &ScanError) {

@@ -105,7 +105,7 @@ impl Operations {
 
     /// The rest, which is also what is taken up after the service was torn away: once more from its beginning.
     pub(super) async fn carry_out_redeployment(&self, environment: &Environment) -> Result<(), RedeployError> {
-        let current = self.store.get(environment.id).await?;
+        let current = self.persist(environment, || self.store.get(environment.id)).await?;
         let current = current.as_ref().unwrap_or(environment);
         let changing: Vec<NodeId> =
             current.nodes.iter().filter(|node| node.former_tag.is_some()).map(|node: &Node| node.id).collect();
@@ -114,7 +114,7 @@ impl Operations {
             return Ok(self.persist(current, || self.store.keep_redeployment(current.id)).await?);
         };
         self.undo_redeployment(current).await?;
-        let before = self.store.get(environment.id).await?;
+        let before = self.persist(environment, || self.store.get(environment.id)).await?;
         // Those that came up with the new version are ended too.
         match self.relaunch(before.as_ref().unwrap_or(current), &changing).await {
             Ok(()) => Err(RedeployError::RolledBack(error)),

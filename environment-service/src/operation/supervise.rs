@@ -65,12 +65,15 @@ impl Operations {
     /// Brings back what is due, and says after what time to look again.
     async fn look_after(&self, attempts: &mut HashMap<NodeId, Attempts>) -> Result<Duration, StorageError> {
         let mut next = FALLBACK;
-        for environment in self.store.meant_to_run().await? {
+        let mut looked_after = self.store.meant_to_run().await?;
+        looked_after.retain(|environment| {
+            let driver = self.drivers.of(environment);
+            driver.is_ok_and(|driver| environment.nodes.iter().any(|node| driver.restarts(node)))
+        });
+        // All at once: a driver that does not answer holds up no other.
+        let all_seen = self.observe_all(&looked_after).await;
+        for (environment, seen) in looked_after.into_iter().zip(all_seen) {
             let Ok(driver) = self.drivers.of(&environment) else { continue };
-            if !environment.nodes.iter().any(|node| driver.restarts(node)) {
-                continue;
-            }
-            let seen = self.observe(&environment).await;
             let now = self.clock.monotonic();
             let mut due = Vec::new();
             for (node, seen) in environment.nodes.iter().zip(&seen).filter(|(node, _)| driver.restarts(node)) {

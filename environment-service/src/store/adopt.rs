@@ -79,7 +79,7 @@ impl Store {
     /// Brings what is recorded of an environment to what was discovered of it, unless an operation is under way.
     pub(crate) async fn refresh(&self, recorded: &Environment, found: &Discovered) -> Result<(), StorageError> {
         let mut tx = self.database.begin("environment.refresh").await?;
-        if !lock(&mut tx, recorded.id, found.account).await? {
+        if !lock(&mut tx, recorded, found.account).await? {
             return Ok(());
         }
         for node in &found.nodes {
@@ -104,7 +104,7 @@ impl Store {
     /// Forgets an environment that is not there any more, unless an operation is under way.
     pub(crate) async fn disown(&self, recorded: &Environment) -> Result<(), StorageError> {
         let mut tx = self.database.begin("environment.disown").await?;
-        if !lock(&mut tx, recorded.id, recorded.account).await? {
+        if !lock(&mut tx, recorded, recorded.account).await? {
             return Ok(());
         }
         groups::clear(&mut tx, recorded.id).await?;
@@ -115,11 +115,15 @@ impl Store {
     }
 }
 
-/// Keeps operations from beginning until the transaction is over. False where one is under way.
-async fn lock(tx: &mut Transaction, id: EnvironmentId, account: AccountId) -> Result<bool, StorageError> {
-    let locked = sqlx::query("update environment set account = $1 where id = $2 and operation is null")
+/// Keeps operations from beginning until the transaction is over. False where one is under way, or has stopped or started the
+/// environment since it was read: what was discovered may be of before that.
+async fn lock(tx: &mut Transaction, recorded: &Environment, account: AccountId) -> Result<bool, StorageError> {
+    let locked =
+        sqlx::query("update environment set account = $1 where id = $2 and operation is null and desired = $3");
+    let locked = locked
         .bind(account.0)
-        .bind(id.0.as_bytes().as_slice())
+        .bind(recorded.id.0.as_bytes().as_slice())
+        .bind(recorded.desired.as_str())
         .execute(&mut **tx)
         .await?;
     Ok(locked.rows_affected() == 1)

@@ -9,6 +9,8 @@ pub(crate) struct Intent {
     pub(crate) node: NodeId,
     pub(crate) launch: LaunchId,
     pub(crate) port: Option<u16>,
+    /// The launch whose place it takes: what that one was stays recorded until it is recorded anew.
+    pub(crate) replaces: Option<LaunchId>,
 }
 
 impl Store {
@@ -16,12 +18,17 @@ impl Store {
     pub(crate) async fn intend(&self, intents: &[Intent]) -> Result<(), StorageError> {
         let mut tx = self.database.begin("launch.intend").await?;
         for intent in intents {
-            let changed = sqlx::query("update node set launch_id = $1, port = $2 where id = $3 and launch_id is null")
-                .bind(intent.launch.0.as_bytes().as_slice())
-                .bind(intent.port.map(i64::from))
-                .bind(intent.node.0)
-                .execute(&mut *tx)
-                .await?;
+            let query = match intent.replaces {
+                None => sqlx::query("update node set launch_id = $1, port = $2 where id = $3 and launch_id is null"),
+                Some(_) => sqlx::query("update node set launch_id = $1, port = $2 where id = $3 and launch_id = $4"),
+            };
+            let query =
+                query.bind(intent.launch.0.as_bytes().as_slice()).bind(intent.port.map(i64::from)).bind(intent.node.0);
+            let query = match intent.replaces {
+                None => query,
+                Some(replaced) => query.bind(replaced.0.as_bytes().to_vec()),
+            };
+            let changed = query.execute(&mut *tx).await?;
             changed_one("node", changed.rows_affected())?;
         }
         tx.commit().await

@@ -164,21 +164,28 @@ async fn launches_are_intended_recorded_and_forgotten() {
         let environment = store.create(new(ALICE, "shop")).await.unwrap();
         let [first, second, third] = &environment.nodes[..] else { panic!("three nodes") };
         let intents = [
-            Intent { node: first.id, launch: launch(), port: Some(8080) },
-            Intent { node: second.id, launch: launch(), port: None },
+            Intent { node: first.id, launch: launch(), port: Some(8080), replaces: None },
+            Intent { node: second.id, launch: launch(), port: None, replaces: None },
         ];
         store.intend(&intents).await.unwrap();
         assert_eq!(
             store.unrecorded().await.unwrap(),
             intents.map(|intent| (DriverKind::Process, environment.id, intent.node, intent.launch))
         );
-        let both = [Intent { node: third.id, launch: launch(), port: None }, intents[0]];
+        let both = [Intent { node: third.id, launch: launch(), port: None, replaces: None }, intents[0]];
         assert!(store.intend(&both).await.is_err(), "a launch that was not ended is not written over");
 
         let instance = Instance("4711:815:0".to_owned());
         store.record(intents[0].launch, &instance).await.unwrap();
         store.record(intents[0].launch, &instance).await.unwrap();
         assert!(store.record(intents[0].launch, &Instance("4711:816:0".to_owned())).await.is_err());
+        // One that takes another's place is where that one was until it is recorded.
+        let next = Intent { launch: launch(), replaces: Some(intents[0].launch), ..intents[0] };
+        store.intend(&[next]).await.unwrap();
+        assert!(store.intend(&[next]).await.is_err(), "it has taken it already");
+        let replaced = store.get(environment.id).await.unwrap().unwrap().nodes.remove(0).launch;
+        assert_eq!(replaced, Some(Launch { id: next.launch, instance: Some(instance.clone()) }));
+        store.intend(&[Intent { replaces: Some(next.launch), ..intents[0] }]).await.unwrap();
         assert!(store.record(launch(), &instance).await.is_err());
         assert_eq!(
             store.unrecorded().await.unwrap(),

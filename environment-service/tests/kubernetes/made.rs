@@ -3,14 +3,17 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use proto::ErrorKind;
 use proto::environment::v1::{
     ExecCmdByIdRequest, NodeCommand, RedeployContainersByGroupRequest, RestartNodesRequest, SleepEnvRequest,
 };
 
+use serde_json::json;
+use testkit::eventually;
+
 use crate::cluster::{BAD, Cluster};
-use crate::stage::assert_kind;
+use crate::stage::{LONG, assert_kind};
 
 fn to_version(tag: &str) -> RedeployContainersByGroupRequest {
     let (env_name, node_group, tag) = ("shop".to_owned(), "cp".to_owned(), tag.to_owned());
@@ -52,6 +55,32 @@ async fn an_environment_is_made_stopped_put_to_sleep_started_and_deleted() {
     assert!(deployments.list(&ListParams::default()).await.unwrap().items.is_empty());
     assert!(cluster.api::<Service>().list(&ListParams::default()).await.unwrap().items.is_empty());
     assert!(cluster.images().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_what_runs_and_the_next_stop_ends_it() {
+    let cluster = Cluster::start().await;
+    let alice = cluster.stage.alice();
+    cluster.create("shop", &[("cp", "shop/web:1", 1)]).await.unwrap();
+    let deployments = cluster.api::<Deployment>();
+    let made = deployments.list(&ListParams::default()).await.unwrap().items.remove(0);
+    // Somebody gives it a version that does not get ready, and takes the name of its service.
+    let container = made.spec.as_ref().unwrap().template.spec.as_ref().unwrap().containers[0].name.clone();
+    let image = json!([{ "name": container, "image": format!("shop/web:{BAD}") }]);
+    let patch = Patch::Strategic(json!({ "spec": { "template": { "spec": { "containers": image } } } }));
+    deployments.patch(&made.name_any(), &PatchParams::default(), &patch).await.unwrap();
+    alice.until_status("shop", 11).await;
+    let services = cluster.api::<Service>();
+    let nobodys = Patch::Merge(json!({ "metadata": { "labels": null } }));
+    services.patch("shop-cp", &PatchParams::default(), &nobodys).await.unwrap();
+
+    let text = assert_kind(alice.start("shop").await, ErrorKind::EnvironmentFailed);
+    assert!(text.contains("service `shop-cp`"), "{text}");
+    let bad = format!("shop/web:{BAD}");
+    eventually("the pod of the bad version", LONG, async || (cluster.images().await == [bad.as_str()]).then_some(())).await;
+    alice.stop("shop").await.unwrap();
+    assert_eq!((alice.status("shop").await, cluster.images().await.len()), (2, 0));
+    assert_eq!(deployments.get(&made.name_any()).await.unwrap().spec.unwrap().replicas, Some(0));
 }
 
 #[tokio::test]

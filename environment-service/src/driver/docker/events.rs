@@ -50,7 +50,6 @@ async fn listen(
     let filters = HashMap::from([("type", vec!["container"]), ("event", EVENTS.to_vec())]);
     let client = engine.client()?;
     within(LOOK, client.ping()).await?;
-    *wait = FIRST_WAIT;
     changes.send_replace(());
     let mut events =
         std::pin::pin!(client.events(Some(EventsOptionsBuilder::default().since(since).filters(&filters).build())));
@@ -62,6 +61,7 @@ async fn listen(
             Ok(event) => event?.is_some(),
             Err(_) => false,
         };
+        *wait = FIRST_WAIT;
         changes.send_replace(());
     }
     Err(EngineError::Refused("the engine ended the connection".to_owned()))

@@ -75,7 +75,10 @@ fn of_the_machine(container: &ContainerInspectResponse) -> Option<&'static str> 
         return Some("namespaces");
     }
     let options = host.security_opt.iter().flatten();
-    if host.privileged == Some(true)
+    // What the kernel shows of itself is hidden from containers, or can only be read, unless these are empty.
+    let unmasked = [&host.masked_paths, &host.readonly_paths].into_iter().flatten().any(Vec::is_empty);
+    if unmasked
+        || host.privileged == Some(true)
         || host.cap_add.as_ref().is_some_and(|added| !added.is_empty())
         || options.into_iter().any(|option| option != "no-new-privileges" && option != "no-new-privileges:true")
     {
@@ -146,6 +149,11 @@ mod tests {
             assert_eq!(of(HostConfig { security_opt, ..none.clone() }, &[]), seen, "{option}");
         }
         assert_eq!(of(none.clone(), &["npipe"]), Some("folders"));
+        let nothing = Some(Vec::new());
+        assert_eq!(of(HostConfig { masked_paths: nothing.clone(), ..none.clone() }, &[]), Some("privileges"));
+        assert_eq!(of(HostConfig { readonly_paths: nothing, ..none.clone() }, &[]), Some("privileges"));
+        let usual = Some(vec!["/proc/sys".to_owned()]);
+        assert_eq!(of(HostConfig { readonly_paths: usual, ..none.clone() }, &[]), None);
         let cgroupns_mode = Some(HostConfigCgroupnsModeEnum::HOST);
         assert_eq!(of(HostConfig { cgroupns_mode, ..none.clone() }, &[]), None);
         assert_eq!(of(HostConfig { network_mode: host(), ..none.clone() }, &[]), Some("namespaces"));

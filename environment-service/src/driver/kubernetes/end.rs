@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::cluster::{Fault, list};
 use super::place::{Home, Place, Scope};
 use super::workload::Seen;
-use super::{KubernetesDriver, adopted, cron, workload};
+use super::{KubernetesDriver, Located, adopted, cron, workload};
 use crate::domain::Launch;
 use crate::driver::EndError;
 
@@ -21,7 +21,10 @@ impl KubernetesDriver {
     /// Ends launches: all are asked to, and then waited for.
     pub(super) async fn end(&self, launches: &[Launch]) -> Result<(), EndError> {
         let mut ended: Vec<(Place, Seen)> = Vec::new();
-        for place in self.places(launches).await?.into_iter().flatten() {
+        let located = self.places(launches).await?;
+        let unseen = located.contains(&Located::Unseen);
+        for place in located {
+            let Located::At(place) = place else { continue };
             let scope = self.scope(&place)?;
             match workload::change(&self.client, &scope, (place.kind, &place.name), adopted::taken).await {
                 Ok(seen) => ended.push((place, seen)),
@@ -35,6 +38,10 @@ impl KubernetesDriver {
         }
         let places: Vec<Place> = ended.into_iter().map(|(place, _)| place).collect();
         self.suspend(&places).await?;
+        if unseen {
+            // All that could be found has ended first.
+            return Err(Fault::refused("Kubernetes does not let the service look for the rest".to_owned()).into());
+        }
         Ok(())
     }
 

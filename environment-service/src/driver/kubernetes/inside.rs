@@ -136,7 +136,8 @@ fn of_the_cluster(pod: &Pod) -> Option<&'static str> {
     let contexts = spec.containers.iter().filter_map(|container| container.security_context.as_ref());
     let privileged = contexts.into_iter().any(|context| {
         let added = context.capabilities.as_ref().and_then(|capabilities| capabilities.add.as_ref());
-        context.privileged == Some(true) || added.is_some_and(|added| !added.is_empty())
+        let unmasked = context.proc_mount.as_deref().is_some_and(|mount| mount != "Default");
+        unmasked || context.privileged == Some(true) || added.is_some_and(|added| !added.is_empty())
     });
     privileged.then_some("privileges")
 }

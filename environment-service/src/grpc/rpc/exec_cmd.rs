@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use access::{AccountPermit, Handle};
-use proto::Failure;
 use proto::environment::v1::rpc::{ExecCmdByGroup, ExecCmdById};
 use proto::environment::v1::{
     ExecCmdByGroupRequest, ExecCmdByGroupResponse, ExecCmdByIdRequest, ExecCmdByIdResponse, ExecResponse, NodeCommand,
 };
+use proto::{ErrorKind, Failure};
 
 use crate::domain::{NodeId, Selection};
 use crate::driver::{Command, Output};
@@ -74,6 +74,8 @@ fn failure(error: ExecError) -> Failure {
         ExecError::Driver(error) => no_driver(error),
         ExecError::Selection(error) => selection_failure(error),
         ExecError::Node(environment, error) => node_failure(&environment, error),
+        error @ ExecError::TooMany => Failure::new(ErrorKind::Throttled, error.to_string()),
+        error @ ExecError::Ending => Failure::unavailable("the environment service", error),
         error @ ExecError::Torn(_) => Failure::internal(error),
     }
 }

@@ -60,6 +60,10 @@ async fn what_was_there_before_is_recorded_as_it_is_discovered() {
         assert_eq!(adopted().await.nodes, first.nodes, "an operation is under way");
         store.finish_operation(first.id, Desired::Stopped, &Outcome::Done, AT).await.unwrap();
         store.refresh(&first, &found).await.unwrap();
+        store.disown(&first).await.unwrap();
+        let stopped = adopted().await;
+        assert_eq!(stopped.nodes, first.nodes, "it was read before it was stopped");
+        store.refresh(&stopped, &found).await.unwrap();
         let second = adopted().await;
         assert!(is_current(&second, &found), "{second:?}");
         assert_eq!((second.id, second.account, second.nodes[0].id), (first.id, BOB, first.nodes[1].id));
@@ -68,7 +72,7 @@ async fn what_was_there_before_is_recorded_as_it_is_discovered() {
         assert_eq!(second.desired, Desired::Stopped);
         store.refresh(&second, &found).await.unwrap();
         assert_eq!(adopted().await.desired, Desired::Running, "it was started by another");
-        store.disown(&second).await.unwrap();
+        store.disown(&adopted().await).await.unwrap();
         assert_eq!(store.adopted(docker).await.unwrap(), []);
         assert_eq!(store.list(BOB).await.unwrap().len(), 1, "another's is left alone");
     })

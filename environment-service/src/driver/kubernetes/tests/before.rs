@@ -245,6 +245,10 @@ async fn what_is_there_is_discovered_by_its_labels() {
     assert_eq!((discovery.found.len(), discovery.unseen), (1, vec!["bank".to_owned()]));
     let mark = LaunchId(uuid::Uuid::from_u128(1));
     assert!(stage.driver.find(&[(NodeId(1), mark)]).await.unwrap().is_empty(), "it is answered all the same");
+    let unrecorded = Launch { id: mark, instance: None };
+    assert!(matches!(stage.seen(&unrecorded).await, Observed::Dead { .. }), "it is nowhere");
+    let other = of("deployment/other");
+    stage.driver.end(&[launch(&other), unrecorded]).await.unwrap();
 
     stage.with(|settings| settings.environments.clear()).await;
     assert_eq!(stage.driver.discover().await.unwrap(), Discovery::default());
