@@ -60,7 +60,7 @@ test("variables are added, changed and removed, and what the operator does not a
   await add.getByLabel("Value").fill("evil.so");
   await add.getByRole("button", { name: "Add", exact: true }).click();
   await add.getByText("the variables that the operator allows for `web` are `APP_*`").waitFor();
-  expect(await name.getAttribute("aria-invalid")).toBe("true");
+  await expect.poll(() => name.getAttribute("aria-invalid")).toBe("true");
   await visitor.look("environment-variable-refused");
   await name.fill("APP_GREETING");
   await add.getByLabel("Value").fill("good day\nand good night");
@@ -116,7 +116,7 @@ test("the reference has every method for everybody, and tries it with a token th
   const kept = await page.evaluate(() => [...Object.values<string>(localStorage), ...Object.values<string>(sessionStorage), location.href].join());
   expect(kept).not.toContain(system.token);
   const document = (await (await fetch(`${system.url}/openapi.json`)).json()) as { paths: object };
-  expect(await page.locator(".mantine-Accordion-control").count()).toBe(Object.keys(document.paths).length);
+  await expect.poll(() => page.locator(".mantine-Accordion-control").count()).toBe(Object.keys(document.paths).length);
   expect(await visitor.context.cookies()).toEqual([]);
   await page.reload();
   expect(await page.getByLabel("A token to try methods with").and(page.locator("input")).inputValue()).toBe("");
