@@ -32,6 +32,20 @@ export function useTokens() {
   });
 }
 
+/** A token as it is now, whatever the list was when it was read; `null` where it is gone. */
+export function useToken(id: number) {
+  return useQuery({
+    queryKey: ["token", id],
+    queryFn: async ({ signal }) => {
+      const { apiTokens } = await call("/1.0/users/authentication/rest/gettokens", {}, { signal });
+      return apiTokens.find((token) => token.id === id) ?? null;
+    },
+    // Read once for each time that it is asked for: what is being written is not changed below it.
+    staleTime: Infinity,
+    gcTime: 0,
+  });
+}
+
 /** How often each token was used on each of the last so many days, the oldest first. */
 export function useUses(days: number) {
   return useQuery({

@@ -95,7 +95,7 @@ export function Tokens() {
       )}
       {open?.dialog === "generate" && <Generate like={undefined} close={close} />}
       {open?.dialog === "copy" && <Generate like={open.token} close={close} />}
-      {open?.dialog === "edit" && <Edit token={open.token} close={close} tell={setTold} />}
+      {open?.dialog === "edit" && <Edit id={open.token.id} close={close} tell={setTold} />}
       {open?.dialog === "remove" && <Remove tokens={open.tokens} close={close} tell={setTold} />}
     </Stack>
   );

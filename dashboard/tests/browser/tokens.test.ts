@@ -1,5 +1,7 @@
 import { readFile } from "node:fs/promises";
+import type { BrowserContextOptions } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ApiToken } from "../../src/api/schema.gen";
 import { System, type Visitor } from "./system";
 
 let system: System;
@@ -7,8 +9,8 @@ beforeAll(async () => { system = await System.start(); });
 afterAll(async () => { await system.stop(); });
 
 /** Signed in, at the list of tokens. */
-async function atTokens(): Promise<Visitor> {
-  const visitor = await system.visitor();
+async function atTokens(options: BrowserContextOptions = {}): Promise<Visitor> {
+  const visitor = await system.visitor(options);
   await visitor.signIn();
   await visitor.page.getByRole("link", { name: "Settings" }).click();
   await visitor.page.getByRole("heading", { name: "Access Tokens" }).waitFor();
@@ -205,6 +207,71 @@ test("tokens are filtered by what has become of them", async () => {
   await visitor.look("tokens-states");
   await visitor.leave();
 });
+
+/** Calls a method about tokens, as a script of the owner's does. */
+async function asked(session: string, method: string, fields: Record<string, string> = {}) {
+  const body = new URLSearchParams({ session, ...fields });
+  const answer = await fetch(`${system.url}/1.0/users/authentication/rest/${method}`, { method: "POST", body });
+  const told = (await answer.json()) as { result: number; token: ApiToken; apiTokens: ApiToken[] };
+  expect(told).toMatchObject({ result: 0 });
+  return told;
+}
+
+test.each([["UTC", "2099-03-01 00:00:00"], ["Pacific/Auckland", "2099-02-28 11:00:00"], ["America/Los_Angeles", "2099-03-01 08:00:00"]])(
+  "an edit changes what was changed, and the rest stays to the second, in %s",
+  async (timezoneId, end) => {
+    const session = await system.signIn();
+    const make = async (description: string, expiresAt: string) =>
+      (await asked(session, "createtoken", { password: system.password, description, tokenTemplate: "IDE Plugins", expiresAt })).token.id;
+    const now = async (id: number) => (await asked(session, "gettokens")).apiTokens.find((token) => token.id === id)!;
+    const soon = new Date(Date.now() + 2000).toISOString().slice(0, 19).replace("T", " ");
+    const later = await make(`later ${timezoneId}`, "2099-03-14 10:20:30");
+    const over = await make(`over ${timezoneId}`, soon);
+    const before = await now(later);
+    const visitor = await atTokens({ timezoneId });
+    const { page } = visitor;
+    const dialog = page.getByRole("dialog", { name: "Edit access token" });
+    const edit = async (name: string) => {
+      await page.getByRole("row", { name }).click();
+      await page.getByRole("button", { name: "Edit" }).click();
+    };
+    const save = async (name: string) => {
+      await dialog.getByRole("button", { name: "Save" }).click();
+      await confirm(visitor, "Save", system.password);
+      await page.getByRole("status").filter({ hasText: `“${name}” was changed` }).waitFor();
+    };
+
+    // After the list was read, the token is confined by somebody else.
+    await page.getByRole("row", { name: `later ${timezoneId}` }).waitFor();
+    await asked(session, "edittoken", { id: String(later), password: system.password, environments: "staging-*" });
+    await edit(`later ${timezoneId}`);
+    expect(await dialog.getByLabel("Environments").inputValue()).toBe("staging-*");
+    await dialog.getByText("2099, ").getByText("as it was").waitFor();
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("status").filter({ hasText: "nothing was changed" }).waitFor();
+    await edit(`later ${timezoneId}`);
+    await dialog.getByLabel(/^Description/).fill(`named anew ${timezoneId}`);
+    await save(`named anew ${timezoneId}`);
+    expect(await now(later)).toEqual({ ...before, description: `named anew ${timezoneId}`, environments: ["staging-*"] });
+
+    await expect.poll(async () => (await now(over)).isExpired, { timeout: 20_000 }).toBe(true);
+    await edit(`over ${timezoneId}`);
+    await dialog.getByLabel(/^Description/).fill(`dead ${timezoneId}`);
+    await dialog.getByText("it has expired").waitFor();
+    await save(`dead ${timezoneId}`);
+    expect(await now(over)).toMatchObject({ description: `dead ${timezoneId}`, expiresAt: soon, isExpired: true });
+    await edit(`dead ${timezoneId}`);
+    await dialog.getByLabel("Expires At").fill("28-02-2099");
+    await dialog.getByRole("status").filter({ hasText: "It is good again with this" }).waitFor();
+    await visitor.look("tokens-edit-expired");
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await page.getByText("With its new expiry it is good again").waitFor();
+    await confirm(visitor, "Save", system.password);
+    await page.getByRole("row", { name: `dead ${timezoneId}` }).getByText("28 Feb 2099").waitFor();
+    expect(await now(over)).toMatchObject({ expiresAt: end, isExpired: false });
+    await visitor.leave();
+  },
+);
 
 test("a token is changed, copied, and given another value", async () => {
   const visitor = await atTokens();
