@@ -30,10 +30,10 @@ export function Generate({ like, close }: { like: ApiToken | undefined; close: (
     const made = await call(CREATE, { ...parameters(draft), password: password() });
     setValue(valueOf(made.token));
   });
-  if (value !== undefined) return <Dialog title="Access token" close={close}><Value value={value} done={close} /></Dialog>;
+  if (value !== undefined) return <Dialog title="Access token" close={close} held><Value value={value} done={close} /></Dialog>;
   const wrong = make.error && !isPassword(make.error) ? make.error : null;
   return (
-    <Dialog title={like ? "Copy access token" : "Generate access token"} close={close}>
+    <Dialog title={like ? "Copy access token" : "Generate access token"} close={close} held={make.isPending}>
       {asking && !wrong ? (
         <PasswordConfirmation label="Generate" pending={make.isPending} error={make.error} back={() => { make.reset(); setAsking(false); }} confirm={(password) => make.mutate(password)}>
           <Text>“{draft.description}” is made.</Text>
@@ -75,7 +75,7 @@ function EditOf({ token, close, tell }: { token: ApiToken; close: () => void; te
     tell(`“${draft.description}” was changed: confirmed everywhere after ${milliseconds(changed.confirmationMicros)}.`);
     close();
   });
-  if (value !== undefined) return <Dialog title="Access token" close={close}><Value value={value} done={close} /></Dialog>;
+  if (value !== undefined) return <Dialog title="Access token" close={close} held><Value value={value} done={close} /></Dialog>;
   const wrong = change.error && !isPassword(change.error) ? change.error : null;
   const back = () => { change.reset(); setAsking(undefined); };
   const next = (draft: Draft) => {
@@ -89,7 +89,7 @@ function EditOf({ token, close, tell }: { token: ApiToken; close: () => void; te
     }
   };
   return (
-    <Dialog title="Edit access token" close={close}>
+    <Dialog title="Edit access token" close={close} held={change.isPending}>
       {asking && !(wrong && asking === "edit") ? (
         <PasswordConfirmation label={asking === "edit" ? "Save" : "Regenerate"} pending={change.isPending} error={change.error} back={back} confirm={(password) => change.mutate(password)}>
           {asking === "edit" ? (
@@ -135,7 +135,7 @@ export function Remove({ tokens, close, tell }: { tokens: readonly ApiToken[]; c
     close();
   });
   return (
-    <Dialog title={tokens.length === 1 ? "Remove access token" : "Remove access tokens"} close={close}>
+    <Dialog title={tokens.length === 1 ? "Remove access token" : "Remove access tokens"} close={close} held={remove.isPending}>
       <PasswordConfirmation label="Remove" color="red" pending={remove.isPending} error={remove.error} back={close} confirm={(password) => remove.mutate(password)}>
         <Stack gap="xs">
           <Text>Whatever uses {tokens.length === 1 ? "this token" : "these tokens"} stops working:</Text>

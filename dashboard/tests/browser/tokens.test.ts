@@ -273,6 +273,35 @@ test.each([["UTC", "2099-03-01 00:00:00"], ["Pacific/Auckland", "2099-02-28 11:0
   },
 );
 
+test("what was written stays until it is ended, and nothing is ended while it is being done", async () => {
+  const visitor = await atTokens();
+  const { page } = visitor;
+  await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException("not allowed", "NotAllowedError")); });
+  await page.getByRole("button", { name: "Generate", exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel(/^Description/).fill("made slowly");
+  await page.mouse.click(5, 5);
+  await dialog.getByLabel("API", { exact: true }).selectOption("IDE Plugins");
+  expect(await dialog.getByLabel(/^Description/).inputValue()).toBe("made slowly");
+  await dialog.getByRole("button", { name: "Generate", exact: true }).click();
+  let go: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => { go = resolve; });
+  await page.route(/createtoken$/, async (route) => { await held; await route.continue(); });
+  await confirm(visitor, "Generate", system.password);
+  await dialog.getByRole("button", { name: "Close" }).waitFor({ state: "detached" });
+  await page.keyboard.press("Escape");
+  await page.mouse.click(5, 5);
+  go();
+  const value = await page.getByLabel("The token", { exact: true }).inputValue();
+  expect(value).toMatch(/^pcl_pat_/);
+  await dialog.getByRole("button", { name: "Copy", exact: true }).click();
+  await dialog.getByRole("alert").filter({ hasText: "It was not copied" }).waitFor();
+  await visitor.look("tokens-not-copied");
+  await dialog.getByRole("button", { name: "I have saved it" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await visitor.leave();
+});
+
 test("a token is changed, copied, and given another value", async () => {
   const visitor = await atTokens();
   const { page } = visitor;
@@ -305,7 +334,14 @@ test("a token is changed, copied, and given another value", async () => {
   await confirm(visitor, "Regenerate", system.password);
   const after = await page.getByLabel("The token", { exact: true }).inputValue();
   await visitor.look("tokens-value");
+  // What is shown this once is ended by saying so.
+  const shown = page.getByRole("dialog", { name: "Access token" });
   await page.keyboard.press("Escape");
+  await page.mouse.click(5, 5);
+  expect(await shown.getByRole("button", { name: "Close" }).count()).toBe(0);
+  expect(await page.getByLabel("The token", { exact: true }).inputValue()).toBe(after);
+  await shown.getByRole("button", { name: "I have saved it" }).click();
+  await shown.waitFor({ state: "detached" });
   for (const [value, result] of [[before, 702], [after, 0]] as const) {
     const answer = await fetch(`${system.url}/1.0/users/authentication/rest/checksign?session=${value}`);
     expect(await answer.json()).toMatchObject({ result });
