@@ -1,14 +1,16 @@
 import { Alert, Button, Code, Group, Stack, Text, TextInput } from "@mantine/core";
 import { useClipboard } from "@mantine/hooks";
 import { IconCheck, IconCopy, IconDownload } from "@tabler/icons-react";
+import { useAutofocus } from "../ui/autofocus";
 
 /** A token's value, this once: it is in no other place of the page, and gone with this. */
 export function Value({ value, done }: { value: string; done: () => void }) {
+  const here = useAutofocus<HTMLDivElement>();
   const clipboard = useClipboard();
   const { copied } = clipboard;
   const call = `curl -H 'Authorization: Bearer ${value}' '${window.location.origin}/1.0/users/authentication/rest/checksign'`;
   return (
-    <Stack>
+    <Stack ref={here}>
       <Alert color="orange" role="alert" title="Save it now">Nobody, and no page, can show this value again. Whoever has it can use it.</Alert>
       <TextInput label="The token" readOnly value={value} styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)" } }} onFocus={(event) => event.currentTarget.select()} data-autofocus />
       <Group>
