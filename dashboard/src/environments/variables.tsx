@@ -7,6 +7,7 @@ import { Dialog } from "../ui/dialog";
 import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
 import { Told } from "../ui/told";
+import { Unread } from "../ui/unread";
 
 /** A node, by its environment. */
 interface Place {
@@ -28,13 +29,13 @@ export function Variables({ environment: envName, node: { id: nodeId } }: { envi
   });
   const all = variables.data ?? {};
   const names = Object.keys(all).toSorted();
-  const asked = { place: { envName, nodeId }, close: () => setOpen(undefined), tell: setTold };
+  const asked = { place: { envName, nodeId }, close: () => setOpen((now) => (now === open ? undefined : now)), tell: setTold };
   return (
     <Stack gap="xs" component="section" aria-label="Variables">
       <Title order={2} size="h3">Variables</Title>
       <Text size="sm">They are in force from the node’s next launch on.</Text>
       {told !== undefined && <Told text={told} close={() => setTold(undefined)} />}
-      {variables.isError && <Alert color="orange" role="alert" title="The variables cannot be read">{variables.error instanceof ApiError ? variables.error.message : "The service does not answer."}</Alert>}
+      <Unread query={variables} title="The variables cannot be read" />
       {variables.data && names.length === 0 && <Text>None were set.</Text>}
       {names.length > 0 && (
         <Table>
@@ -156,7 +157,5 @@ function useChange({ envName, nodeId }: Place, change: () => Promise<unknown>, d
       await queries.invalidateQueries({ queryKey: ["variables", envName, nodeId] });
       done();
     },
-    // What was sent can be a secret.
-    gcTime: 0,
   });
 }

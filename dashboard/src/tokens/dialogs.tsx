@@ -4,7 +4,7 @@ import type { ApiToken } from "../api/schema.gen";
 import { call } from "../api/client";
 import { Dialog } from "../ui/dialog";
 import { PasswordConfirmation, type Secret } from "../ui/password";
-import { sentence } from "../ui/sentence";
+import { Unread } from "../ui/unread";
 import { changesOf, parameters } from "./changes";
 import { useChange, useToken } from "./data";
 import { type Draft, draftOf, TokenForm } from "./form";
@@ -47,13 +47,14 @@ export function Generate({ like, close }: { like: ApiToken | undefined; close: (
 
 /** Changes a token, which is read anew before: what others have changed meanwhile stays. */
 export function Edit({ id, close, tell }: { id: number; close: () => void; tell: (text: string) => void }) {
-  const { data: token, failureReason: error } = useToken(id);
+  const read = useToken(id);
+  const token = read.data;
   if (token) return <EditOf token={token} close={close} tell={tell} />;
   return (
     <Dialog title="Edit access token" close={close}>
       {token === null && <Alert color="orange" role="alert">There is no such token any more.</Alert>}
-      {error && <Alert color="orange" role="alert" title="The token cannot be read">{sentence(error.message)}</Alert>}
-      {token === undefined && <Loader aria-label="Loading the token" />}
+      <Unread query={read} title="The token cannot be read" />
+      {token === undefined && !read.failureReason && <Loader aria-label="Loading the token" />}
     </Dialog>
   );
 }

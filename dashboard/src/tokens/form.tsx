@@ -2,8 +2,10 @@ import { Alert, Button, Group, Loader, NativeSelect, Stack, Text, TextInput } fr
 import { useState } from "react";
 import type { ApiListItem, ApiToken, TokenTemplate } from "../api/schema.gen";
 import { ApiError } from "../api/client";
+import { useAutofocus } from "../ui/autofocus";
 import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
+import { Unread } from "../ui/unread";
 import { useCatalog, validity } from "./data";
 import { type Day, expiryProblem, fromApi, lastDayBefore, parseDay, writeDay } from "./dates";
 import { Expiry } from "./expiry";
@@ -60,13 +62,14 @@ interface Asked {
 }
 
 export function TokenForm(asked: Asked) {
-  const { methods, sets, error } = useCatalog();
-  if (error) return <Alert color="red" role="alert" title="The methods cannot be listed">{error.message}</Alert>;
+  const { methods, sets, failureReason } = useCatalog();
+  if ((!methods || !sets) && failureReason) return <Unread query={{ failureReason }} title="The methods cannot be listed" />;
   if (!methods || !sets) return <Loader aria-label="Loading the methods" />;
   return <Fields {...asked} methods={methods} sets={sets} />;
 }
 
 function Fields({ draft, edited, label, error, cancel, next, children, methods, sets }: Asked & { methods: readonly ApiListItem[]; sets: readonly TokenTemplate[] }) {
+  const here = useAutofocus<HTMLFormElement>();
   const [description, setDescription] = useState(draft.description);
   const [until, setUntil] = useState(draft.until ? writeDay(draft.until) : "");
   const [chosen, setChosen] = useState(draft.chosen);
@@ -94,7 +97,7 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
   };
   const changing = methods.filter(({ method, isSafe }) => !isSafe && chosen.has(method)).length;
   return (
-    <form onSubmit={submit}>
+    <form ref={here} onSubmit={submit}>
       <Stack>
         {elsewhere && <Alert color="red" role="alert" title="It was not done">{sentence(elsewhere.message)}</Alert>}
         <TextInput label="Description" required maxLength={255} data-autofocus value={description} error={wrong("description")} onChange={(event) => setDescription(event.currentTarget.value)} />
