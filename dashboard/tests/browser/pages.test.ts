@@ -111,6 +111,8 @@ test("the reference has every method for everybody, and tries it with a token th
   await method.getByLabel("The answer").getByText('"envName": "my-project"').waitFor();
   await page.getByRole("button", { name: /^CreateEnvironment/ }).click();
   const create = page.getByRole("region", { name: "CreateEnvironment" });
+  // What is open above closes first, and the button moves with it.
+  await method.waitFor({ state: "hidden" });
   await create.getByRole("button", { name: "Try it" }).click();
   await create.getByLabel("The answer").getByText("8202").waitFor();
   await visitor.look("reference");
