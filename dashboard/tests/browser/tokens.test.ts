@@ -60,7 +60,8 @@ test("the story of the product page: from a new token to an environment that is 
   await visitor.look("tokens-generate");
   await dialog.getByRole("button", { name: "Generate", exact: true }).click();
 
-  await page.getByLabel(/^Your password/).and(page.locator("input")).waitFor();
+  // Each step of the dialog gives the focus to what is to be filled in or taken first.
+  await page.getByLabel(/^Your password/).and(page.locator("input:focus")).waitFor();
   await visitor.look("tokens-password");
   await confirm(visitor, "Generate", "this is not the password");
   await page.getByRole("alert").waitFor();
@@ -68,7 +69,7 @@ test("the story of the product page: from a new token to an environment that is 
   await confirm(visitor, "Generate", system.password);
 
   const field = page.getByLabel("The token", { exact: true });
-  await field.waitFor();
+  await field.and(page.locator(":focus")).waitFor();
   const value = await field.inputValue();
   expect(value).toMatch(/^pcl_pat_\w+$/);
   const shown = page.getByRole("dialog", { name: "Access token" });
@@ -245,6 +246,7 @@ test.each([["UTC", "2099-03-01 00:00:00"], ["Pacific/Auckland", "2099-02-28 11:0
     await page.getByRole("row", { name: `later ${timezoneId}` }).waitFor();
     await asked(session, "edittoken", { id: String(later), password: system.password, environments: "staging-*" });
     await edit(`later ${timezoneId}`);
+    await dialog.getByLabel(/^Description/).and(page.locator(":focus")).waitFor();
     expect(await dialog.getByLabel("Environments").inputValue()).toBe("staging-*");
     await dialog.getByText("2099, ").getByText("as it was").waitFor();
     await dialog.getByRole("button", { name: "Save" }).click();
