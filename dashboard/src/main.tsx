@@ -2,12 +2,12 @@ import "@mantine/core/styles.css";
 import "@mantine/dates/styles.css";
 import "./page.css";
 import { createTheme, MantineProvider } from "@mantine/core";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryClientProvider } from "@tanstack/react-query";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
-import { isOutage } from "./api/client";
+import { newQueries } from "./queries";
 
 const theme = createTheme({
   primaryColor: "blue",
@@ -16,14 +16,7 @@ const theme = createTheme({
   cursorType: "pointer",
 });
 
-const queries = new QueryClient({
-  defaultOptions: {
-    queries: {
-      staleTime: 10_000,
-      retry: (count, error) => count < 3 && isOutage(error),
-    },
-  },
-});
+const queries = newQueries();
 
 /** What the page's policy knows its own styles by; the gateway makes a new one for each request of the page. */
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";

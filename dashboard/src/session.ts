@@ -1,10 +1,11 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback } from "react";
-import { ApiError, call, isOutage, type Success } from "./api/client";
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { ApiError, call, type Success } from "./api/client";
 
 export type User = Success<"/1.0/users/account/rest/getuserinfo">;
 
 const USER = ["user"] as const;
+const ENDED = ["session ended"] as const;
 
 /** Whose session the browser has; `null` where it has none. */
 export function useUser() {
@@ -19,9 +20,6 @@ export function useUser() {
       }
     },
     staleTime: Infinity,
-    // Without it there is no page: it is asked for until there is an answer.
-    retry: (_, error) => isOutage(error),
-    retryDelay: (count) => Math.min(500 * 2 ** count, 5_000),
   });
 }
 
@@ -32,21 +30,36 @@ export function useAskAgain(): () => void {
 }
 
 /** Forgets all that was shown to whoever was signed in. */
-export function useForget(): () => void {
+function forget(queries: QueryClient): void {
+  queries.setQueryData(USER, null);
+  queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== USER[0] });
+}
+
+/** The session has ended without the page's doing: it is forgotten, and the sign-in says so. */
+export function ended(queries: QueryClient): void {
+  // Nobody was signed in: nothing has ended.
+  if (!queries.getQueryData<User | null>(USER)) return;
+  forget(queries);
+  queries.setQueryData(ENDED, true);
+}
+
+/** Whether the sign-in is there because a session has ended. */
+export function useHasEnded(): boolean {
   const queries = useQueryClient();
-  return useCallback(() => {
-    queries.setQueryData(USER, null);
-    queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== USER[0] });
-  }, [queries]);
+  const [has] = useState(() => queries.getQueryData(ENDED) === true);
+  return has;
+}
+
+/** Somebody has signed in. */
+export function signedIn(queries: QueryClient, user: User): void {
+  queries.removeQueries({ queryKey: ENDED });
+  queries.setQueryData(USER, user);
 }
 
 export function useSignOut() {
-  const forget = useForget();
+  const queries = useQueryClient();
   return useMutation({
     mutationFn: () => call("/1.0/users/authentication/rest/signout", {}),
-    onSuccess: forget,
-    onError: (error) => {
-      if (error instanceof ApiError && error.isSignedOut) forget();
-    },
+    onSuccess: () => forget(queries),
   });
 }

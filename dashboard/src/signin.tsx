@@ -3,6 +3,7 @@ import { useMutation, type UseMutationResult, useQueryClient } from "@tanstack/r
 import { type ReactNode, useEffect, useState } from "react";
 import { Link } from "wouter";
 import { ApiError, call, isOutage } from "./api/client";
+import { signedIn, useHasEnded } from "./session";
 import { sentence } from "./ui/sentence";
 import { submitting } from "./ui/submit";
 
@@ -22,9 +23,11 @@ function Problem({ error }: { error: Error }) {
 
 export function SignIn() {
   const [waiting, setWaiting] = useState(false);
+  const hasEnded = useHasEnded();
   return (
     <Center component="main" mih="100vh" p="md">
       <Paper withBorder p="xl" radius="md" w="100%" maw={400}>
+        {hasEnded && !waiting && <Alert color="orange" role="status" mb="md" title="Your session has ended">Sign in again to go on where you were.</Alert>}
         {waiting ? <SecondFactor onBack={() => setWaiting(false)} /> : <Password onSecondFactor={() => setWaiting(true)} />}
         <Text size="sm" mt="md"><Anchor component={Link} href="/docs" size="sm">API reference</Anchor></Text>
       </Paper>
@@ -37,7 +40,7 @@ function useSignedIn() {
   const queries = useQueryClient();
   return async () => {
     try {
-      queries.setQueryData(["user"], await call("/1.0/users/account/rest/getuserinfo", {}));
+      signedIn(queries, await call("/1.0/users/account/rest/getuserinfo", {}));
     } catch (error) {
       const lost = error instanceof ApiError && error.isSignedOut && window.location.protocol === "http:";
       throw lost ? new Error("The browser did not keep the session: this page has to be opened by HTTPS.") : error;
@@ -46,14 +49,14 @@ function useSignedIn() {
 }
 
 function Password({ onSecondFactor }: { onSecondFactor: () => void }) {
-  const signedIn = useSignedIn();
+  const enter = useSignedIn();
   const [login, setLogin] = useState("");
   const [password, setPassword] = useState("");
   const attempt = useMutation({
     mutationFn: async () => {
       const answer = await call("/1.0/users/authentication/rest/signin", { login, password }, { keepSession: true });
       if (answer.isTwoFactorRequired) onSecondFactor();
-      else await signedIn();
+      else await enter();
     },
     onSettled: () => setPassword(""),
   });
@@ -67,13 +70,13 @@ function Password({ onSecondFactor }: { onSecondFactor: () => void }) {
 }
 
 function SecondFactor({ onBack }: { onBack: () => void }) {
-  const signedIn = useSignedIn();
+  const enter = useSignedIn();
   const [code, setCode] = useState("");
   const attempt = useMutation({
     mutationFn: async () => {
       // The session is in the cookie.
       await call("/1.0/users/authentication/rest/verify2facode", { code, session: "" }, { keepSession: true });
-      await signedIn();
+      await enter();
     },
     onError: (error) => {
       // The five minutes are over.

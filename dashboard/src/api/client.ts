@@ -69,6 +69,16 @@ export interface Wishes {
   keepSession?: boolean;
 }
 
+/** The contract, as the gateway publishes it. */
+export async function contract<Shape>(signal: AbortSignal): Promise<Shape> {
+  try {
+    return (await (await fetch("/openapi.json", { signal })).json()) as Shape;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Unreachable(error);
+  }
+}
+
 /** Calls a method, and answers with its success. */
 export async function call<P extends Path>(path: P, parameters: Form<P>, wishes: Wishes = {}): Promise<Success<P>> {
   const headers = wishes.keepSession ? { "portcullis-session": "cookie" } : {};

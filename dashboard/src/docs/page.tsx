@@ -1,8 +1,10 @@
 import { Accordion, Alert, Badge, Button, Code, Group, List, Loader, PasswordInput, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
+import { contract } from "../api/client";
 import { Prose } from "../ui/prose";
 import { submitting } from "../ui/submit";
+import { Unread } from "../ui/unread";
 
 interface Schema {
   readonly type?: string;
@@ -40,14 +42,14 @@ interface Method {
 export function Reference() {
   const document = useQuery({
     queryKey: ["openapi"],
-    queryFn: async ({ signal }) => (await (await fetch("/openapi.json", { signal })).json()) as Document,
+    queryFn: ({ signal }) => contract<Document>(signal),
     staleTime: Infinity,
   });
   return (
     <Stack>
       <Title order={1} size="h2">API reference</Title>
-      {document.isError && <Alert color="orange" role="alert" title="The reference cannot be read">The service does not answer.</Alert>}
-      {document.isPending && <Loader aria-label="Loading the reference" />}
+      <Unread query={document} title="The reference cannot be read" />
+      {document.isPending && !document.failureReason && <Loader aria-label="Loading the reference" />}
       {document.data && <Methods document={document.data} />}
     </Stack>
   );
@@ -155,7 +157,6 @@ function Try({ method: { path }, token, names }: { method: Method; token: string
       const init = { method: "POST", credentials: "omit" as const, headers: { authorization: `Bearer ${token}` }, body: new URLSearchParams(given) };
       return JSON.stringify(await (await fetch(path, init)).json(), null, 2);
     },
-    gcTime: 0,
   });
   return (
     <form onSubmit={submitting(() => run.mutate())}>

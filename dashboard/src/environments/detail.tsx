@@ -1,9 +1,10 @@
-import { Alert, Anchor, Code, Group, Loader, NativeSelect, Stack, Switch, Table, Text, Title } from "@mantine/core";
+import { Anchor, Code, Group, Loader, NativeSelect, Stack, Switch, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import type { Node, WatchedEnvironment } from "../api/schema.gen";
 import { call } from "../api/client";
+import { Unread } from "../ui/unread";
 import { useEnvironments } from "./live";
 import { StatusBadge, Trouble } from "./parts";
 import { Variables } from "./variables";
@@ -87,11 +88,11 @@ function Log({ environment: envName, node: { id: nodeId } }: { environment: stri
   useEffect(() => {
     if (follow && end.current) end.current.scrollTop = end.current.scrollHeight;
   }, [text.data, follow]);
-  const error = logs.error ?? text.error;
+  const failureReason = logs.failureReason ?? text.failureReason;
   return (
     <Stack gap="xs" component="section" aria-label="Log">
       <Title order={2} size="h3">Log</Title>
-      {error && <Alert color="orange" role="alert" title="The log cannot be read">{error.message}</Alert>}
+      <Unread query={{ failureReason }} title="The log cannot be read" />
       {logs.data?.length === 0 && <Text>There is none yet.</Text>}
       {shown !== undefined && (
         <Group align="flex-end">

@@ -1,8 +1,9 @@
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useReducer } from "react";
 import type { RemovedEnvironment, WatchedEnvironment, WatchedEnvironments } from "../api/schema.gen";
 import { ApiError } from "../api/client";
 import { watch } from "../api/events";
-import { useForget } from "../session";
+import { ended } from "../session";
 
 /** The account's environments as they are at this moment. */
 export interface Live {
@@ -40,7 +41,7 @@ function sorted(environments: readonly WatchedEnvironment[]): readonly WatchedEn
 /** Follows the environments for as long as the component is there. */
 export function useEnvironments(): Live {
   const [live, tell] = useReducer(changed, { environments: undefined, trouble: undefined });
-  const forget = useForget();
+  const queries = useQueryClient();
   const { trouble } = live;
   useEffect(() => {
     const stop = new AbortController();
@@ -54,7 +55,7 @@ export function useEnvironments(): Live {
     return () => stop.abort();
   }, []);
   useEffect(() => {
-    if (trouble instanceof ApiError && trouble.isSignedOut) forget();
-  }, [trouble, forget]);
+    if (trouble instanceof ApiError && trouble.isSignedOut) ended(queries);
+  }, [trouble, queries]);
   return live;
 }

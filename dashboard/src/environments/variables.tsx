@@ -7,6 +7,7 @@ import { Dialog } from "../ui/dialog";
 import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
 import { Told } from "../ui/told";
+import { Unread } from "../ui/unread";
 
 /** A node, by its environment. */
 interface Place {
@@ -28,13 +29,13 @@ export function Variables({ environment: envName, node: { id: nodeId } }: { envi
   });
   const all = variables.data ?? {};
   const names = Object.keys(all).toSorted();
-  const asked = { place: { envName, nodeId }, close: () => setOpen(undefined), tell: setTold };
+  const asked = { place: { envName, nodeId }, close: () => setOpen((now) => (now === open ? undefined : now)), tell: setTold };
   return (
     <Stack gap="xs" component="section" aria-label="Variables">
       <Title order={2} size="h3">Variables</Title>
       <Text size="sm">They are in force from the node’s next launch on.</Text>
       {told !== undefined && <Told text={told} close={() => setTold(undefined)} />}
-      {variables.isError && <Alert color="orange" role="alert" title="The variables cannot be read">{variables.error instanceof ApiError ? variables.error.message : "The service does not answer."}</Alert>}
+      <Unread query={variables} title="The variables cannot be read" />
       {variables.data && names.length === 0 && <Text>None were set.</Text>}
       {names.length > 0 && (
         <Table>
@@ -80,7 +81,7 @@ function Add({ place, close, tell, taken }: Asked & { taken: readonly string[] }
   const add = useChange(place, () => call("/1.0/environment/control/rest/addcontainerenvvars", { ...place, vars: { [name]: value } }), () => { tell(`“${name}” was added.`); close(); });
   const there = taken.includes(name) ? "There is one of this name already: change that one." : undefined;
   return (
-    <Dialog title="Add a variable" close={close}>
+    <Dialog title="Add a variable" close={close} held={add.isPending}>
       <Fields label="Add" change={add} submit={() => { if (there === undefined) add.mutate(); }} close={close}>
         <TextInput label="Name" required data-autofocus autoComplete="off" spellCheck={false} value={name} error={there ?? refusal(add.error)} onChange={(event) => { add.reset(); setName(event.currentTarget.value); }} />
         <Value value={value} set={setValue} />
@@ -93,7 +94,7 @@ function Change({ place, close, tell, name, before }: Asked & { name: string; be
   const [value, setValue] = useState(before);
   const change = useChange(place, () => call("/1.0/environment/control/rest/addcontainerenvvars", { ...place, vars: { [name]: value } }), () => { tell(`“${name}” was changed.`); close(); });
   return (
-    <Dialog title={`Change ${name}`} close={close}>
+    <Dialog title={`Change ${name}`} close={close} held={change.isPending}>
       <Fields label="Save" change={change} submit={() => change.mutate()} close={close}>
         <Value value={value} set={(value) => { change.reset(); setValue(value); }} error={refusal(change.error)} autofocus />
       </Fields>
@@ -104,7 +105,7 @@ function Change({ place, close, tell, name, before }: Asked & { name: string; be
 function Remove({ place, close, tell, name }: Asked & { name: string }) {
   const remove = useChange(place, () => call("/1.0/environment/control/rest/removecontainerenvvars", { ...place, vars: [name] }), () => { tell(`“${name}” was removed.`); close(); });
   return (
-    <Dialog title="Remove a variable?" close={close}>
+    <Dialog title="Remove a variable?" close={close} held={remove.isPending}>
       <Fields label="Remove" change={remove} submit={() => remove.mutate()} close={close} autofocus>
         <Text>From its next launch on the node does without “{name}”.</Text>
         {refusal(remove.error) !== undefined && <Alert color="red" role="alert" title="It was not done">{refusal(remove.error)}</Alert>}
@@ -135,7 +136,7 @@ function Fields({ label, change, submit, close, autofocus, children }: Form) {
         {children}
         {change.isPending && <Text role="status">It is being done.</Text>}
         <Group justify="flex-end">
-          <Button variant="default" onClick={close}>Cancel</Button>
+          <Button variant="default" onClick={close} disabled={change.isPending}>Cancel</Button>
           <Button type="submit" loading={change.isPending} {...(autofocus && { "data-autofocus": true })}>{label}</Button>
         </Group>
       </Stack>
@@ -156,7 +157,5 @@ function useChange({ envName, nodeId }: Place, change: () => Promise<unknown>, d
       await queries.invalidateQueries({ queryKey: ["variables", envName, nodeId] });
       done();
     },
-    // What was sent can be a secret.
-    gcTime: 0,
   });
 }

@@ -1,7 +1,8 @@
-import { Alert, Button, Group, Loader, Stack, Table, Text, Title } from "@mantine/core";
+import { Button, Group, Loader, Stack, Table, Text, Title } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { call } from "../api/client";
 import { moment } from "../tokens/data";
+import { Unread } from "../ui/unread";
 
 export function AuditLog() {
   const log = useInfiniteQuery({
@@ -15,8 +16,8 @@ export function AuditLog() {
     <Stack>
       <Title order={2} size="h3">Audit log</Title>
       <Text>What was done to your account, and what was tried.</Text>
-      {log.isError && <Alert color="orange" role="alert" title="The log cannot be read">{log.error.message}</Alert>}
-      {log.isPending && <Loader aria-label="Loading the log" />}
+      <Unread query={log} title="The log cannot be read" />
+      {log.isPending && !log.failureReason && <Loader aria-label="Loading the log" />}
       {entries && (
         <Table verticalSpacing="xs">
           <Table.Thead>

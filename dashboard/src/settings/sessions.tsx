@@ -2,6 +2,7 @@ import { Alert, Badge, Button, Group, Loader, Stack, Table, Text, Title } from "
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { call } from "../api/client";
 import { moment } from "../tokens/data";
+import { Unread } from "../ui/unread";
 
 export function Sessions() {
   const queries = useQueryClient();
@@ -18,10 +19,10 @@ export function Sessions() {
     <Stack>
       <Title order={2} size="h3">Sessions</Title>
       <Text>Everywhere that you are signed in: browsers, and programs that have signed in with your password.</Text>
-      {sessions.isError && <Alert color="orange" role="alert" title="The sessions cannot be listed">{sessions.error.message}</Alert>}
+      <Unread query={sessions} title="The sessions cannot be listed" />
       {end.isError && <Alert color="red" role="alert" title="It was not done">{end.error.message}</Alert>}
       {end.isSuccess && <Alert color="green" role="status">Signed out: confirmed everywhere.</Alert>}
-      {sessions.isPending && <Loader aria-label="Loading sessions" />}
+      {sessions.isPending && !sessions.failureReason && <Loader aria-label="Loading sessions" />}
       {sessions.data && (
         <Table verticalSpacing="sm">
           <Table.Thead>

@@ -4,6 +4,7 @@ import { QRCodeSVG } from "qrcode.react";
 import { type ReactNode, useState } from "react";
 import { call } from "../api/client";
 import { submitting } from "../ui/submit";
+import { Unread } from "../ui/unread";
 
 export function TwoFactor() {
   const queries = useQueryClient();
@@ -20,8 +21,8 @@ export function TwoFactor() {
     <Stack maw={520}>
       <Title order={2} size="h3">Two-factor authentication</Title>
       <Text>A sign-in then takes a code of an authenticator as well as the password. Tokens do without it.</Text>
-      {status.isError && <Alert color="orange" role="alert" title="It is not known whether it is on">{status.error.message}</Alert>}
-      {status.isPending && <Loader aria-label="Loading" />}
+      <Unread query={status} title="It is not known whether it is on" />
+      {status.isPending && !status.failureReason && <Loader aria-label="Loading" />}
       {codes && <RecoveryCodes codes={codes} done={() => setCodes(undefined)} />}
       {status.data && !codes && (status.data.enabled ? <On left={status.data.recoveryCodesLeft} changed={changed} /> : <Off changed={changed} />)}
     </Stack>
@@ -44,13 +45,11 @@ function Off({ changed }: { changed: (codes?: readonly string[]) => void }) {
   const begin = useMutation({
     mutationFn: () => call("/1.0/users/account/rest/enable2fa", { password }),
     onSettled: () => setPassword(""),
-    gcTime: 0,
   });
   const confirm = useMutation({
     mutationFn: async () => (await call("/1.0/users/account/rest/confirm2fa", { code })).recoveryCodes,
     onSuccess: (codes) => { begin.reset(); changed(codes); },
     onSettled: () => setCode(""),
-    gcTime: 0,
   });
   if (!begin.data) {
     return (
@@ -83,7 +82,6 @@ function On({ left, changed }: { left: number; changed: (codes?: readonly string
     mutationFn: async () => (await call("/1.0/users/account/rest/regeneraterecoverycodes", { password, code })).recoveryCodes,
     onSuccess: (codes) => changed(codes),
     onSettled: forget,
-    gcTime: 0,
   });
   return (
     <Asked error={off.error ?? renew.error} submit={() => renew.mutate()} pending={renew.isPending} label="Make new recovery codes" more={<Button color="red" variant="default" loading={off.isPending} onClick={() => off.mutate()}>Turn off</Button>}>

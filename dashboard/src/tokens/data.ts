@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { ApiToken } from "../api/schema.gen";
-import { call } from "../api/client";
+import { call, contract } from "../api/client";
 import { endOf, fromApi, lastDayBefore } from "./dates";
 
 export type State = "active" | "expires soon" | "expired" | "leaked";
@@ -29,6 +29,20 @@ export function useTokens() {
   return useQuery({
     queryKey: ["tokens"],
     queryFn: async ({ signal }) => (await call("/1.0/users/authentication/rest/gettokens", {}, { signal })).apiTokens,
+  });
+}
+
+/** A token as it is now, whatever the list was when it was read; `null` where it is gone. */
+export function useToken(id: number) {
+  return useQuery({
+    queryKey: ["token", id],
+    queryFn: async ({ signal }) => {
+      const { apiTokens } = await call("/1.0/users/authentication/rest/gettokens", {}, { signal });
+      return apiTokens.find((token) => token.id === id) ?? null;
+    },
+    // Read once for each time that it is asked for: what is being written is not changed below it.
+    staleTime: Infinity,
+    gcTime: 0,
   });
 }
 
@@ -64,7 +78,7 @@ export function useCatalog() {
     queryFn: async ({ signal }) => (await call("/1.0/users/authentication/rest/gettokentemplates", {}, { signal })).templates,
     staleTime: Infinity,
   });
-  return { methods: methods.data, sets: sets.data, error: methods.error ?? sets.error };
+  return { methods: methods.data, sets: sets.data, failureReason: methods.failureReason ?? sets.failureReason };
 }
 
 interface Documented {
@@ -76,7 +90,7 @@ export function useDocumentation() {
   return useQuery({
     queryKey: ["documentation"],
     queryFn: async ({ signal }) => {
-      const document = (await (await fetch("/openapi.json", { signal })).json()) as Documented;
+      const document = await contract<Documented>(signal);
       return new Map(Object.values(document.paths).map(({ post }) => [post["x-portcullis"].method, post.description]));
     },
     staleTime: Infinity,
@@ -89,8 +103,6 @@ export function useChange<Input, Output>(change: (input: Input) => Promise<Outpu
   return useMutation({
     mutationFn: change,
     onSuccess: () => queries.invalidateQueries({ queryKey: ["tokens"] }),
-    // What comes back can hold a value: it is kept nowhere but by whoever shows it.
-    gcTime: 0,
   });
 }
 

@@ -1,6 +1,11 @@
 import { expect, test } from "vitest";
 import { dayOf, daysFrom, endOf, expiryProblem, firstDayOfWeek, fromApi, fromIso, isoOf, lastDayBefore, midnight, parseDay, toApi, writeDay } from "./dates";
 
+test("days are tried where it is said that they are", () => {
+  const zone = process.env.ZONE;
+  if (zone !== undefined) expect(Intl.DateTimeFormat().resolvedOptions().timeZone).toBe(zone);
+});
+
 test("a moment of the API's is in UTC", () => {
   expect(fromApi("2026-11-25 20:15:00").getTime()).toBe(Date.UTC(2026, 10, 25, 20, 15));
   expect(toApi(new Date(Date.UTC(2026, 0, 2, 3, 4, 5, 999)))).toBe("2026-01-02 03:04:05");
@@ -24,6 +29,14 @@ test("what is valid till a day is so to its end", () => {
   expect(lastDayBefore(new Date(2026, 11, 31, 12))).toEqual(day);
   expect(dayOf(new Date(2026, 11, 31, 23, 59))).toEqual(day);
   expect(daysFrom(new Date(2026, 11, 1, 15), 30)).toEqual(day);
+});
+
+test("a day ends at the midnight of where its owner is", () => {
+  const ends: Record<string, string> = { "UTC": "2099-03-01 00:00:00", "Pacific/Auckland": "2099-02-28 11:00:00", "America/Los_Angeles": "2099-03-01 08:00:00" };
+  const end = ends[Intl.DateTimeFormat().resolvedOptions().timeZone];
+  const day = { year: 2099, month: 2, day: 28 };
+  if (end !== undefined) expect(toApi(endOf(day))).toBe(end);
+  expect(lastDayBefore(fromApi(toApi(endOf(day))))).toEqual(day);
 });
 
 test("a calendar's day is the same day", () => {

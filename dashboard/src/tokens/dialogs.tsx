@@ -1,27 +1,19 @@
-import { Anchor, Divider, List, NativeSelect, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Divider, List, Loader, NativeSelect, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import type { ApiToken } from "../api/schema.gen";
 import { call } from "../api/client";
 import { Dialog } from "../ui/dialog";
 import { PasswordConfirmation, type Secret } from "../ui/password";
-import { useChange } from "./data";
-import { endOf, toApi } from "./dates";
-import { CUSTOM, type Draft, draftOf, TokenForm } from "./form";
+import { Unread } from "../ui/unread";
+import { changesOf, parameters } from "./changes";
+import { useChange, useToken } from "./data";
+import { type Draft, draftOf, TokenForm } from "./form";
 import { Value } from "./value";
 
 const CREATE = "/1.0/users/authentication/rest/createtoken";
 const EDIT = "/1.0/users/authentication/rest/edittoken";
 const REGENERATE = "/1.0/users/authentication/rest/regeneratetoken";
 const DELETE = "/1.0/users/authentication/rest/deletetokens";
-
-/** `*` is no confinement. */
-const orAny = (items: readonly string[]) => (items.length === 0 ? ["*"] : [...items]);
-
-function parameters({ description, until, chosen, set, environments, networks }: Draft) {
-  const expiry = until ? { expiresAt: toApi(endOf(until)) } : {};
-  const methods = set === CUSTOM ? { apiList: [...chosen] } : {};
-  return { description, tokenTemplate: set, ...methods, environments: orAny(environments), sourceNetworks: orAny(networks), ...expiry };
-}
 
 /** A value that was just made is to be seen once: it is passed on, and not kept by the request that has brought it. */
 function valueOf(token: ApiToken | undefined): string {
@@ -38,10 +30,10 @@ export function Generate({ like, close }: { like: ApiToken | undefined; close: (
     const made = await call(CREATE, { ...parameters(draft), password: password() });
     setValue(valueOf(made.token));
   });
-  if (value !== undefined) return <Dialog title="Access token" close={close}><Value value={value} done={close} /></Dialog>;
+  if (value !== undefined) return <Dialog title="Access token" close={close} held><Value value={value} done={close} /></Dialog>;
   const wrong = make.error && !isPassword(make.error) ? make.error : null;
   return (
-    <Dialog title={like ? "Copy access token" : "Generate access token"} close={close}>
+    <Dialog title={like ? "Copy access token" : "Generate access token"} close={close} held={make.isPending}>
       {asking && !wrong ? (
         <PasswordConfirmation label="Generate" pending={make.isPending} error={make.error} back={() => { make.reset(); setAsking(false); }} confirm={(password) => make.mutate(password)}>
           <Text>“{draft.description}” is made.</Text>
@@ -53,32 +45,63 @@ export function Generate({ like, close }: { like: ApiToken | undefined; close: (
   );
 }
 
-export function Edit({ token, close, tell }: { token: ApiToken; close: () => void; tell: (text: string) => void }) {
-  const [draft, setDraft] = useState(() => draftOf(token));
+/** Changes a token, which is read anew before: what others have changed meanwhile stays. */
+export function Edit({ id, close, tell }: { id: number; close: () => void; tell: (text: string) => void }) {
+  const read = useToken(id);
+  const token = read.data;
+  if (token) return <EditOf token={token} close={close} tell={tell} />;
+  return (
+    <Dialog title="Edit access token" close={close}>
+      {token === null && <Alert color="orange" role="alert">There is no such token any more.</Alert>}
+      <Unread query={read} title="The token cannot be read" />
+      {token === undefined && !read.failureReason && <Loader aria-label="Loading the token" />}
+    </Dialog>
+  );
+}
+
+function EditOf({ token, close, tell }: { token: ApiToken; close: () => void; tell: (text: string) => void }) {
+  const [draft, setDraft] = useState<Draft>(() => draftOf(token));
   const [asking, setAsking] = useState<"edit" | "regenerate">();
   const [overlap, setOverlap] = useState(0);
   const [value, setValue] = useState<string>();
+  const changes = changesOf(token, draft);
+  const revives = token.isExpired && ("expiresAt" in changes || "neverExpires" in changes);
   const change = useChange(async (password: Secret) => {
     if (asking === "regenerate") {
       const made = await call(REGENERATE, { id: token.id, password: password(), ...(overlap > 0 && { overlapSeconds: overlap }) });
       setValue(valueOf(made.token));
       return;
     }
-    const changed = await call(EDIT, { id: token.id, password: password(), ...parameters(draft), ...(!draft.until && { neverExpires: true }) });
+    const changed = await call(EDIT, { id: token.id, password: password(), ...changes });
     tell(`“${draft.description}” was changed: confirmed everywhere after ${milliseconds(changed.confirmationMicros)}.`);
     close();
   });
-  if (value !== undefined) return <Dialog title="Access token" close={close}><Value value={value} done={close} /></Dialog>;
+  if (value !== undefined) return <Dialog title="Access token" close={close} held><Value value={value} done={close} /></Dialog>;
   const wrong = change.error && !isPassword(change.error) ? change.error : null;
   const back = () => { change.reset(); setAsking(undefined); };
+  const next = (draft: Draft) => {
+    setDraft(draft);
+    change.reset();
+    if (Object.keys(changesOf(token, draft)).length > 0) {
+      setAsking("edit");
+    } else {
+      tell(`“${token.description}” is as it was: nothing was changed.`);
+      close();
+    }
+  };
   return (
-    <Dialog title="Edit access token" close={close}>
+    <Dialog title="Edit access token" close={close} held={change.isPending}>
       {asking && !(wrong && asking === "edit") ? (
         <PasswordConfirmation label={asking === "edit" ? "Save" : "Regenerate"} pending={change.isPending} error={change.error} back={back} confirm={(password) => change.mutate(password)}>
-          {asking === "edit" ? <Text>“{draft.description}” is changed. What is taken away counts from now on, everywhere.</Text> : <Regeneration overlap={overlap} setOverlap={setOverlap} />}
+          {asking === "edit" ? (
+            <>
+              <Text>“{draft.description}” is changed. What is taken away counts from now on, everywhere.</Text>
+              {revives && <Text fw={600}>It has expired. With its new expiry it is good again, with the value that it has.</Text>}
+            </>
+          ) : <Regeneration overlap={overlap} setOverlap={setOverlap} />}
         </PasswordConfirmation>
       ) : (
-        <TokenForm draft={draft} label="Save" error={wrong} cancel={close} next={(draft) => { setDraft(draft); change.reset(); setAsking("edit"); }}>
+        <TokenForm draft={draft} edited={token} label="Save" error={wrong} cancel={close} next={next}>
           <Divider />
           <Text size="sm">
             Have you lost the value? <Anchor component="button" type="button" size="sm" onClick={() => { change.reset(); setAsking("regenerate"); }}>Generate a new one</Anchor>
@@ -113,7 +136,7 @@ export function Remove({ tokens, close, tell }: { tokens: readonly ApiToken[]; c
     close();
   });
   return (
-    <Dialog title={tokens.length === 1 ? "Remove access token" : "Remove access tokens"} close={close}>
+    <Dialog title={tokens.length === 1 ? "Remove access token" : "Remove access tokens"} close={close} held={remove.isPending}>
       <PasswordConfirmation label="Remove" color="red" pending={remove.isPending} error={remove.error} back={close} confirm={(password) => remove.mutate(password)}>
         <Stack gap="xs">
           <Text>Whatever uses {tokens.length === 1 ? "this token" : "these tokens"} stops working:</Text>

@@ -9,6 +9,8 @@ const PRESETS = [["30 days", 30], ["90 days", 90], ["1 year", 365]] as const;
 interface Asked {
   /** The day as it is written, `dd-mm-yyyy`; empty for none. */
   readonly text: string;
+  /** What is there already, and may stay, be it over or not. */
+  readonly kept?: string | undefined;
   readonly change: (text: string) => void;
   /** Whether all was to be saved already. */
   readonly tried: boolean;
@@ -17,12 +19,12 @@ interface Asked {
 }
 
 /** The last day of a token: written, chosen from a calendar, one of the usual spans, or none. */
-export function Expiry({ text, change, tried, refused }: Asked) {
+export function Expiry({ text, kept, change, tried, refused }: Asked) {
   const [left, setLeft] = useState(false);
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const calendar = useId();
-  const problem = left || tried ? expiryProblem(text, new Date()) : undefined;
+  const problem = (left || tried) && text !== kept ? expiryProblem(text, new Date()) : undefined;
   const chosen = (text: string) => { setLeft(true); change(text); };
   const close = () => { setOpen(false); button.current?.focus(); };
   return (

@@ -2,9 +2,11 @@ import { Alert, Button, Group, Loader, NativeSelect, Stack, Text, TextInput } fr
 import { useState } from "react";
 import type { ApiListItem, ApiToken, TokenTemplate } from "../api/schema.gen";
 import { ApiError } from "../api/client";
+import { useAutofocus } from "../ui/autofocus";
 import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
-import { useCatalog } from "./data";
+import { Unread } from "../ui/unread";
+import { useCatalog, validity } from "./data";
 import { type Day, expiryProblem, fromApi, lastDayBefore, parseDay, writeDay } from "./dates";
 import { Expiry } from "./expiry";
 import { setOf } from "./permissions";
@@ -36,8 +38,21 @@ export function draftOf(token: ApiToken | undefined): Draft {
   };
 }
 
+/** The expiry of a token as the form writes it: the last day, wholly or in part. */
+function writtenExpiry(token: ApiToken | undefined): string | undefined {
+  const { until } = draftOf(token);
+  return token && (until ? writeDay(until) : "");
+}
+
+/** Till when a token is valid whose expiry stays as it is, which can be in the middle of a day. */
+function keptTime({ expiresAt, isExpired }: ApiToken): string {
+  return isExpired ? "but not any more: it has expired" : `till ${validity(expiresAt)}, as it was`;
+}
+
 interface Asked {
   readonly draft: Draft;
+  /** The token that is changed. */
+  readonly edited?: ApiToken;
   readonly label: string;
   /** What was wrong with it, as the API has told. */
   readonly error: Error | null;
@@ -47,13 +62,14 @@ interface Asked {
 }
 
 export function TokenForm(asked: Asked) {
-  const { methods, sets, error } = useCatalog();
-  if (error) return <Alert color="red" role="alert" title="The methods cannot be listed">{error.message}</Alert>;
+  const { methods, sets, failureReason } = useCatalog();
+  if ((!methods || !sets) && failureReason) return <Unread query={{ failureReason }} title="The methods cannot be listed" />;
   if (!methods || !sets) return <Loader aria-label="Loading the methods" />;
   return <Fields {...asked} methods={methods} sets={sets} />;
 }
 
-function Fields({ draft, label, error, cancel, next, children, methods, sets }: Asked & { methods: readonly ApiListItem[]; sets: readonly TokenTemplate[] }) {
+function Fields({ draft, edited, label, error, cancel, next, children, methods, sets }: Asked & { methods: readonly ApiListItem[]; sets: readonly TokenTemplate[] }) {
+  const here = useAutofocus<HTMLFormElement>();
   const [description, setDescription] = useState(draft.description);
   const [until, setUntil] = useState(draft.until ? writeDay(draft.until) : "");
   const [chosen, setChosen] = useState(draft.chosen);
@@ -62,6 +78,9 @@ function Fields({ draft, label, error, cancel, next, children, methods, sets }: 
   const [tried, setTried] = useState(false);
 
   const day = parseDay(until);
+  /** The expiry that there is, which stays as it is unless another is written. */
+  const [kept] = useState(() => writtenExpiry(edited));
+  const isKept = edited?.expiresAt !== undefined && until === kept;
   const set = setOf(chosen, sets)?.name ?? CUSTOM;
   const nothing = chosen.size === 0 ? "Choose at least one method." : undefined;
   const wrong = (parameter: string) => (error instanceof ApiError && error.failure.parameter === parameter ? error.message : undefined);
@@ -69,7 +88,7 @@ function Fields({ draft, label, error, cancel, next, children, methods, sets }: 
 
   const submit = submitting(() => {
     setTried(true);
-    if (expiryProblem(until, new Date()) !== undefined || nothing !== undefined) return;
+    if ((until !== kept && expiryProblem(until, new Date()) !== undefined) || nothing !== undefined) return;
     next({ description, until: day, chosen, set, environments: parts(environments), networks: parts(networks) });
   });
   const pick = (name: string) => {
@@ -78,11 +97,14 @@ function Fields({ draft, label, error, cancel, next, children, methods, sets }: 
   };
   const changing = methods.filter(({ method, isSafe }) => !isSafe && chosen.has(method)).length;
   return (
-    <form onSubmit={submit}>
+    <form ref={here} onSubmit={submit}>
       <Stack>
         {elsewhere && <Alert color="red" role="alert" title="It was not done">{sentence(elsewhere.message)}</Alert>}
         <TextInput label="Description" required maxLength={255} data-autofocus value={description} error={wrong("description")} onChange={(event) => setDescription(event.currentTarget.value)} />
-        <Expiry text={until} change={setUntil} tried={tried} refused={wrong("expiresAt")} />
+        <Expiry text={until} kept={kept} change={setUntil} tried={tried} refused={wrong("expiresAt")} />
+        {edited?.isExpired && !isKept && (until === "" || day) && (
+          <Alert color="orange" role="status" title="It is good again with this">The token has expired. With another expiry its value works again, for whoever has it.</Alert>
+        )}
         <NativeSelect
           label="API"
           value={set}
@@ -94,7 +116,7 @@ function Fields({ draft, label, error, cancel, next, children, methods, sets }: 
         <TextInput label="Environments" description="Names or patterns such as staging-*, with commas between. Empty: all of yours." value={environments} error={wrong("environments")} onChange={(event) => setEnvironments(event.currentTarget.value)} />
         <TextInput label="Source networks" description="Addresses or networks such as 10.1.0.0/16, with commas between. Empty: any." value={networks} error={wrong("sourceNetworks")} onChange={(event) => setNetworks(event.currentTarget.value)} />
         <Text role="status">
-          {powers({ methods: chosen.size, changing, ofAll: methods.length, environments: parts(environments), networks: parts(networks), until: day })}
+          {powers({ methods: chosen.size, changing, ofAll: methods.length, environments: parts(environments), networks: parts(networks), until: day, ...(isKept && { time: keptTime(edited) }) })}
         </Text>
         {children}
         <Group justify="flex-end">

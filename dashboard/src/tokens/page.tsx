@@ -1,8 +1,9 @@
-import { Alert, Badge, Button, Center, Group, Loader, NativeSelect, Stack, Table, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
+import { Badge, Button, Center, Group, Loader, NativeSelect, Stack, Table, Text, TextInput, Title, UnstyledButton } from "@mantine/core";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import { memo, type MouseEvent, startTransition, useMemo, useState } from "react";
 import type { ApiToken } from "../api/schema.gen";
 import { Told } from "../ui/told";
+import { Unread } from "../ui/unread";
 import { filtered, moment, type State, STATE_COLORS, stateOf, STATES, useTokens, useUses, validity } from "./data";
 import { Edit, Generate, Remove } from "./dialogs";
 import { clicked, kept, NOTHING } from "./selection";
@@ -54,12 +55,14 @@ export function Tokens() {
   };
   // A dialog of hundreds of methods is made in small steps.
   const show = (open: Open) => startTransition(() => setOpen(open));
-  const close = () => setOpen(undefined);
+  // What ends late ends no dialog but its own.
+  const close = () => setOpen((now) => (now === open ? undefined : now));
   return (
     <Stack>
       <Title order={2} size="h3">Access Tokens</Title>
       {told && <Told text={told} close={() => setTold(undefined)} />}
-      {tokens.isError && <Alert color="orange" role="alert" title="The tokens cannot be listed">{tokens.error.message}</Alert>}
+      <Unread query={tokens} title="The tokens cannot be listed" />
+      {!tokens.failureReason && <Unread query={uses} title="How often the tokens are used is not known" />}
       <Group gap="xs" role="toolbar" aria-label="Tokens">
         <Button onClick={() => show({ dialog: "generate" })}>Generate</Button>
         <Button variant="default" disabled={!one} onClick={() => one && show({ dialog: "edit", token: one })}>Edit</Button>
@@ -71,7 +74,7 @@ export function Tokens() {
         <TextInput label="Filter" value={filter} onChange={(event) => setFilter(event.currentTarget.value)} flex={1} miw={140} maw={320} />
         <NativeSelect label="State" value={state ?? ""} data={[{ label: "all", value: "" }, ...STATES]} onChange={(event) => setState(STATES.find((state) => state === event.currentTarget.value))} />
       </Group>
-      {!tokens.data && !tokens.isError && <Center p="xl"><Loader aria-label="Loading tokens" /></Center>}
+      {tokens.isPending && !tokens.failureReason && <Center p="xl"><Loader aria-label="Loading tokens" /></Center>}
       {tokens.data && rows.length === 0 && <Text>{tokens.data.length === 0 ? "There are no tokens yet. Generate one, for a script to use." : "No token fits the filter."}</Text>}
       {rows.length > 0 && (
         <Table verticalSpacing="sm" highlightOnHover>
@@ -89,17 +92,19 @@ export function Tokens() {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody onClick={click}>
-            {rows.map((token) => <Row key={token.id} token={token} chosen={chosen.has(token.id)} counts={uses.data?.get(token.id)} />)}
+            {rows.map((token) => <Row key={token.id} token={token} chosen={chosen.has(token.id)} counts={uses.data && (uses.data.get(token.id) ?? UNUSED)} />)}
           </Table.Tbody>
         </Table>
       )}
       {open?.dialog === "generate" && <Generate like={undefined} close={close} />}
       {open?.dialog === "copy" && <Generate like={open.token} close={close} />}
-      {open?.dialog === "edit" && <Edit token={open.token} close={close} tell={setTold} />}
+      {open?.dialog === "edit" && <Edit id={open.token.id} close={close} tell={setTold} />}
       {open?.dialog === "remove" && <Remove tokens={open.tokens} close={close} tell={setTold} />}
     </Stack>
   );
 }
+
+const UNUSED: readonly number[] = [];
 
 /** A click makes only those rows anew that it is about, and of those what it changes. */
 const Row = memo(function Row({ token, chosen, counts }: { token: ApiToken; chosen: boolean; counts: readonly number[] | undefined }) {
@@ -120,21 +125,21 @@ const Cells = memo(function Cells({ token, counts }: { token: ApiToken; counts: 
       <Table.Td visibleFrom="sm">{validity(token.expiresAt)}</Table.Td>
       <Table.Td visibleFrom="md">{moment(token.lastUsed, "never")}</Table.Td>
       <Table.Td><Badge variant="dot" tt="none" fw={500} color={STATE_COLORS[state]}>{state}</Badge></Table.Td>
-      <Table.Td visibleFrom="md"><Sparkline counts={counts} /></Table.Td>
+      <Table.Td visibleFrom="md">{counts ? <Sparkline counts={counts} /> : "not known"}</Table.Td>
     </>
   );
 });
 
 /** The uses of each day, beside each other. */
-function Sparkline({ counts }: { counts: readonly number[] | undefined }) {
-  const all = counts?.reduce((sum, count) => sum + count, 0) ?? 0;
-  const most = Math.max(1, ...(counts ?? []));
+function Sparkline({ counts }: { counts: readonly number[] }) {
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  const most = Math.max(1, ...counts);
   const label = all === 1 ? "1 use" : `${all} uses`;
   return (
     <svg role="img" aria-label={label} width={DAYS * 3} height={24} viewBox={`0 0 ${DAYS * 3} 24`}>
       <title>{label}</title>
       <line x1="0" x2={DAYS * 3} y1="23.5" y2="23.5" stroke="currentColor" strokeOpacity="0.3" />
-      {counts?.map((count, day) => count > 0 && <rect key={day} x={day * 3} width="2" y={23 - (22 * count) / most} height={(22 * count) / most + 1} fill="currentColor" />)}
+      {counts.map((count, day) => count > 0 && <rect key={day} x={day * 3} width="2" y={23 - (22 * count) / most} height={(22 * count) / most + 1} fill="currentColor" />)}
     </svg>
   );
 }

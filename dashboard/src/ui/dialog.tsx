@@ -1,20 +1,31 @@
 import { Group, Modal } from "@mantine/core";
 import { type ReactNode, useEffect, useState } from "react";
 
-/** A dialog over the page, which it keeps the focus from. The library's own has a second banner in it. */
-export function Dialog({ title, close, children }: { title: string; close: () => void; children: ReactNode }) {
+interface Asked {
+  readonly title: string;
+  readonly close: () => void;
+  /** Something is going on, or is shown this once: neither Escape nor a cross ends it, but what it says itself. */
+  readonly held?: boolean;
+  readonly children: ReactNode;
+}
+
+/**
+ * A dialog over the page, which it keeps the focus from. A click beside it ends nothing: what was written, or is shown
+ * this once, would be lost. The library's own has a second banner in it.
+ */
+export function Dialog({ title, close, held = false, children }: Asked) {
   const [before] = useState(() => document.activeElement);
   // The library gives the focus back only where a dialog stays and is closed, not where it is gone.
   useEffect(() => () => {
     requestAnimationFrame(() => { if (before instanceof HTMLElement && before.isConnected) before.focus(); });
   }, [before]);
   return (
-    <Modal.Root opened onClose={close}>
+    <Modal.Root opened onClose={close} closeOnClickOutside={false} closeOnEscape={!held}>
       <Modal.Overlay />
       <Modal.Content>
         <Group justify="space-between" wrap="nowrap" p="md" pb={0}>
           <Modal.Title fw={600}>{title}</Modal.Title>
-          <Modal.CloseButton aria-label="Close" />
+          {!held && <Modal.CloseButton aria-label="Close" />}
         </Group>
         <Modal.Body pt="sm">{children}</Modal.Body>
       </Modal.Content>

@@ -1,5 +1,6 @@
 import { Alert, Button, Group, PasswordInput, Stack } from "@mantine/core";
 import { useState } from "react";
+import { useAutofocus } from "./autofocus";
 import { sentence } from "./sentence";
 import { submitting } from "./submit";
 
@@ -28,13 +29,14 @@ interface Asked {
 
 /** Asks for the password, which every change of tokens needs. A wrong one is told here, and the next can be tried. */
 export function PasswordConfirmation({ children, label, color = "blue", pending, error, back, confirm }: Asked) {
+  const here = useAutofocus<HTMLFormElement>();
   const [password, setPassword] = useState("");
   const submit = submitting(() => {
     confirm(once(password));
     setPassword("");
   });
   return (
-    <form onSubmit={submit}>
+    <form ref={here} onSubmit={submit}>
       <Stack>
         {children}
         {error && <Alert color="red" role="alert" title="It was not done">{sentence(error.message)}</Alert>}

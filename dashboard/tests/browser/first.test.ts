@@ -17,7 +17,7 @@ test("a wrong password is told, and nothing else", async () => {
   const alert = page.getByRole("alert");
   await alert.waitFor();
   expect(await alert.textContent()).toContain("Not signed in");
-  expect(await visitor.password.inputValue()).toBe("");
+  await expect.poll(() => visitor.password.inputValue()).toBe("");
   expect(await visitor.context.cookies()).toEqual([]);
   await visitor.look("sign-in-refused");
   await visitor.leave();

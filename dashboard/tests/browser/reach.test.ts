@@ -47,7 +47,7 @@ test("everything is done without a mouse", async () => {
   await page.getByRole("row", { name: /first steps/ }).waitFor();
   await to(/^Select first steps$/);
   await keyboard.press("Space");
-  expect(await page.getByRole("checkbox", { name: "Select first steps" }).isChecked()).toBe(true);
+  await page.getByRole("checkbox", { name: "Select first steps", checked: true }).waitFor();
   await keyboard.down("Shift");
   for (let step = 0; step < 20 && (await focused()) !== "Edit"; step++) await keyboard.press("Tab");
   await keyboard.up("Shift");

@@ -30,6 +30,51 @@ test("others' sessions are ended one by one or all at once", async () => {
   await visitor.leave();
 });
 
+test("a session that others have ended leads to the sign-in, whatever is done next", async () => {
+  for (const [place, next] of [["/settings/tokens", "Refresh"], ["/settings/sessions", "Sign out all others"]] as const) {
+    const visitor = await system.visitor();
+    const { page } = visitor;
+    await visitor.signIn();
+    // One that can be ended, whoever was signed in before.
+    const session = await system.signIn();
+    await page.goto(place);
+    await page.getByRole("table").waitFor();
+    const ended = await fetch(`${system.url}/1.0/users/authentication/rest/signoutsessions`, { method: "POST", body: new URLSearchParams({ session, ids: "*" }) });
+    expect(await ended.json()).toMatchObject({ result: 0 });
+    await page.getByRole("button", { name: next }).click();
+    await page.getByRole("status").filter({ hasText: "Your session has ended" }).waitFor();
+    await expect.poll(() => page.getByRole("table").count()).toBe(0);
+    await visitor.look("sign-in-ended");
+    await page.getByLabel("Login").fill(system.login);
+    await visitor.password.fill(system.password);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("table").waitFor();
+    expect(new URL(page.url()).pathname).toBe(place);
+    await visitor.leave();
+  }
+});
+
+test("what is done without a network fails at once, and is not done later", async () => {
+  const visitor = await system.visitor();
+  const { page, context } = visitor;
+  await visitor.signIn();
+  await page.goto("/settings/sessions");
+  await page.getByRole("table").waitFor();
+  await system.signIn();
+  await page.reload();
+  await page.getByRole("button", { name: "Sign out all others" }).and(page.locator(":enabled")).waitFor();
+  const asked: string[] = [];
+  page.on("requestfinished", (request) => asked.push(request.url()));
+  await context.setOffline(true);
+  await page.getByRole("button", { name: "Sign out all others" }).click();
+  await page.getByRole("alert").filter({ hasText: "The service does not answer." }).waitFor();
+  await context.setOffline(false);
+  await page.getByRole("link", { name: "Audit log" }).click();
+  await page.getByRole("row", { name: /session/ }).first().waitFor();
+  expect(asked.filter((url) => url.endsWith("signoutsessions"))).toEqual([]);
+  await visitor.leave(/ERR_INTERNET_DISCONNECTED/);
+});
+
 test("the password is changed, and what is wrong is told beside it", async () => {
   const visitor = await system.visitor();
   const { page } = visitor;

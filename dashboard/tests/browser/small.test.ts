@@ -200,6 +200,6 @@ test("on a small screen and in the dark: the reference, and what is told when no
   await look(visitor, "outage");
   await page.unroute(answers);
   await visitor.password.waitFor();
-  expect(await page.getByRole("alert").count()).toBe(0);
+  await expect.poll(() => page.getByRole("alert").count()).toBe(0);
   await visitor.leave(/ERR_CONNECTION_REFUSED/);
 });

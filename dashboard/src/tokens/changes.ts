@@ -1,0 +1,32 @@
+import type { ApiToken } from "../api/schema.gen";
+import { endOf, toApi } from "./dates";
+import { CUSTOM, type Draft, draftOf } from "./form";
+
+/** `*` is no confinement. */
+const orAny = (items: readonly string[]) => (items.length === 0 ? ["*"] : [...items]);
+
+function methods({ set, chosen }: Draft) {
+  return { tokenTemplate: set, ...(set === CUSTOM && { apiList: [...chosen] }) };
+}
+
+/** What a new token is made with. */
+export function parameters(draft: Draft) {
+  const { description, until, environments, networks } = draft;
+  return { description, ...methods(draft), environments: orAny(environments), sourceNetworks: orAny(networks), ...(until && { expiresAt: toApi(endOf(until)) }) };
+}
+
+/** What was changed of a token, and nothing else: the rest stays as it is, to the second, whoever has changed it meanwhile. */
+export function changesOf(token: ApiToken, draft: Draft) {
+  const before = draftOf(token);
+  const { description, until, environments, networks } = draft;
+  const differs = (one: unknown, other: unknown) => JSON.stringify(one) !== JSON.stringify(other);
+  const expiry = until ? { expiresAt: toApi(endOf(until)) } : { neverExpires: true };
+  return {
+    ...(description !== before.description && { description }),
+    ...(differs([...draft.chosen].toSorted(), [...before.chosen].toSorted()) && methods(draft)),
+    ...(differs(environments, before.environments) && { environments: orAny(environments) }),
+    ...(differs(networks, before.networks) && { sourceNetworks: orAny(networks) }),
+    // A token can end in the middle of a day, which a day does not say.
+    ...(differs(until, before.until) && expiry),
+  };
+}
