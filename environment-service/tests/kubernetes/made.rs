@@ -77,7 +77,8 @@ async fn a_start_that_fails_leaves_what_runs_and_the_next_stop_ends_it() {
     let text = assert_kind(alice.start("shop").await, ErrorKind::EnvironmentFailed);
     assert!(text.contains("service `shop-cp`"), "{text}");
     let bad = format!("shop/web:{BAD}");
-    eventually("the pod of the bad version", LONG, async || (cluster.images().await == [bad.as_str()]).then_some(())).await;
+    eventually("the pod of the bad version", LONG, async || (cluster.images().await == [bad.as_str()]).then_some(()))
+        .await;
     alice.stop("shop").await.unwrap();
     assert_eq!((alice.status("shop").await, cluster.images().await.len()), (2, 0));
     assert_eq!(deployments.get(&made.name_any()).await.unwrap().spec.unwrap().replicas, Some(0));
