@@ -89,7 +89,9 @@ async fn a_token_that_is_confined_sees_the_groups_in_reach_and_changes_none() {
     assert_eq!(groups(&session).await, before, "nothing was changed");
     assert_eq!(stack.info(&session, "live").await["envGroups"], json!(["production", "webs"]));
     let attach = [("envName", "staging-1"), ("envGroup", "more")];
-    call(&token, "control/rest/attachenvgroup", &attach).await.success();
+    let made = call(&token, "control/rest/attachenvgroup", &attach).await;
+    assert_eq!((made.result(), &made.json()["confinement"]), (8, &json!("environments")), "{made:?}");
+    call(&session, "control/rest/attachenvgroup", &attach).await.success();
     assert_eq!(names(&groups(&token).await), ["more", "tests", "webs"]);
 }
 
