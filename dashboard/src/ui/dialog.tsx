@@ -9,12 +9,21 @@ interface Asked {
   readonly children: ReactNode;
 }
 
+let last: Element | null = null;
+
+/** What had the focus before any dialog: one that takes another's place is opened by what has opened that one. */
+function opener(): Element | null {
+  const active = document.activeElement;
+  if (active && active !== document.body && !active.closest('[role="dialog"]')) last = active;
+  return last;
+}
+
 /**
  * A dialog over the page, which it keeps the focus from. A click beside it ends nothing: what was written, or is shown
  * this once, would be lost. The library's own has a second banner in it.
  */
 export function Dialog({ title, close, held = false, children }: Asked) {
-  const [before] = useState(() => document.activeElement);
+  const [before] = useState(opener);
   // The library gives the focus back only where a dialog stays and is closed, not where it is gone.
   useEffect(() => () => {
     requestAnimationFrame(() => { if (before instanceof HTMLElement && before.isConnected) before.focus(); });
