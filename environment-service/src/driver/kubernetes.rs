@@ -12,6 +12,7 @@ mod cron;
 mod discover;
 mod end;
 mod inside;
+mod locate;
 mod manifest;
 mod own;
 mod place;
@@ -37,6 +38,7 @@ use tokio::time::Instant;
 pub use cluster::KubernetesError;
 
 use self::cluster::{Fault, list};
+use self::locate::Located;
 use self::place::{Home, Place, Scope};
 use self::standing::Standing;
 use self::workload::Seen;
@@ -85,24 +87,6 @@ pub(crate) struct KubernetesDriver {
     client: Client,
     settings: KubernetesSettings,
     changes: tokio::sync::watch::Sender<()>,
-}
-
-/// What was found of marks.
-#[derive(Default)]
-struct Marked {
-    places: HashMap<LaunchId, Place>,
-    /// Whether what is made here could not be looked at.
-    own_refused: bool,
-}
-
-/// Where a launch is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Located {
-    At(Place),
-    /// There is nothing of it.
-    Nowhere,
-    /// It may be where nobody may look.
-    Unseen,
 }
 
 impl KubernetesDriver {
@@ -173,52 +157,6 @@ impl KubernetesDriver {
         };
         tracing::info!(node.id = %order.node, launch.id = %order.launch, workload = %place, "a workload was launched");
         Ok(place)
-    }
-
-    /// The places of launches, each by itself. One that was never recorded is looked for by its mark.
-    async fn places(&self, launches: &[Launch]) -> Result<Vec<Located>, Fault> {
-        let unrecorded: Vec<LaunchId> =
-            launches.iter().filter(|launch| launch.instance.is_none()).map(|launch| launch.id).collect();
-        let found = if unrecorded.is_empty() { Marked::default() } else { self.marked(&unrecorded).await? };
-        let place = |launch: &Launch| match &launch.instance {
-            Some(instance) => {
-                let place = instance.0.parse();
-                let place =
-                    place.inspect_err(|error| tracing::error!(launch.id = %launch.id, %error, "a record is malformed"));
-                place.map_or(Located::Nowhere, Located::At)
-            }
-            None => match found.places.get(&launch.id) {
-                Some(place) => Located::At(place.clone()),
-                None if found.own_refused => Located::Unseen,
-                None => Located::Nowhere,
-            },
-        };
-        Ok(launches.iter().map(place).collect())
-    }
-
-    /// Workloads that have these marks, as far as they may be looked at. What was there before is found again by its key as well, so
-    /// that a namespace of it that refuses is no reason to know nothing of the others.
-    async fn marked(&self, launches: &[LaunchId]) -> Result<Marked, Fault> {
-        let homes = self.settings.environments.iter();
-        let homes = homes.map(|environment| (Home::Adopted(environment.name.clone()), Scope::adopted(environment)));
-        let own = self.own_scope().map(|scope| (Home::Own(scope.namespace.clone()), scope));
-        let mut marked = Marked::default();
-        for (home, scope) in homes.chain(own) {
-            let seen = match workload::all(&self.client, &scope).await {
-                Err(fault @ Fault::Unreachable(_)) => return Err(fault),
-                Err(fault) => {
-                    unseen(&fault);
-                    marked.own_refused |= matches!(home, Home::Own(_));
-                    continue;
-                }
-                Ok(seen) => seen,
-            };
-            for seen in seen {
-                let Some(launch) = launches.iter().find(|launch| seen.has_mark(**launch)) else { continue };
-                marked.places.insert(*launch, Place { home: home.clone(), kind: seen.kind, name: seen.name });
-            }
-        }
-        Ok(marked)
     }
 
     /// What launches are, in their order: a list for each scope, and the pods of a namespace only where something is wrong.

@@ -89,8 +89,8 @@ impl Operations {
         }
     }
 
-    /// Records something that has happened, or reads what an operation goes on with. An outage of the database must not leave an environment locked, so this is
-    /// tried until it succeeds or the service ends; then the next run takes it up.
+    /// Records something that has happened, or reads what an operation goes on with. An outage of the database must not leave an
+    /// environment locked, so this is tried until it succeeds or the service ends; then the next run takes it up.
     pub(super) async fn persist<T, F>(
         &self,
         environment: &Environment,

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use access::AccountId;
 use tokio::task::JoinError;
@@ -14,6 +15,9 @@ const MOST_OUTPUT: usize = 16 << 20;
 
 /// How many calls of an account run commands at the same time. They go on when their caller leaves.
 const MOST_CALLS: usize = 16;
+
+/// How long commands that run may still take when the service ends: as long as other calls.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// Why commands were not run, or not all of them.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +73,7 @@ impl Drop for Running {
 
 impl Operations {
     /// Runs commands in nodes, one after the other; after one that fails, none in that node. Whoever has asked for it may leave, but
-    /// the end of the service is the end of them.
+    /// some time after the service has begun to end it ends them.
     pub(crate) async fn exec(
         &self,
         environment: Environment,
@@ -79,6 +83,7 @@ impl Operations {
         let driver = self.drivers.of(&environment)?.clone();
         let running = self.commands.begin(environment.account)?;
         let draining = self.lifecycle.draining();
+        let too_late = async move { (draining.await, tokio::time::sleep(GRACE).await) };
         let commands_run = async move {
             let _running = running;
             let mut outputs = Vec::new();
@@ -107,10 +112,10 @@ impl Operations {
         let run = async move {
             tokio::select! {
                 outputs = commands_run => outputs,
-                () = draining => Err(ExecError::Ending),
+                _ = too_late => Err(ExecError::Ending),
             }
         };
-        // Not among the operations: those are waited for when the service ends.
+        // Not among the operations: those are waited for however long they take.
         self.lifecycle.spawn("environment.exec", run.in_current_span()).await?
     }
 }

@@ -90,12 +90,9 @@ impl Operations {
     /// must not fail because the engine was started after this service. `None` where the service ends first, and where there is
     /// nothing to take up any more.
     pub(super) async fn found_again(&self, torn: &Environment, operation: Operation) -> Option<Environment> {
-        let unrecorded = |(node, launch): (NodeId, &crate::domain::Launch)| match launch.instance {
-            None => Some((node, launch.id)),
-            Some(_) => None,
-        };
         let launched = torn.nodes.iter().filter_map(|node| Some((node.id, node.launch.as_ref()?)));
-        let launches: Vec<(NodeId, LaunchId)> = launched.filter_map(unrecorded).collect();
+        let unrecorded = launched.filter(|(_, launch)| launch.instance.is_none());
+        let launches: Vec<(NodeId, LaunchId)> = unrecorded.map(|(node, launch)| (node, launch.id)).collect();
         if let Ok(driver) = self.drivers.of(torn) {
             for (launch, instance) in self.find_patiently(driver.as_ref(), &launches).await? {
                 let recorded = self.persist(torn, || self.record_found(launch, &instance)).await;

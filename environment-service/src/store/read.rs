@@ -82,8 +82,8 @@ impl Store {
         let mut launches = Vec::new();
         for read in &rows {
             if let Some(launch) = row::launch_id(read)? {
-                let of = (row::parsed(read, "driver")?, row::environment_id(read)?);
-                launches.push((of.0, of.1, row::node_id(read)?, launch));
+                let (driver, environment) = (row::parsed(read, "driver")?, row::environment_id(read)?);
+                launches.push((driver, environment, row::node_id(read)?, launch));
             }
         }
         Ok(launches)

@@ -13,7 +13,7 @@ use proto::environment::v1::{
     GetContainerEnvVarsRequest, GetGroupsRequest, GetLogsRequest, NodeCommand, ReadLogRequest, ReadRequest,
     RedeployContainersByGroupRequest, RemoveContainerEnvVarsRequest, RemoveGroupRequest, RestartNodeByIdRequest,
     RestartNodesRequest, SetCloudletsCountByIdRequest, SetContainerEnvVarsByGroupRequest, SetContainerEnvVarsRequest,
-    SetEnvDisplayNameRequest, SetEnvGroupRequest, SleepEnvRequest,
+    SetEnvDisplayNameRequest, SetEnvGroupRequest, SleepEnvRequest, WatchEnvsRequest,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use testkit::{TestDatabase, eventually};
@@ -416,6 +416,68 @@ async fn a_command_goes_on_when_its_caller_leaves() {
     }
     stage.open_gate();
     eventually("it is done all the same", LONG, async || done.exists().then_some(())).await;
+}
+
+/// A service whose one node may run `sh`, and how a node waits until the gate is open.
+async fn waiting_for_the_gate() -> (Stage, String) {
+    let mut stage = Stage::prepare(TestDatabase::sqlite()).await;
+    stage.config.exec_commands = vec!["sh".to_owned()];
+    stage.authority.start().await;
+    stage.start_service().await;
+    stage.alice().create("shop", &[("cp", "pair", 1)]).await.unwrap();
+    let (begun, gate) = (stage.file("begun"), stage.file("gate"));
+    let script = format!("-c 'echo x >> {}; while [ ! -e {} ]; do sleep 0.01; done'", begun.display(), gate.display());
+    (stage, script)
+}
+
+fn run_in(node_id: i64, script: &str) -> ExecCmdByIdRequest {
+    let command_list = vec![NodeCommand { command: "sh".to_owned(), params: Some(script.to_owned()) }];
+    ExecCmdByIdRequest { env_name: shop(), node_id, command_list, say_yes: None }
+}
+
+#[tokio::test]
+async fn an_account_runs_so_many_commands_at_a_time() {
+    let (stage, script) = waiting_for_the_gate().await;
+    let alice = stage.alice();
+    let node_id = nodes(&alice).await[0];
+    let running = (0..16).map(|_| {
+        let (mut client, request) = (stage.client(), alice.granted(run_in(node_id, &script)));
+        tokio::spawn(async move { client.exec_cmd_by_id(request).await })
+    });
+    let running: Vec<_> = running.collect();
+    let begun = stage.file("begun");
+    let all = async || std::fs::read_to_string(&begun).is_ok_and(|text| text.lines().count() == 16).then_some(());
+    eventually("all have begun", LONG, all).await;
+    assert_kind(call!(stage, alice, exec_cmd_by_id, run_in(node_id, &script)), ErrorKind::Throttled);
+    stage.open_gate();
+    for call in running {
+        answer(call.await.unwrap()).unwrap();
+    }
+    call!(stage, alice, exec_cmd_by_id, run_in(node_id, &script)).unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_runs_is_answered_although_the_service_ends() {
+    let (mut stage, script) = waiting_for_the_gate().await;
+    let (mut client, request) = {
+        let alice = stage.alice();
+        let node_id = nodes(&alice).await[0];
+        (stage.client(), alice.granted(run_in(node_id, &script)))
+    };
+    let running = tokio::spawn(async move { client.exec_cmd_by_id(request).await });
+    let (begun, gate) = (stage.file("begun"), stage.file("gate"));
+    eventually("it has begun", LONG, async || begun.exists().then_some(())).await;
+    let mut watched = {
+        let watch = stage.alice().granted(WatchEnvsRequest {});
+        stage.client().watch_envs(watch).await.unwrap().into_inner()
+    };
+    let opened = async {
+        // A stream ends when the service begins to end.
+        while watched.message().await.is_ok_and(|event| event.is_some()) {}
+        std::fs::write(gate, "").unwrap();
+    };
+    tokio::join!(stage.stop_service(), opened);
+    assert_eq!(answer(running.await.unwrap()).unwrap().responses[0].result, 0);
 }
 
 #[tokio::test]

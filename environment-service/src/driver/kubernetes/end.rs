@@ -7,9 +7,10 @@ use kube::core::Selector;
 use tokio::time::Instant;
 
 use super::cluster::{Fault, list};
+use super::locate::Located;
 use super::place::{Home, Place, Scope};
 use super::workload::Seen;
-use super::{KubernetesDriver, Located, adopted, cron, workload};
+use super::{KubernetesDriver, adopted, cron, workload};
 use crate::domain::Launch;
 use crate::driver::EndError;
 
