@@ -106,6 +106,8 @@ pub(crate) struct Node {
     pub(crate) port: Option<u16>,
     /// The last launch that has not been ended.
     pub(crate) launch: Option<Launch>,
+    /// Whether that was told to end: it may end at any time then, and is not what was launched any more.
+    pub(crate) ending: bool,
 }
 
 /// A launch, as it is recorded.

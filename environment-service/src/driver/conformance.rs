@@ -94,6 +94,7 @@ fn environment(nodes: &[(&LaunchOrder, Option<Launch>)]) -> Environment {
         cloudlets: order.cloudlets,
         port: order.port,
         launch: launch.clone(),
+        ending: false,
     };
     Environment {
         id: first.environment_id,

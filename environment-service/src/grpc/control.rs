@@ -294,6 +294,7 @@ pub(crate) fn down_failure(name: &EnvName, error: BringDownError) -> Failure {
     match error {
         BringDownError::Driver(error) => Failure::internal(error),
         BringDownError::Unseen(kind) => Failure::unavailable(kind.as_str(), error_of_unseen(kind)),
+        BringDownError::Storage(error) => storage_failure(error),
         BringDownError::End(EndError::Unreachable(what, error)) => Failure::unavailable(what, error),
         BringDownError::End(EndError::Scan(error)) => Failure::internal(error),
         BringDownError::End(EndError::Group(error)) => Failure::internal(error),

@@ -61,6 +61,8 @@ pub(crate) enum BringDownError {
     Unseen(DriverKind),
     #[error(transparent)]
     End(#[from] EndError),
+    #[error("the database did not keep what is to end")]
+    Storage(#[from] StorageError),
 }
 
 impl From<BringDownError> for BringUpError {
@@ -69,6 +71,7 @@ impl From<BringDownError> for BringUpError {
             BringDownError::Driver(error) => Self::Driver(error),
             BringDownError::Unseen(kind) => Self::Unseen(kind),
             BringDownError::End(error) => Self::End(error),
+            BringDownError::Storage(error) => Self::Storage(error),
         }
     }
 }
@@ -130,8 +133,10 @@ impl Operations {
             ranks.entry(node.rank).or_default().extend(node.launch.clone());
         }
         for launches in ranks.into_values().rev() {
+            let marks = ids(&launches);
+            self.persist(environment, || self.store.begin_ending(&marks)).await?;
             traced(driver.kind(), "end", driver.end(&launches)).await?;
-            if let Err(error) = self.store.forget(&ids(&launches)).await {
+            if let Err(error) = self.store.forget(&marks).await {
                 // They have ended all the same, which is seen at each look.
                 tracing::warn!(environment.name = %environment.name, %error, "ended launches were not forgotten");
             }
@@ -146,7 +151,12 @@ impl Operations {
         if seen.contains(&Observed::Unknown) {
             return Err(BringDownError::Unseen(environment.driver));
         }
-        let observed: Vec<_> = environment.nodes.iter().map(|node| node.id).zip(seen).collect();
+        // What was told to end is not what is to run, although it may run still.
+        let of = |(node, seen): (&Node, Observed)| {
+            let ended = node.ending && seen.is_alive();
+            (node.id, if ended { Observed::Dead { reason: None } } else { seen })
+        };
+        let observed: Vec<_> = environment.nodes.iter().zip(seen).map(of).collect();
         Ok(plan(desired, &observed))
     }
 
@@ -217,6 +227,10 @@ impl Operations {
                 recorded.unwrap_or(Launch { id: intent.launch, instance: None })
             })
             .collect();
+        if let Err(error) = self.store.begin_ending(&ids(&launches)).await {
+            // They are told all the same: that they run is worse than that it is not known why they end.
+            tracing::warn!(environment.name = %environment.name, %error, "what is told to end is not recorded");
+        }
         if let Err(error) = traced(driver.kind(), "end", driver.end(&launches)).await {
             tracing::error!(environment.name = %environment.name, %error, "nodes of a start that failed did not end");
             return;

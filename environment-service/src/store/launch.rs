@@ -19,8 +19,12 @@ impl Store {
         let mut tx = self.database.begin("launch.intend").await?;
         for intent in intents {
             let query = match intent.replaces {
-                None => sqlx::query("update node set launch_id = $1, port = $2 where id = $3 and launch_id is null"),
-                Some(_) => sqlx::query("update node set launch_id = $1, port = $2 where id = $3 and launch_id = $4"),
+                None => sqlx::query(
+                    "update node set launch_id = $1, port = $2, ending = 0 where id = $3 and launch_id is null",
+                ),
+                Some(_) => sqlx::query(
+                    "update node set launch_id = $1, port = $2, ending = 0 where id = $3 and launch_id = $4",
+                ),
             };
             let query =
                 query.bind(intent.launch.0.as_bytes().as_slice()).bind(intent.port.map(i64::from)).bind(intent.node.0);
@@ -47,14 +51,28 @@ impl Store {
         tx.commit().await
     }
 
+    /// Records that launches are told to end, before they are.
+    pub(crate) async fn begin_ending(&self, launches: &[LaunchId]) -> Result<(), StorageError> {
+        let mut tx = self.database.begin("launch.end").await?;
+        for launch in launches {
+            let changed = sqlx::query("update node set ending = 1 where launch_id = $1")
+                .bind(launch.0.as_bytes().as_slice())
+                .execute(&mut *tx)
+                .await?;
+            debug_assert!(changed.rows_affected() <= 1, "a launch is of one node");
+        }
+        tx.commit().await
+    }
+
     /// Forgets launches of which nothing is left. One that was forgotten already stays so.
     pub(crate) async fn forget(&self, launches: &[LaunchId]) -> Result<(), StorageError> {
         let mut tx = self.database.begin("launch.forget").await?;
         for launch in launches {
-            let changed = sqlx::query("update node set launch_id = null, instance = null where launch_id = $1")
-                .bind(launch.0.as_bytes().as_slice())
-                .execute(&mut *tx)
-                .await?;
+            let changed =
+                sqlx::query("update node set launch_id = null, instance = null, ending = 0 where launch_id = $1")
+                    .bind(launch.0.as_bytes().as_slice())
+                    .execute(&mut *tx)
+                    .await?;
             debug_assert!(changed.rows_affected() <= 1, "a launch is of one node");
         }
         tx.commit().await

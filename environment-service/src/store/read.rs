@@ -18,7 +18,7 @@ macro_rules! select {
             "where environment_group.environment_id = environment.id) as env_groups, ",
             "node.id as node_id, node.node_group, node.node_type, ",
             "node.display_name as node_display_name, node.fixed_cloudlets, node.flexible_cloudlets, node.port, ",
-            "node.launch_id, node.instance, node.image, node.tag, node.former_tag, node.variables, node.rank, ",
+            "node.launch_id, node.instance, node.image, node.tag, node.former_tag, node.variables, node.rank, node.ending, ",
             "node.adopted as node_adopted ",
             "from environment join node on node.environment_id = environment.id ",
             $rest

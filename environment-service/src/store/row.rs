@@ -89,6 +89,7 @@ pub(super) fn node(row: &AnyRow) -> Result<Node, sqlx::Error> {
         cloudlets: Cloudlets::new(Some(fixed), Some(flexible)).map_err(|_| unreadable("fixed_cloudlets", fixed))?,
         port: port.map(|port| small("port", port)).transpose()?,
         launch: launch(row)?,
+        ending: row.try_get::<i64, _>("ending")? != 0,
     })
 }
 

@@ -197,10 +197,17 @@ async fn launches_are_intended_recorded_and_forgotten() {
         assert_eq!(nodes[1].launch, Some(Launch { id: intents[1].launch, instance: None }));
         assert_eq!(nodes[2].launch, None, "all of a transaction or nothing");
 
-        store.forget(&intents.map(|intent| intent.launch)).await.unwrap();
-        store.forget(&[intents[0].launch]).await.unwrap();
+        store.begin_ending(&intents.map(|intent| intent.launch)).await.unwrap();
         let nodes = store.get(environment.id).await.unwrap().unwrap().nodes;
-        assert!(nodes.iter().all(|node| node.launch.is_none()));
+        assert_eq!(nodes.iter().map(|node| node.ending).collect::<Vec<_>>(), [true, true, false]);
+        store.intend(&[Intent { launch: launch(), replaces: Some(intents[0].launch), ..intents[0] }]).await.unwrap();
+        let nodes = store.get(environment.id).await.unwrap().unwrap().nodes;
+        assert_eq!(nodes.iter().map(|node| node.ending).collect::<Vec<_>>(), [false, true, false], "the next is not");
+        let launches: Vec<_> = nodes.into_iter().filter_map(|node| node.launch.map(|launch| launch.id)).collect();
+        store.forget(&launches).await.unwrap();
+        store.forget(&[launches[0]]).await.unwrap();
+        let nodes = store.get(environment.id).await.unwrap().unwrap().nodes;
+        assert!(nodes.iter().all(|node| node.launch.is_none() && !node.ending));
         assert_eq!(nodes[0].port, Some(8080), "it may have it again");
     })
     .await;

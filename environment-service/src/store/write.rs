@@ -156,5 +156,6 @@ async fn insert_node(tx: &mut Transaction, environment: EnvironmentId, spec: &No
         cloudlets: spec.cloudlets,
         port: None,
         launch: None,
+        ending: false,
     })
 }

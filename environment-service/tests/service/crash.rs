@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use proto::environment::v1::{Node, NodeSpec};
+use proto::environment::v1::{Node, NodeSpec, RestartNodesRequest};
 use rustix::process::Signal;
 use testkit::{ServiceProcess, TestDatabase, eventually};
 
@@ -90,6 +90,43 @@ async fn a_stop_that_was_torn_off_is_finished() {
     let program = Program::start(&stage.config, &database, &folder).await;
     program.alice(&stage).until_status("shop", 2).await;
     assert_eq!(stage.processes(), [] as [i32; 0]);
+}
+
+#[tokio::test]
+async fn what_a_restart_that_was_torn_off_told_to_end_is_launched_again() {
+    let (mut stage, database) = stage().await;
+    let folder = stage.file("");
+    stage.config.stop_grace = SignedDuration::from_secs(60);
+    let program = Program::start(&stage.config, &database, &folder).await;
+    let before = pids(&program.alice(&stage).create("shop", &[("cp", "slow", 1)]).await.unwrap().nodes);
+    {
+        let (alice, mut client) = (program.alice(&stage), program.alice(&stage).client());
+        let request = RestartNodesRequest { env_name: "shop".to_owned(), node_group: None, node_id: None };
+        let told = || async { is_told_to_end(&stage).await.then_some(()) };
+        tokio::select! {
+            _ = client.restart_nodes(alice.granted(request)) => panic!("the gate is shut"),
+            () = eventually("the node is told to end", LONG, told) => (),
+        }
+    }
+    program.process.kill().await;
+
+    // The gate stays shut: what was told to end runs for as long as it is not ended.
+    stage.config.stop_grace = SignedDuration::from_millis(1);
+    let program = Program::start(&stage.config, &database, &folder).await;
+    program.alice(&stage).until_status("shop", 1).await;
+    let after = pids(&program.alice(&stage).info("shop").await.unwrap().nodes);
+    assert_ne!(after, before);
+    assert!(!all_alive(&before), "it has ended for good");
+}
+
+async fn is_told_to_end(stage: &Stage) -> bool {
+    let opened = stage.database().await;
+    let mut tx = opened.begin("test").await.unwrap();
+    let (told,): (i64,) =
+        sqlx::query_as("select count(*) from node where ending = 1").fetch_one(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    opened.close().await;
+    told > 0
 }
 
 #[tokio::test]

@@ -197,6 +197,7 @@ fn shop(launch: Option<Launch>) -> Environment {
         cloudlets: Cloudlets::new(None, None).unwrap(),
         port: None,
         launch,
+        ending: false,
     };
     Environment {
         id: EnvironmentId(Uuid::nil()),

@@ -309,6 +309,7 @@ pub(super) fn environment(order: &LaunchOrder, launch: Option<Launch>) -> Enviro
         cloudlets: order.cloudlets,
         port: order.port,
         launch,
+        ending: false,
     };
     Environment {
         id: order.environment_id,
