@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use lifecycle::Clock;
 use proto::catalog::{Access, ServiceRole};
 use proto::{Catalog, ErrorKind, Failure, Method};
+use tls::Peer;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
@@ -75,23 +76,23 @@ impl AccessLayer {
         };
         match method.access() {
             Some(Access::Service { .. }) => {
-                let service = self.service(method, request.headers())?;
+                let service = self.service(method, request)?;
                 decide_service(method, service.role).map_err(|denied| {
                     tracing::warn!(rpc.method = method.name(), service = service.name, "a service key was refused");
                     denied.failure(method)
                 })?;
-                let origin = self.vouched(request.headers()).unwrap_or_else(|| peer(request));
+                let origin = self.vouched(request).unwrap_or_else(|| peer(request));
                 request.extensions_mut().insert(ServicePermit::new(&service.name, origin));
             }
             Some(Access::Public) => {
-                let origin = self.vouched(request.headers()).unwrap_or_else(|| peer(request));
+                let origin = self.vouched(request).unwrap_or_else(|| peer(request));
                 request.extensions_mut().insert(PublicPermit::new(origin));
             }
             access => {
                 let arrived = self.arrival();
                 let claims = self.claims(method, request.headers())?;
                 decide(method, Some(claims.rights())).map_err(|denied| denied.failure(method))?;
-                let vouched = self.vouched(request.headers());
+                let vouched = self.vouched(request);
                 if let Some(origin) = &vouched {
                     claims.confinement.allow_address(origin.address)?;
                 }
@@ -139,24 +140,42 @@ impl AccessLayer {
     }
 
     /// Where the call came in, as a gateway says. Anybody else is not believed, other services neither.
-    fn vouched(&self, headers: &HeaderMap) -> Option<Origin> {
+    fn vouched<B>(&self, request: &Request<B>) -> Option<Origin> {
+        let headers = request.headers();
         let gateway = headers.get(GATEWAY_KEY_HEADER);
         let key = gateway.map_or_else(|| service_key(headers), |key| key.to_str().ok())?;
-        self.service_keys.service(key).ok().filter(|service| service.role == ServiceRole::Gateway)?;
+        let service = self.service_keys.service(key).ok()?;
+        if service.role != ServiceRole::Gateway || !may_be(request, service) {
+            return None;
+        }
         Origin::from_bytes(&BINARY_METADATA.decode(headers.get(ORIGIN_HEADER)?.as_bytes()).ok()?)
     }
 
-    /// The service whose key the call carries.
-    fn service(&self, method: &Method, headers: &HeaderMap) -> Result<&ServiceKey, Failure> {
-        let key = service_key(headers);
+    /// The service whose key the call carries. Behind TLS the certificate has to be the service's own, or a gateway's that passes the
+    /// key on and shows its own beside.
+    fn service<B>(&self, method: &Method, request: &Request<B>) -> Result<&ServiceKey, Failure> {
+        let key = service_key(request.headers());
         let key = key.ok_or_else(|| Failure::new(ErrorKind::NotAuthenticated, "a service key is needed"))?;
-        match self.service_keys.service(key) {
-            Ok(service) => Ok(service),
-            Err(error) => {
-                tracing::warn!(rpc.method = method.name(), "an unknown service key was refused");
-                Err(Failure::new(ErrorKind::NotAuthenticated, "the service key is not known").because(error))
-            }
+        let service = self.service_keys.service(key).map_err(|error| {
+            tracing::warn!(rpc.method = method.name(), "an unknown service key was refused");
+            Failure::new(ErrorKind::NotAuthenticated, "the service key is not known").because(error)
+        })?;
+        if may_be(request, service) || self.is_passed_on(request) {
+            return Ok(service);
         }
+        tracing::warn!(
+            rpc.method = method.name(),
+            service = service.name,
+            "a key beside another service's certificate was refused"
+        );
+        Err(Failure::new(ErrorKind::NotAuthenticated, "the certificate is not that of the service whose key it is"))
+    }
+
+    /// Whether a gateway's own key stands beside, on a connection of that gateway.
+    fn is_passed_on<B>(&self, request: &Request<B>) -> bool {
+        let key = request.headers().get(GATEWAY_KEY_HEADER).and_then(|key| key.to_str().ok());
+        let gateway = key.and_then(|key| self.service_keys.service(key).ok());
+        gateway.is_some_and(|gateway| gateway.role == ServiceRole::Gateway && may_be(request, gateway))
     }
 }
 
@@ -190,11 +209,17 @@ fn service_key(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
+/// Whether the other end of the connection may be a service: one that has shown a certificate has to have the service's name in it.
+fn may_be<B>(request: &Request<B>, service: &ServiceKey) -> bool {
+    request.extensions().get::<Peer>().is_none_or(|peer| peer.may_be(&service.name))
+}
+
 /// What is known of a caller that nobody vouches for: the other end of its connection.
 fn peer<B>(request: &Request<B>) -> Origin {
-    let connection = request.extensions().get::<TcpConnectInfo>();
-    let address = connection.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip());
-    Origin::new(address, "", "")
+    let connection = request.extensions();
+    let address = connection.get::<Peer>().and_then(Peer::address);
+    let address = address.or_else(|| connection.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr));
+    Origin::new(address.map(|address| address.ip()), "", "")
 }
 
 /// The one grant of a call, decoded. Two are as good as none: which one would count?

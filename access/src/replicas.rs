@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tls::Connector;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Status};
 
@@ -16,22 +17,24 @@ pub struct Replicas(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     endpoints: Vec<Endpoint>,
+    connector: Connector,
     channels: Vec<Channel>,
     preferred: AtomicUsize,
 }
 
 impl Replicas {
-    /// Connects to none of them yet.
+    /// The replicas at these addresses, and what connects to them. It connects to none of them yet.
     ///
     /// # Panics
     /// Where there is none: the configuration sees to that.
     #[must_use]
-    pub fn new(endpoints: Vec<Endpoint>) -> Self {
+    pub fn new(endpoints: Vec<Endpoint>, connector: Connector) -> Self {
         assert!(!endpoints.is_empty(), "a service has a replica");
-        let channels: Vec<Channel> = endpoints.iter().map(Endpoint::connect_lazy).collect();
+        let connect = |endpoint: &Endpoint| endpoint.connect_with_connector_lazy(connector.clone());
+        let channels: Vec<Channel> = endpoints.iter().map(connect).collect();
         // Not all of those who ask prefer the same.
         let preferred = AtomicUsize::new(rand::random_range(0..channels.len()));
-        Self(Arc::new(Shared { endpoints, channels, preferred }))
+        Self(Arc::new(Shared { endpoints, connector, channels, preferred }))
     }
 
     /// How many there are.
@@ -58,10 +61,13 @@ impl Replicas {
         self.0.channels[replica % self.len()].clone()
     }
 
-    /// The address of one, for a connection of one's own.
-    #[must_use]
-    pub fn endpoint(&self, replica: usize) -> &Endpoint {
-        &self.0.endpoints[replica % self.len()]
+    /// A connection of one's own to one.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub async fn connect(&self, replica: usize) -> Result<Channel, tonic::transport::Error> {
+        let endpoint = &self.0.endpoints[replica % self.len()];
+        endpoint.connect_with_connector(self.0.connector.clone()).await
     }
 
     /// Another one is preferred, unless that is so already.

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use settings::{Addresses, LoadError};
 use telemetry::TelemetryConfig;
+use tls::{Certificates, ListenerConfig, MutualConfig, PlainTextError, TlsError};
 use tonic::transport::Endpoint;
 use url::Url;
 
@@ -21,9 +22,20 @@ pub struct Config {
     /// Where it listens for HTTP. Default: `127.0.0.1:8080`.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
+    /// The certificate that it shows to those who call it, by HTTP/2 or HTTP/1.1. Not given: it listens without TLS, which it does on the
+    /// loopback only, unless `allow_plaintext` says otherwise.
+    #[serde(default)]
+    pub tls: Option<ListenerConfig>,
+    /// By what it is known to the services whose address says `https`. Default: none.
+    #[serde(default)]
+    pub upstream_tls: Option<MutualConfig>,
+    /// Whether it may listen, and call services, without TLS elsewhere than on the loopback too. Default: no.
+    #[serde(default)]
+    pub allow_plaintext: bool,
     /// The file that holds the key by which the token-service knows this gateway.
     pub service_key_file: PathBuf,
-    /// Where each service is that executes methods: `"token-service" = "http://127.0.0.1:9001"`, or a list of its replicas.
+    /// Where each service is that executes methods: `"token-service" = "http://127.0.0.1:9001"`, `https://…` with `upstream_tls`, or a
+    /// list of its replicas.
     pub upstreams: BTreeMap<String, Addresses>,
     /// The largest body, in bytes: 1 KiB to 1 GiB. Default: 4 MiB.
     #[serde(default = "default_max_body_bytes")]
@@ -55,7 +67,7 @@ pub struct Config {
     #[serde(default)]
     pub trusted_proxies: Vec<IpNet>,
     /// The gateway's address as its clients know it, `https://api.example.org`: the issuer of RFC 8414. Default:
-    /// `http://` and the address that it listens on.
+    /// `http://`, or `https://` with `tls`, and the address that it listens on.
     #[serde(default)]
     pub public_url: Option<String>,
     /// How long the token-service may take to say what a credential is worth: 100 ms to 1 min. Default: 5 s.
@@ -134,6 +146,17 @@ pub enum ConfigError {
         /// What it may be.
         allowed: &'static str,
     },
+    /// It would speak plain text where others can read along.
+    #[error(transparent)]
+    PlainText(#[from] PlainTextError),
+    /// The certificates cannot be used.
+    #[error("{section}")]
+    Tls {
+        /// Which of them.
+        section: &'static str,
+        /// What is wrong.
+        source: TlsError,
+    },
     /// A service that executes methods has no address.
     #[error("upstreams: {0:?} is missing")]
     MissingUpstream(String),
@@ -158,6 +181,9 @@ impl Config {
         let upstreams = upstreams.into_iter().map(|(service, addresses)| (service, addresses.into())).collect();
         Self {
             listen: default_listen(),
+            tls: None,
+            upstream_tls: None,
+            allow_plaintext: false,
             service_key_file,
             upstreams,
             max_body_bytes: default_max_body_bytes(),
@@ -212,7 +238,18 @@ impl Config {
         range(remembered, "remembered_credentials", "1 to 10,000,000")?;
         range((64 << 10..=64 << 30).contains(&self.remembered_bytes), "remembered_bytes", "64 KiB to 64 GiB")?;
         self.issuer(self.listen)?;
-        self.endpoints().map(drop)
+        tls::may_listen("listen", self.listen, self.tls.is_some(), self.allow_plaintext)?;
+        if self.upstream_tls.as_ref().is_some_and(|tls| tls.clients.is_some()) {
+            return Err(ConfigError::Range { key: "upstream_tls.clients", allowed: "left out: nobody connects there" });
+        }
+        let section = ("upstream_tls", self.upstream_tls.is_some());
+        for (name, endpoints) in self.endpoints()? {
+            let key = format!("upstreams: {name:?}");
+            for endpoint in endpoints {
+                tls::may_connect(&key, endpoint.uri(), section, self.allow_plaintext)?;
+            }
+        }
+        Ok(())
     }
 
     /// The addresses of each service that executes methods.
@@ -230,17 +267,34 @@ impl Config {
         endpoints.collect()
     }
 
-    /// The gateway's address as its clients know it, without a slash at its end. Never what a request says of it.
     /// Looks, besides, whether the files that it names hold what they should. Nothing is started, and nobody asked.
     ///
     /// # Errors
     /// Names the first that does not.
     pub fn check_files(&self) -> Result<(), ConfigError> {
-        self.service_key().map(drop)
+        self.service_key()?;
+        self.certificates()?;
+        self.upstream_certificates().map(drop)
     }
 
+    /// What it shows to those who call it, where it speaks TLS with them.
+    pub(crate) fn certificates(&self) -> Result<Option<Certificates>, ConfigError> {
+        let certificates = self.tls.as_ref().map(Certificates::of_listener).transpose();
+        certificates.map_err(|source| ConfigError::Tls { section: "tls", source })
+    }
+
+    /// By what it is known to the services, where it speaks TLS with them.
+    pub(crate) fn upstream_certificates(&self) -> Result<Option<Certificates>, ConfigError> {
+        let certificates = self.upstream_tls.as_ref().map(Certificates::mutual).transpose();
+        certificates.map_err(|source| ConfigError::Tls { section: "upstream_tls", source })
+    }
+
+    /// The gateway's address as its clients know it, without a slash at its end. Never what a request says of it.
     pub(crate) fn issuer(&self, listening: SocketAddr) -> Result<String, ConfigError> {
-        let Some(text) = &self.public_url else { return Ok(format!("http://{listening}")) };
+        let Some(text) = &self.public_url else {
+            let scheme = if self.tls.is_some() { "https" } else { "http" };
+            return Ok(format!("{scheme}://{listening}"));
+        };
         let url = Url::parse(text).map_err(|_| ConfigError::PublicUrl)?;
         let origin = url.origin().ascii_serialization();
         // Nothing but scheme, host and port.

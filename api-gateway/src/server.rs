@@ -3,13 +3,11 @@ mod exchange;
 mod head;
 mod socket;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Replicas;
 use access::lease::{LeaseHandle, LeaseKeeper};
 use axum::Router;
 use axum::body::Body;
@@ -25,6 +23,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use lifecycle::{Clock, Lifecycle};
 use opentelemetry::metrics::Meter;
 use proto::catalog;
+use tls::{Certificates, Connector, Stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -73,6 +72,8 @@ pub enum RunError {
 /// The api-gateway, listening.
 pub struct Gateway {
     listener: TcpListener,
+    certificates: Option<Certificates>,
+    upstream_certificates: Option<Certificates>,
     address: SocketAddr,
     shared: Arc<Shared>,
     connections: Arc<Semaphore>,
@@ -107,13 +108,9 @@ impl Gateway {
     pub async fn bind_with(config: Config, meter: &Meter, lifecycle: Lifecycle) -> Result<Self, RunError> {
         config.validate()?;
         let service_key = config.service_key()?;
-        let endpoints = config.endpoints()?;
-        let streams = endpoints.iter().map(|(name, all)| {
-            let all = all.iter().cloned().map(upstream::for_streams).collect();
-            (*name, Replicas::new(all))
-        });
-        let streams: BTreeMap<_, _> = streams.collect();
-        let services: BTreeMap<_, _> = endpoints.into_iter().map(|(name, all)| (name, Replicas::new(all))).collect();
+        let (certificates, upstream_certificates) = (config.certificates()?, config.upstream_certificates()?);
+        let connector = Connector::new(upstream_certificates.clone());
+        let (services, streams) = upstream::services(config.endpoints()?, &connector);
         let replicas = services.get(AUTHORITY).ok_or_else(|| ConfigError::MissingUpstream(AUTHORITY.to_owned()))?;
         let replicas = replicas.clone();
         let authority = Authority::new(replicas.clone(), &service_key, config.introspection_timeout.unsigned_abs());
@@ -140,24 +137,33 @@ impl Gateway {
             },
             metrics: CallMetrics::new(meter),
         };
-        let listen = |source| RunError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (listener, address) = listen(config.listen).await?;
         calls.introspections.show(meter);
-        let uses = calls.uses.clone();
-        let timeout = config.introspection_timeout.unsigned_abs();
+        let (uses, timeout) = (calls.uses.clone(), config.introspection_timeout.unsigned_abs());
         let standards = Standards {
             calls: calls.clone(),
             authority: ClientAuthority::new(replicas.clone(), &service_key, timeout),
             issuer: config.issuer(address)?.into(),
         };
-        let shared = Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() });
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let head_timeout = config.head_timeout.unsigned_abs();
         let released = CancellationToken::new();
         let keeper = LeaseKeeper::new(lease, replicas, service_key.bearer(), address.to_string(), released.clone());
-        Ok(Self { listener, address, shared, connections, head_timeout, uses, authority, keeper, released, lifecycle })
+        Ok(Self {
+            listener,
+            certificates,
+            upstream_certificates,
+            address,
+            shared,
+            connections,
+            head_timeout,
+            uses,
+            authority,
+            keeper,
+            released,
+            lifecycle,
+        })
     }
 
     /// Where it listens.
@@ -171,14 +177,19 @@ impl Gateway {
     /// # Errors
     /// None so far.
     pub async fn serve(self) -> Result<(), RunError> {
-        tracing::info!(address = %self.address, "api-gateway is listening");
+        for certificates in [&self.certificates, &self.upstream_certificates].into_iter().flatten() {
+            let followed = certificates.clone().follow(self.lifecycle.clone());
+            self.lifecycle.spawn("api-gateway.certificates", followed);
+        }
+        tracing::info!(address = %self.address, tls = self.certificates.is_some(), "api-gateway is listening");
         let reports = self.uses.clone().report(self.authority.clone(), self.lifecycle.clone());
         let reports = self.lifecycle.spawn("api-gateway.uses", reports);
         let kept = self.lifecycle.spawn("api-gateway.lease", self.keeper.keep());
         let graceful = GracefulShutdown::new();
         let router = router(Arc::clone(&self.shared));
-        let (shared, patience, lifecycle) = (self.shared, self.head_timeout, self.lifecycle);
-        let connections = Connections { shared, router, patience, lifecycle };
+        let (shared, certificates) = (self.shared, self.certificates);
+        let (patience, lifecycle) = (self.head_timeout, self.lifecycle);
+        let connections = Connections { shared, router, certificates, patience, lifecycle };
         let lifecycle = &connections.lifecycle;
         loop {
             let accepted = tokio::select! {
@@ -200,10 +211,18 @@ impl Gateway {
     }
 }
 
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
+    let failed = |source| RunError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
 /// How connections are served.
 struct Connections {
     shared: Arc<Shared>,
     router: Router,
+    certificates: Option<Certificates>,
     patience: Duration,
     lifecycle: Lifecycle,
 }
@@ -211,13 +230,7 @@ struct Connections {
 impl Connections {
     fn serve(&self, (stream, permit): (TcpStream, OwnedSemaphorePermit), graceful: &GracefulShutdown) {
         let patience = self.patience;
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        let mut http1 = server.http1();
-        http1.timer(TokioTimer::new()).header_read_timeout(patience);
-        http1.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_FIELDS);
-        let mut http2 = server.http2();
-        http2.timer(TokioTimer::new()).keep_alive_interval(Some(patience)).keep_alive_timeout(patience);
-        http2.max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
+        let server = http(patience);
         let exchange = Arc::new(Exchange::default());
         let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
         let (asks, answers) = (Arc::clone(&exchange), Arc::clone(&exchange));
@@ -235,15 +248,46 @@ impl Connections {
                 Ok::<_, Infallible>(answers.response(response))
             }
         });
-        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&exchange)));
-        let connection = server.serve_connection(socket, service).into_owned();
-        let watched = graceful.watch(connection);
+        let (watcher, lifecycle, certificates) =
+            (graceful.watcher(), self.lifecycle.clone(), self.certificates.clone());
         drop(self.lifecycle.spawn("api-gateway.connection", async move {
+            let Some(stream) = let_in(certificates, stream, patience, &lifecycle).await else { return };
+            let socket = TokioIo::new(Socket::new(stream, Arc::clone(&exchange)));
+            let watched = watcher.watch(server.serve_connection(socket, service).into_owned());
             if let Err(error) = unless_silent(watched, &exchange, patience).await {
                 tracing::debug!(error, "a connection ended early");
             }
             drop(permit);
         }));
+    }
+}
+
+/// What speaks HTTP, within its bounds.
+fn http(patience: Duration) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    let mut http1 = server.http1();
+    http1.timer(TokioTimer::new()).header_read_timeout(patience);
+    http1.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_FIELDS);
+    let mut http2 = server.http2();
+    http2.timer(TokioTimer::new()).keep_alive_interval(Some(patience)).keep_alive_timeout(patience);
+    http2.max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
+    server
+}
+
+/// A connection after its handshake, where there is to be one.
+async fn let_in(
+    certificates: Option<Certificates>,
+    stream: TcpStream,
+    patience: Duration,
+    lifecycle: &Lifecycle,
+) -> Option<Stream> {
+    let Some(certificates) = certificates else { return Some(Stream::Plain(stream)) };
+    tokio::select! {
+        accepted = tls::accept(&certificates, stream, patience) => {
+            accepted.inspect_err(|error| tracing::debug!(%error, "a connection was not let in")).ok()
+        }
+        // No call can have come by it.
+        () = lifecycle.draining() => None,
     }
 }
 

@@ -11,9 +11,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 pub(crate) fn endpoint(url: &str) -> Option<Endpoint> {
     let endpoint = Endpoint::from_shared(url.to_owned()).ok()?;
     let uri = endpoint.uri();
-    if uri.scheme_str() != Some("http") || uri.host().is_none() {
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
         return None;
     }
-    let endpoint = endpoint.connect_timeout(CONNECT).tcp_nodelay(true);
+    let endpoint = endpoint.connect_timeout(CONNECT);
     Some(endpoint.http2_keep_alive_interval(SILENCE).keep_alive_timeout(SILENCE))
 }

@@ -9,6 +9,7 @@ use bytes::{BufMut, Bytes};
 use http::uri::PathAndQuery;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use proto::{Failure, Method};
+use tls::Connector;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
@@ -25,12 +26,15 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = i32::MAX as u32;
 
+/// Services by their names.
+pub(crate) type Services = BTreeMap<&'static str, Replicas>;
+
 /// The services that execute methods, by the names that grants have for them.
 #[derive(Clone)]
 pub(crate) struct Upstreams {
-    services: BTreeMap<&'static str, Replicas>,
+    services: Services,
     /// The same, by connections of their own: a stream that is not read must hold up no call.
-    streams: BTreeMap<&'static str, Replicas>,
+    streams: Services,
     authority: &'static str,
     service_key: AsciiMetadataValue,
 }
@@ -38,7 +42,7 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     /// The services, and the key by which the one that is the authority believes this gateway.
     pub(crate) fn new(
-        (services, streams): (BTreeMap<&'static str, Replicas>, BTreeMap<&'static str, Replicas>),
+        (services, streams): (Services, Services),
         authority: &'static str,
         service_key: &Credential,
     ) -> Self {
@@ -148,12 +152,23 @@ impl Answers {
     }
 }
 
+/// The services at their addresses: what calls go by, and what streams do.
+pub(crate) fn services(
+    endpoints: BTreeMap<&'static str, Vec<Endpoint>>,
+    connector: &Connector,
+) -> (Services, Services) {
+    let replicas = |all: Vec<Endpoint>| Replicas::new(all, connector.clone());
+    let streams = endpoints.iter().map(|(name, all)| (*name, all.iter().cloned().map(for_streams).collect()));
+    let streams = streams.map(|(name, all)| (name, replicas(all))).collect();
+    (endpoints.into_iter().map(|(name, all)| (name, replicas(all))).collect(), streams)
+}
+
 /// For a connection of streams: of each a little waits to be read, and of all together as much as there is.
-pub(crate) fn for_streams(endpoint: Endpoint) -> Endpoint {
+fn for_streams(endpoint: Endpoint) -> Endpoint {
     endpoint.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW)
 }
 
-fn of<'a>(services: &'a BTreeMap<&'static str, Replicas>, method: &Method) -> Result<&'a Replicas, Failure> {
+fn of<'a>(services: &'a Services, method: &Method) -> Result<&'a Replicas, Failure> {
     services.get(method.audience()).ok_or_else(|| Failure::internal(format!("no upstream {}", method.audience())))
 }
 

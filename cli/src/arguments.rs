@@ -1,4 +1,6 @@
+mod certs;
 mod env;
+mod keys;
 mod second_factor;
 
 use std::net::SocketAddr;
@@ -8,7 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use storage::DatabaseUrl;
 use token_service::AuditHead;
 
+pub(crate) use certs::{Certs, Issue};
 pub(crate) use env::{Env, EnvGroups, Group, ImageNode, Logs, NodeGroup, Nodes, Variable, Variables, Vars};
+pub(crate) use keys::{AuthorityPlace, Keys};
 pub(crate) use second_factor::{Code, TwoFactor};
 
 /// Personal access tokens for a platform's API, and the environments that they control.
@@ -81,6 +85,12 @@ pub(crate) enum Command {
     /// The configurations of services that run by themselves.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// A private certificate authority, and the certificates of the services.
+    #[command(subcommand)]
+    Certs(Certs),
+    /// The keys that the authority signs grants with.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Makes a key for a service: prints the key, and the hash that the authority's configuration takes.
     ServiceKey,
     /// Makes the authority's signing key and prints it as PKCS #8 PEM.
@@ -121,6 +131,9 @@ pub(crate) struct Up {
     /// Where the API is served.
     #[arg(long, env = "PORTCULLIS_LISTEN", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Lets the API be served elsewhere than on the loopback too. It is served without TLS: something in front of it has to do that.
+    #[arg(long, env = "PORTCULLIS_ALLOW_PLAINTEXT")]
+    pub(crate) allow_plaintext: bool,
     /// The login of the account that the first start makes. Not given: `admin`.
     #[arg(long, env = "PORTCULLIS_LOGIN")]
     pub(crate) login: Option<String>,

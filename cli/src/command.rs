@@ -3,11 +3,13 @@
 mod account;
 mod api;
 mod audit;
+mod certs;
 mod config;
 mod env;
 mod group;
 mod holders;
 mod key;
+mod keys;
 mod logs;
 mod nodes;
 mod session;
@@ -55,6 +57,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Audit(Audit::Export(database)) => audit::export(&database).await,
         Command::Holders => holders::list(&caller()?).await,
         Command::Config(ConfigCommand::Check { service, file }) => config::check(service, &file),
+        Command::Certs(command) => certs::run(command),
+        Command::Keys(command) => keys::run(output, command).await,
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),
         Command::SecondFactorKey => key::second_factor_key(),

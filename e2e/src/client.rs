@@ -27,9 +27,22 @@ impl Client {
     /// Where the machine has no network stack.
     #[must_use]
     pub fn new(url: &str) -> Self {
+        Self::with(url, reqwest::Client::builder())
+    }
+
+    /// The same, by TLS: it believes an authority, in PEM. Its connections are kept for the calls that follow, or not.
+    ///
+    /// # Panics
+    /// Where that is no authority.
+    #[must_use]
+    pub fn believing(url: &str, authority: &[u8], kept: usize) -> Self {
+        let authority = reqwest::Certificate::from_pem(authority).expect("a certificate");
+        Self::with(url, reqwest::Client::builder().tls_certs_only([authority]).pool_max_idle_per_host(kept))
+    }
+
+    fn with(url: &str, settings: reqwest::ClientBuilder) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().build().expect("a client without settings");
-        Self { http, url: url.to_owned() }
+        Self { http: settings.build().expect("a client"), url: url.to_owned() }
     }
 
     /// A request to a path, to be given more and then sent with [`send`](Self::send).
@@ -45,6 +58,16 @@ impl Client {
         let response = request.send().await.expect("the gateway answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Answer { status, headers, body: response.text().await.expect("the answer is text") }
+    }
+
+    /// GETs a path where there may be no answer.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
+        let response = self.request(Method::GET, path).send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Answer { status, headers, body: response.text().await? })
     }
 
     /// POSTs a form.

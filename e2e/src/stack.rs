@@ -11,7 +11,7 @@ use testkit::{ServiceProcess, TestDatabase, binary, eventually, free_port, proce
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::Client;
+use crate::{Certificates, Client};
 
 /// What the administrator signs in with.
 pub const LOGIN: &str = "alice@example.org";
@@ -48,6 +48,21 @@ command = ["/bin/sh", "-c", "echo gone; exit 3"]
 /// A service beside the three that may ask about credentials: its key is [`Stack::service_key`]'s.
 pub const CLIENT_NAME: &str = "deploy-bot";
 
+/// What is not as it is by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setting<'a> {
+    /// Further keys in the environment-service's configuration.
+    pub environment: &'a str,
+    /// Further keys in the token-service's configuration.
+    pub token: &'a str,
+    /// Where all processes tell their telemetry, in the form of the configuration.
+    pub otlp: &'a str,
+    /// Whether all of them speak TLS, and know each other by certificates.
+    pub tls: bool,
+    /// Whether there is a second replica of the authority, on the same database.
+    pub replicated: bool,
+}
+
 /// A running system of three processes.
 pub struct Stack {
     /// The database engine, for the text of an assertion.
@@ -64,8 +79,14 @@ pub struct Stack {
     pub environment_url: String,
     /// Where the gateway listens.
     pub url: String,
+    /// Where the token-service listens for gRPC, and its second replica.
+    pub token_urls: Vec<String>,
+    /// Where the services speak TLS.
+    pub certificates: Option<Certificates>,
+    /// The process of the authority's second replica.
+    pub replica: Option<ServiceProcess>,
     folder: TempDir,
-    _databases: [TestDatabase; 2],
+    databases: [TestDatabase; 2],
 }
 
 /// One on each engine.
@@ -85,34 +106,59 @@ impl Stack {
         Self::start([TestDatabase::sqlite(), TestDatabase::sqlite()], keys).await
     }
 
+    /// One on PostgreSQL.
+    pub async fn postgres_with(setting: Setting<'_>) -> Self {
+        Self::start_as([TestDatabase::postgres(), TestDatabase::postgres()], setting).await
+    }
+
+    /// One on SQLite whose processes speak TLS.
+    pub async fn secured() -> Self {
+        let setting = Setting { tls: true, ..Setting::default() };
+        Self::start_as([TestDatabase::sqlite(), TestDatabase::sqlite()], setting).await
+    }
+
     /// One on SQLite whose processes tell a receiver of OTLP.
     pub async fn sqlite_told_to(receiver: &str) -> Self {
         let otlp = format!("otlp = {{ endpoint = {receiver:?}, metrics_interval = \"1s\" }}");
-        Self::start_told_to([TestDatabase::sqlite(), TestDatabase::sqlite()], "", &otlp).await
+        let setting = Setting { otlp: &otlp, ..Setting::default() };
+        Self::start_as([TestDatabase::sqlite(), TestDatabase::sqlite()], setting).await
     }
 
     async fn start(databases: [TestDatabase; 2], keys: &str) -> Self {
-        Self::start_told_to(databases, keys, "").await
+        Self::start_as(databases, Setting { environment: keys, ..Setting::default() }).await
     }
 
-    async fn start_told_to(databases: [TestDatabase; 2], keys: &str, otlp: &str) -> Self {
+    async fn start_as(databases: [TestDatabase; 2], setting: Setting<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let [token_port, environment_port, gateway_port] = [free_port(), free_port(), free_port()];
-        write_configurations(folder.path(), &databases, [token_port, environment_port, gateway_port], (keys, otlp));
-        let url = format!("http://127.0.0.1:{gateway_port}");
+        let certificates = if setting.tls { Some(Certificates::new(folder.path().join("certs")).await) } else { None };
+        let scheme = if setting.tls { "https" } else { "http" };
+        let listen = || format!("{scheme}://127.0.0.1:{}", free_port());
+        let token_urls = (0..=usize::from(setting.replicated)).map(|_| listen()).collect();
+        let (environment_url, url) = (listen(), listen());
+        let client = match &certificates {
+            None => Client::new(&url),
+            Some(certificates) => Client::believing(&url, &certificates.authority(), usize::MAX),
+        };
         let mut stack = Self {
             engine: databases[0].engine,
-            client: Client::new(&url),
+            client,
             gateway: None,
             environment: None,
             token: None,
-            environment_url: format!("http://127.0.0.1:{environment_port}"),
+            environment_url,
             url,
+            token_urls,
+            certificates,
+            replica: None,
             folder,
-            _databases: databases,
+            databases,
         };
+        stack.write_configurations(setting);
         stack.prepare().await;
         stack.start_token_service().await;
+        if setting.replicated {
+            stack.replica = Some(stack.process("token-service-2").await);
+        }
         stack.start_environment_service().await;
         stack.start_gateway().await;
         stack.ready().await;
@@ -128,7 +174,9 @@ impl Stack {
         run("token-service", &create, PASSWORD).await;
     }
 
-    fn config(&self, service: &str) -> String {
+    /// The configuration of a service.
+    #[must_use]
+    pub fn config(&self, service: &str) -> String {
         self.folder.path().join(format!("{service}.toml")).display().to_string()
     }
 
@@ -148,14 +196,14 @@ impl Stack {
     }
 
     async fn process(&self, service: &str) -> ServiceProcess {
-        ServiceProcess::start(&binary(service), &["--config", &self.config(service)], &[]).await
+        let program = binary(service.trim_end_matches("-2"));
+        ServiceProcess::start(&program, &["--config", &self.config(service)], &[]).await
     }
 
     /// Waits until a call can be served.
     pub async fn ready(&self) {
         let gateway = self.gateway.as_ref().expect("the gateway was started");
-        let url = format!("{}/readyz", self.url);
-        gateway.ready(|| async { reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200) }).await;
+        gateway.ready(|| async { self.client.try_get("/readyz").await.is_ok_and(|answer| answer.status == 200) }).await;
     }
 
     /// The authority's signing key, for grants that it never made.
@@ -232,7 +280,7 @@ impl Stack {
     /// Everything that the three processes have logged.
     #[must_use]
     pub fn logs(&self) -> String {
-        let services = [&self.gateway, &self.environment, &self.token];
+        let services = [&self.gateway, &self.environment, &self.token, &self.replica];
         services.into_iter().flatten().map(ServiceProcess::log).collect()
     }
 }
@@ -240,7 +288,7 @@ impl Stack {
 impl Drop for Stack {
     /// Nodes outlive their service by design, and must not outlive the test.
     fn drop(&mut self) {
-        drop((self.gateway.take(), self.environment.take(), self.token.take()));
+        drop((self.gateway.take(), self.environment.take(), self.token.take(), self.replica.take()));
         testkit::kill_processes_of(self.folder.path());
     }
 }
@@ -269,49 +317,88 @@ pub async fn run(program: &str, arguments: &[&str], line: &str) {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn write_configurations(folder: &Path, databases: &[TestDatabase; 2], ports: [u16; 3], (keys, otlp): (&str, &str)) {
-    let [token_port, environment_port, gateway_port] = ports;
-    let write = |name: &str, text: &str| -> PathBuf {
-        let path = folder.join(name);
+impl Stack {
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
         std::fs::write(&path, text).expect("the temporary folder can be written");
         path
-    };
-    let key = || Credential::generate(CredentialKind::Service, &mut rand::rng());
-    let (gateway_key, environment_key, client_key) = (key(), key(), key());
-    let signing_key = write("signing-key.pem", &SigningKey::generate(&mut rand::rng()).to_pem());
-    let factor_key = write("second-factor.key", &STANDARD.encode(rand::random::<[u8; 32]>()));
-    let gateway_key_file = write("api-gateway.key", gateway_key.expose());
-    write(&format!("{CLIENT_NAME}.key"), client_key.expose());
-    let environment_key_file = write("environment-service.key", environment_key.expose());
+    }
 
-    let token = format!(
-        "listen = \"127.0.0.1:{token_port}\"\ndatabase_url = \"{}\"\nsigning_key_file = {signing_key:?}\n\
-         second_factor_key_file = {factor_key:?}\n\
-         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n{otlp}\n\
-         [[service_keys]]\nname = \"api-gateway\"\nrole = \"gateway\"\nsha256 = \"{}\"\n\
-         [[service_keys]]\nname = \"environment-service\"\nrole = \"executor\"\nsha256 = \"{}\"\n\
-         [[service_keys]]\nname = \"{CLIENT_NAME}\"\nsha256 = \"{}\"\n",
-        databases[0].url,
-        gateway_key.hash(),
-        environment_key.hash(),
-        client_key.hash(),
-    );
-    write("token-service.toml", &token);
-    let environment = format!(
-        "listen = \"127.0.0.1:{environment_port}\"\ndatabase_url = \"{}\"\nauthority_url = \"http://127.0.0.1:{token_port}\"\n\
-         service_key_file = {environment_key_file:?}\ndata_dir = {:?}\nstop_grace = \"1s\"\n\
-         {keys}\n\
-         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n{otlp}\n{TEMPLATES}",
-        databases[1].url,
-        folder.join("nodes"),
-    );
-    write("environment-service.toml", &environment);
-    let gateway = format!(
-        "listen = \"127.0.0.1:{gateway_port}\"\nservice_key_file = {gateway_key_file:?}\nbody_timeout = \"1s\"\n\
-         trusted_proxies = [\"127.0.0.0/8\"]\n\
-         [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info\"\n{otlp}\n\
-         [upstreams]\n\"token-service\" = \"http://127.0.0.1:{token_port}\"\n\
-         \"environment-service\" = \"http://127.0.0.1:{environment_port}\"\n",
-    );
-    write("api-gateway.toml", &gateway);
+    fn write_configurations(&self, setting: Setting<'_>) {
+        let key = || Credential::generate(CredentialKind::Service, &mut rand::rng());
+        let (gateway_key, environment_key, client_key) = (key(), key(), key());
+        let gateway_key_file = self.write("api-gateway.key", gateway_key.expose());
+        let environment_key_file = self.write("environment-service.key", environment_key.expose());
+        self.write(&format!("{CLIENT_NAME}.key"), client_key.expose());
+        self.write_token_services([&gateway_key, &environment_key, &client_key], setting);
+        self.write_environment_service(&environment_key_file, setting);
+        self.write_gateway(&gateway_key_file, setting);
+    }
+
+    fn write_token_services(&self, [gateway_key, environment_key, client_key]: [&Credential; 3], setting: Setting<'_>) {
+        let signing_key = self.write("signing-key.pem", &SigningKey::generate(&mut rand::rng()).to_pem());
+        let factor_key = self.write("second-factor.key", &STANDARD.encode(rand::random::<[u8; 32]>()));
+        let Setting { token: keys, otlp, .. } = setting;
+        let tls = self.section("tls", "token-service", "");
+        for (url, name) in self.token_urls.iter().zip(["token-service", "token-service-2"]) {
+            let listen = listened(url);
+            let text = format!(
+                "listen = {listen:?}\ndatabase_url = \"{}\"\nsigning_key_file = {signing_key:?}\n\
+                 second_factor_key_file = {factor_key:?}\n{keys}\n{tls}\n\
+                 [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n{otlp}\n\
+                 [[service_keys]]\nname = \"api-gateway\"\nrole = \"gateway\"\nsha256 = \"{}\"\n\
+                 [[service_keys]]\nname = \"environment-service\"\nrole = \"executor\"\nsha256 = \"{}\"\n\
+                 [[service_keys]]\nname = \"{CLIENT_NAME}\"\nsha256 = \"{}\"\n",
+                self.databases[0].url,
+                gateway_key.hash(),
+                environment_key.hash(),
+                client_key.hash(),
+            );
+            self.write(&format!("{name}.toml"), &text);
+        }
+    }
+
+    fn write_environment_service(&self, key_file: &Path, setting: Setting<'_>) {
+        let Setting { environment: keys, otlp, .. } = setting;
+        let tls = self.section("tls", "environment-service", "clients = [\"api-gateway\"]");
+        let text = format!(
+            "listen = {:?}\ndatabase_url = \"{}\"\nauthority_url = {:?}\n\
+             service_key_file = {key_file:?}\ndata_dir = {:?}\nstop_grace = \"1s\"\n\
+             {keys}\n{tls}\n\
+             [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info,sqlx=debug\"\n{otlp}\n{TEMPLATES}",
+            listened(&self.environment_url),
+            self.databases[1].url,
+            self.token_urls,
+            self.folder.path().join("nodes"),
+        );
+        self.write("environment-service.toml", &text);
+    }
+
+    fn write_gateway(&self, key_file: &Path, setting: Setting<'_>) {
+        let listener = self.certificates.as_ref().map(|certificates| certificates.listener("api-gateway"));
+        let text = format!(
+            "listen = {:?}\nservice_key_file = {key_file:?}\nbody_timeout = \"1s\"\n\
+             trusted_proxies = [\"127.0.0.0/8\"]\n{}\n{}\n\
+             [telemetry]\nfilter = \"trace,h2=info,hyper=info,tower=info\"\n{}\n\
+             [upstreams]\n\"token-service\" = {:?}\n\"environment-service\" = {:?}\n",
+            listened(&self.url),
+            listener.unwrap_or_default(),
+            self.section("upstream_tls", "api-gateway", ""),
+            setting.otlp,
+            self.token_urls,
+            self.environment_url,
+        );
+        self.write("api-gateway.toml", &text);
+    }
+
+    /// The section that names a service's certificate, where there are some.
+    fn section(&self, section: &str, name: &str, more: &str) -> String {
+        let certificates = self.certificates.as_ref();
+        certificates.map(|certificates| certificates.section(section, name, more)).unwrap_or_default()
+    }
+}
+
+/// The address in a URL.
+fn listened(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, address)| address)
 }

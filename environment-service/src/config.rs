@@ -13,6 +13,7 @@ use serde::Deserialize;
 use settings::{Addresses, LoadError};
 use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
+use tls::{Certificates, MutualConfig, PlainTextError, TlsError};
 use tonic::transport::Endpoint;
 
 pub use docker::DockerConfig;
@@ -34,9 +35,17 @@ pub struct Config {
     /// Where it listens for gRPC. Default: `127.0.0.1:9002`.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
+    /// By what it is known to the other services: to those that connect, which have to show a certificate then, and to the authority,
+    /// where its address says `https`. Not given: it listens without TLS, which it does on the loopback only, unless `allow_plaintext`
+    /// says otherwise.
+    #[serde(default)]
+    pub tls: Option<MutualConfig>,
+    /// Whether it may listen, and call the authority, without TLS elsewhere than on the loopback too. Default: no.
+    #[serde(default)]
+    pub allow_plaintext: bool,
     /// Its database: `sqlite:///var/lib/portcullis/environment.db` or `postgres://…`.
     pub database_url: DatabaseUrl,
-    /// Where the token-service is: `http://127.0.0.1:9001`, or a list of its replicas.
+    /// Where the token-service is: `http://127.0.0.1:9001`, `https://…` with `tls`, or a list of its replicas.
     pub authority_url: Addresses,
     /// The file that holds the key by which the token-service knows this service.
     pub service_key_file: PathBuf,
@@ -160,6 +169,12 @@ pub enum ConfigError {
         /// What is wrong, to be read after the key.
         problem: String,
     },
+    /// It would speak plain text where others can read along.
+    #[error(transparent)]
+    PlainText(#[from] PlainTextError),
+    /// The certificates cannot be used.
+    #[error("tls")]
+    Tls(#[from] TlsError),
     /// The service key cannot be read.
     #[error("service_key_file")]
     ServiceKey(#[from] ServiceKeyFileError),
@@ -171,13 +186,15 @@ const CONNECT: Duration = Duration::from_secs(1);
 fn endpoint(url: &str) -> Option<Endpoint> {
     let endpoint = Endpoint::from_shared(url.to_owned()).ok()?;
     let uri = endpoint.uri();
-    let fits = uri.scheme_str() == Some("http") && uri.host().is_some();
-    fits.then(|| endpoint.connect_timeout(CONNECT).tcp_nodelay(true))
+    let fits = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    fits.then(|| endpoint.connect_timeout(CONNECT))
 }
 
 impl ConfigError {
-    pub(crate) const AUTHORITY_URL: Self =
-        Self::Value { key: "authority_url", allowed: "an address like http://127.0.0.1:9001" };
+    pub(crate) const AUTHORITY_URL: Self = Self::Value {
+        key: "authority_url",
+        allowed: "an address like http://127.0.0.1:9001 or https://token.example.org:9001",
+    };
 }
 
 impl Config {
@@ -186,6 +203,8 @@ impl Config {
     pub fn new(database_url: DatabaseUrl, authority_url: String, service_key_file: PathBuf, data_dir: PathBuf) -> Self {
         Self {
             listen: default_listen(),
+            tls: None,
+            allow_plaintext: false,
             database_url,
             authority_url: authority_url.into(),
             service_key_file,
@@ -227,7 +246,11 @@ impl Config {
         if let Some((key, allowed)) = self.telemetry.flaw() {
             return Err(ConfigError::Value { key, allowed });
         }
-        self.authority()?;
+        let (tls, allowed) = (self.tls.is_some(), self.allow_plaintext);
+        tls::may_listen("listen", self.listen, tls, allowed)?;
+        for endpoint in self.authority()? {
+            tls::may_connect("authority_url", endpoint.uri(), ("tls", tls), allowed)?;
+        }
         self.policies()?;
         value(!self.data_dir.as_os_str().is_empty(), "data_dir", "a folder")?;
         let grace = SignedDuration::ZERO..=SignedDuration::from_mins(10);
@@ -257,6 +280,11 @@ impl Config {
         account::policies(&self.drivers, self.limits, &self.accounts)
     }
 
+    /// By what it is known to the other services, where it speaks TLS with them.
+    pub(crate) fn certificates(&self) -> Result<Option<Certificates>, ConfigError> {
+        Ok(self.tls.as_ref().map(Certificates::mutual).transpose()?)
+    }
+
     /// Where the authority's replicas are.
     pub(crate) fn authority(&self) -> Result<Vec<Endpoint>, ConfigError> {
         let endpoints: Option<Vec<Endpoint>> = self.authority_url.iter().map(endpoint).collect();
@@ -268,7 +296,8 @@ impl Config {
     /// # Errors
     /// Names the first that does not.
     pub fn check_files(&self) -> Result<(), ConfigError> {
-        self.service_key().map(drop)
+        self.service_key()?;
+        self.certificates().map(drop)
     }
 
     pub(crate) fn stop_grace(&self) -> Duration {

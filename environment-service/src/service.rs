@@ -7,12 +7,11 @@ use access::{AccessLayer, KeyRing, Replicas};
 use lifecycle::{Clock, Lifecycle, Undrained};
 use opentelemetry::metrics::Meter;
 use storage::{Database, DatabaseOptions, MigrateError, SchemaError};
-use tokio::net::TcpListener;
+use tls::{Certificates, Connector, Listener};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -75,7 +74,8 @@ pub enum RunError {
 
 /// The environment-service, listening.
 pub struct Service {
-    listener: TcpListener,
+    listener: Listener,
+    certificates: Option<Certificates>,
     address: SocketAddr,
     operations: Operations,
     keys: AuthorityKeys,
@@ -106,7 +106,8 @@ impl Service {
     pub async fn bind_with(config: Config, meter: &Meter, lifecycle: Lifecycle) -> Result<Self, RunError> {
         config.validate()?;
         let service_key = config.service_key()?;
-        let authority = Replicas::new(config.authority()?);
+        let certificates = config.certificates()?;
+        let authority = Replicas::new(config.authority()?, Connector::new(certificates.clone()));
         let clock = Clock::system();
 
         let drivers = drivers(&config, &lifecycle).await?;
@@ -137,7 +138,7 @@ impl Service {
         let departures = Departures::new(authority.clone(), &service_key);
 
         let listen = |source| RunError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let listener = Listener::bind(config.listen, certificates.clone()).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let patience = DRAIN_PATIENCE + config.stop_grace();
         let released = CancellationToken::new();
@@ -145,6 +146,7 @@ impl Service {
         let keeper = LeaseKeeper::new(lease.clone(), authority, service_key.bearer(), place, released.clone());
         Ok(Self {
             listener,
+            certificates,
             address,
             operations,
             keys,
@@ -188,15 +190,17 @@ impl Service {
 
         let kept = self.lifecycle.spawn("environment-service.lease", self.keeper.keep());
 
+        if let Some(certificates) = self.certificates {
+            self.lifecycle.spawn("environment-service.certificates", certificates.follow(self.lifecycle.clone()));
+        }
         tracing::info!(address = %self.address, "environment-service is listening");
-        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let control = Control::new(self.operations.clone());
         let server = Server::builder()
             .layer(telemetry::ServerSpans)
             .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .add_routes(grpc::routes(control, self.keys, self.layer).add_service(health))
-            .serve_with_incoming_shutdown(incoming, self.lifecycle.draining());
+            .serve_with_incoming_shutdown(self.listener.incoming(), self.lifecycle.draining());
         let lifecycle = &self.lifecycle;
         let too_late = async { (lifecycle.draining().await, tokio::time::sleep(self.patience).await) };
         tokio::select! {
@@ -212,7 +216,6 @@ impl Service {
     }
 }
 
-/// The engine need not answer yet.
 /// What runs nodes here: processes, and the engines that the configuration names.
 async fn drivers(config: &Config, lifecycle: &Lifecycle) -> Result<Drivers, RunError> {
     let settings = ProcessSettings {
@@ -233,6 +236,7 @@ async fn drivers(config: &Config, lifecycle: &Lifecycle) -> Result<Drivers, RunE
     Ok(Drivers::new(drivers))
 }
 
+/// The engine need not answer yet.
 fn docker_driver(config: &Config, lifecycle: &Lifecycle) -> Result<Option<Arc<dyn Driver>>, driver::OpenError> {
     let Some(docker) = config.docker.clone() else { return Ok(None) };
     let settings = DockerSettings {

@@ -26,6 +26,15 @@ pub(crate) enum Command {
         #[arg(long)]
         login: Login,
     },
+    /// Makes a new key for grants, which replaces the one that signs them, and ends. No call fails, and no replica is started anew.
+    RotateSigningKey {
+        /// After how many seconds it signs: until then whoever verifies grants is told of it. 15 at least.
+        #[arg(long, default_value_t = token_service::SHORTEST_LEAD.as_secs())]
+        lead: u64,
+    },
+    /// Deletes the keys of the database, so that grants are signed with `signing_key_file` alone, and ends. For a file that was replaced:
+    /// no replica may run.
+    ResetSigningKeys,
     /// Takes the second factor from an account whose owner has lost it, ends its sessions, and ends.
     ResetSecondFactor {
         /// What the account signs in with.

@@ -10,6 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use storage::DatabaseUrl;
 use telemetry::TelemetryConfig;
+use tls::{Certificates, MutualConfig};
 use url::Url;
 
 use crate::domain::{Allowance, PasswordRules, Throttle};
@@ -27,6 +28,13 @@ pub struct Config {
     /// Where it listens for gRPC. Default: `127.0.0.1:9001`.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
+    /// By what it is known to the other services, which have to show a certificate then. Not given: it listens without TLS, which it
+    /// does on the loopback only, unless `allow_plaintext` says otherwise.
+    #[serde(default)]
+    pub tls: Option<MutualConfig>,
+    /// Whether it may listen without TLS elsewhere than on the loopback too. Default: no.
+    #[serde(default)]
+    pub allow_plaintext: bool,
     /// Its database: `sqlite:///var/lib/portcullis/token.db` or `postgres://…`.
     pub database_url: DatabaseUrl,
     /// The Ed25519 key that signs grants: PKCS #8 PEM, as `portcullis signing-key` writes it.
@@ -207,6 +215,8 @@ impl Config {
     pub fn new(database_url: DatabaseUrl, signing_key_file: PathBuf) -> Self {
         Self {
             listen: default_listen(),
+            tls: None,
+            allow_plaintext: false,
             database_url,
             signing_key_file,
             service_keys: Vec::new(),
@@ -246,6 +256,7 @@ impl Config {
         if let Some((key, allowed)) = self.telemetry.flaw() {
             return Err(ConfigError::Range { key, allowed });
         }
+        tls::may_listen("listen", self.listen, self.tls.is_some(), self.allow_plaintext)?;
         let grant = (SignedDuration::from_secs(1)..=SignedDuration::from_mins(10)).contains(&self.grant_lifetime);
         range(grant, "grant_lifetime", "1 s to 10 min")?;
         let lease = (SignedDuration::from_millis(500)..=SignedDuration::from_secs(60)).contains(&self.lease_duration);
@@ -286,7 +297,6 @@ impl Config {
         range(code, "throttle.code_longest", "1 s to 24 h")
     }
 
-    /// What passwords have to be.
     /// Looks, besides, whether the files that it names hold what they should. Nothing is started, and nobody asked.
     ///
     /// # Errors
@@ -296,9 +306,16 @@ impl Config {
         self.second_factor_key()?;
         self.service_keys()?;
         self.webhook()?;
+        self.certificates()?;
         Ok(())
     }
 
+    /// By what it is known to the other services, where it speaks TLS with them.
+    pub(crate) fn certificates(&self) -> Result<Option<Certificates>, ConfigError> {
+        Ok(self.tls.as_ref().map(Certificates::mutual).transpose()?)
+    }
+
+    /// What passwords have to be.
     pub(crate) fn password_rules(&self) -> PasswordRules {
         PasswordRules { shortest: self.password_shortest }
     }

@@ -10,6 +10,7 @@ mod lease;
 mod password;
 mod second_factor;
 mod service;
+mod signing_keys;
 mod store;
 mod webhook;
 
@@ -19,4 +20,7 @@ pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role
 pub use second_factor::{SecondFactorKey, SecondFactorKeyError};
 pub use service::{
     AdministerError, RunError, Service, create_account, has_accounts, migrate, reset_second_factor, set_password,
+};
+pub use signing_keys::{
+    SHORTEST_LEAD, SealedKeyError, SigningKeyInfo, reset_signing_keys, rotate_signing_key, signing_keys,
 };

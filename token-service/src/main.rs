@@ -32,6 +32,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(Command::CreateAccount(account)) => return operate::create_account(&config, account).await,
         Some(Command::SetPassword { login }) => return operate::set_password(&config, &login).await,
         Some(Command::ResetSecondFactor { login }) => return operate::reset_second_factor(&config, &login).await,
+        Some(Command::RotateSigningKey { lead }) => return operate::rotate_signing_key(&config, lead).await,
+        Some(Command::ResetSigningKeys) => return operate::reset_signing_keys(&config).await,
         None => {}
     }
     let _telemetry = telemetry::init("token-service", &config.telemetry)?;

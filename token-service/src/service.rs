@@ -7,14 +7,14 @@ use lifecycle::{Clock, Lifecycle};
 use opentelemetry::metrics::Meter;
 use proto::catalog::ServiceRole;
 use storage::{Database, DatabaseOptions, MigrateError, OpenError, SchemaError};
-use tokio::net::TcpListener;
+use tls::{Certificates, Listener};
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::domain::{AccountChange, Login, NewAccount, NewPassword, PasswordError};
 use crate::grpc::{self, Authority, Policy};
 use crate::lease::Leases;
 use crate::password::{HashError, Passwords};
+use crate::signing_keys::SigningKeys;
 use crate::store::{AdministrationError, CreateAccountError, MIGRATIONS, SessionError, Store};
 use crate::webhook::Webhook;
 use crate::{Config, ConfigError, housekeeping};
@@ -43,6 +43,9 @@ pub enum RunError {
     /// The database is not of this version.
     #[error("the database's schema does not fit")]
     Schema(#[from] SchemaError),
+    /// The signing keys cannot be read.
+    #[error("grants cannot be signed")]
+    SigningKeys(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The password pool cannot be made.
     #[error("passwords cannot be hashed")]
     Passwords(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -61,7 +64,8 @@ pub enum RunError {
 
 /// The token-service, listening.
 pub struct Service {
-    listener: TcpListener,
+    listener: Listener,
+    certificates: Option<Certificates>,
     address: SocketAddr,
     authority: Authority,
     layer: AccessLayer,
@@ -98,6 +102,7 @@ impl Service {
         }
         let second_factor_key = config.second_factor_key()?;
         let webhook = config.webhook()?;
+        let certificates = config.certificates()?;
         let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
         database.check_schema(&MIGRATIONS).await?;
         let store = Store::new(database).with_session_idle_lifetime(config.session_idle_lifetime);
@@ -105,10 +110,11 @@ impl Service {
         let passwords =
             Passwords::new(config.passwords_at_once).map_err(|error| RunError::Passwords(Box::new(error)))?;
         let keys = KeyRing::default();
-        keys.replace(vec![signing_key.verifying_key()]);
+        let signing_keys = SigningKeys::open(signing_key, keys.clone(), store.clone(), clock.clone()).await;
+        let signing_keys = signing_keys.map_err(|error| RunError::SigningKeys(Box::new(error)))?;
         let layer = AccessLayer::new(grpc::AUDIENCE, keys, clock.clone()).with_service_keys(service_keys);
         let listen = |source| RunError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let listener = Listener::bind(config.listen, certificates.clone()).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let leases = Leases::new(
             store.clone(),
@@ -127,7 +133,7 @@ impl Service {
             passwords,
             introspections,
             leases,
-            signing_key,
+            signing_keys,
             second_factor_key,
             second_factor_issuer: config.second_factor_issuer.clone(),
             clock: clock.clone(),
@@ -143,7 +149,7 @@ impl Service {
             },
         });
 
-        Ok(Self { listener, address, authority, layer, store, webhook, clock, lifecycle })
+        Ok(Self { listener, certificates, address, authority, layer, store, webhook, clock, lifecycle })
     }
 
     /// Where it listens.
@@ -162,21 +168,25 @@ impl Service {
             .spawn("token-service.health", watch_health(reporter, self.store.clone(), self.lifecycle.clone()));
         let leases = self.authority.leases.clone();
         let following = leases.start();
+        let followed = self.authority.signing_keys.clone().follow(self.lifecycle.clone());
+        self.lifecycle.spawn("token-service.signing_keys", followed);
         let keep = housekeeping::run(self.store.clone(), self.clock.clone(), self.lifecycle.clone());
         self.lifecycle.spawn("token-service.housekeeping", keep);
         if let Some(webhook) = self.webhook {
             let told = webhook.run(self.store.clone(), self.clock.clone(), self.lifecycle.clone());
             self.lifecycle.spawn("token-service.webhook", told);
         }
+        if let Some(certificates) = self.certificates {
+            self.lifecycle.spawn("token-service.certificates", certificates.follow(self.lifecycle.clone()));
+        }
         tracing::info!(address = %self.address, "token-service is listening");
-        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let served = Server::builder()
             .layer(telemetry::ServerSpans)
             .timeout(CALL_TIMEOUT)
             .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .add_routes(grpc::routes(&self.authority, self.layer).add_service(health))
-            .serve_with_incoming_shutdown(incoming, self.lifecycle.draining());
+            .serve_with_incoming_shutdown(self.listener.incoming(), self.lifecycle.draining());
         let drain = self.lifecycle.clone();
         let patience = async move {
             drain.draining().await;

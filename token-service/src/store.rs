@@ -18,6 +18,7 @@ mod possession;
 mod row;
 mod second_factor;
 mod session;
+mod signing_key;
 mod token;
 
 pub(crate) use account::CreateAccountError;
@@ -28,6 +29,7 @@ pub(crate) use deleted_account::DeletedAccount;
 pub(crate) use lease::{HolderRow, NewLease};
 pub(crate) use second_factor::{SecondFactorError, Verified};
 pub(crate) use session::{EndSessionsError, SessionError};
+pub(crate) use signing_key::{NewSigningKey, SigningKeyRow, Succession, SuccessionError};
 pub(crate) use token::TokenError;
 
 use jiff::{SignedDuration, Timestamp};

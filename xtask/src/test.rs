@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// Only the tests of what is told by OTLP.
     #[arg(long)]
     telemetry: bool,
+    /// Only the tests of TLS and of the keys that grants are signed with.
+    #[arg(long)]
+    tls: bool,
 }
 
 // The end-to-end tests start the binaries, which `cargo test` alone would not build.
@@ -62,6 +65,14 @@ const TELEMETRY: Step = Step {
     run: |tools| run(&mut tools.cargo(&["test", "-p", "e2e", "--test", "system", "telemetry::"])),
 };
 
+const TLS: Step = Step {
+    name: "tests of TLS",
+    run: |tools| {
+        run(&mut tools.cargo(&["test", "-p", "tls"]))?;
+        run(&mut tools.cargo(&["test", "-p", "e2e", "--test", "system", "--", "tls::", "signing_keys::"]))
+    },
+};
+
 /// Everything, or the parts that were asked for and no more.
 pub(crate) fn steps(arguments: &Arguments) -> Vec<Step> {
     let parts = [
@@ -70,6 +81,7 @@ pub(crate) fn steps(arguments: &Arguments) -> Vec<Step> {
         (arguments.clients, packages::CLIENTS, CLIENTS),
         (arguments.browser, packages::BROWSER, dashboard::BROWSER_TESTS),
         (arguments.telemetry, packages::STEP, TELEMETRY),
+        (arguments.tls, packages::STEP, TLS),
     ];
     let asked: Vec<_> = parts.into_iter().filter(|(asked, ..)| *asked).collect();
     if asked.is_empty() {
@@ -98,6 +110,8 @@ mod tests {
         assert_eq!(everything, [&first[..], &of_dashboard, &["tests", "fuzz"]].concat());
         let telemetry = Arguments { telemetry: true, ..Arguments::default() };
         assert_eq!(names(&telemetry), ["packages", "binaries", "tests of the telemetry"]);
+        let tls = Arguments { tls: true, ..Arguments::default() };
+        assert_eq!(names(&tls), ["packages", "binaries", "tests of TLS"]);
         let browser = Arguments { browser: true, ..Arguments::default() };
         assert_eq!(names(&browser), ["packages for a browser", "dashboard", "binaries", "tests in a browser"]);
         let clients = Arguments { clients: true, ..Arguments::default() };

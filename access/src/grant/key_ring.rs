@@ -34,6 +34,21 @@ impl VerifyingKey {
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
+
+    /// The key itself (RFC 8032).
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    /// Reads a key.
+    ///
+    /// # Errors
+    /// Where the bytes are none.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let bytes: [u8; 32] = bytes.try_into().map_err(|_| KeyError::NotAKey)?;
+        ed25519_dalek::VerifyingKey::from_bytes(&bytes).map(Self::new).map_err(|_| KeyError::NotAKey)
+    }
 }
 
 impl From<&VerifyingKey> for PublicKey {
@@ -46,9 +61,7 @@ impl TryFrom<PublicKey> for VerifyingKey {
     type Error = KeyError;
 
     fn try_from(wire: PublicKey) -> Result<Self, KeyError> {
-        let bytes: [u8; 32] = wire.key.as_ref().try_into().map_err(|_| KeyError::NotAKey)?;
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::NotAKey)?;
-        let key = Self::new(key);
+        let key = Self::from_bytes(&wire.key)?;
         if key.key_id == wire.key_id { Ok(key) } else { Err(KeyError::WrongName) }
     }
 }

@@ -3,9 +3,11 @@ use std::fmt;
 use ed25519_dalek::Signer;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use hkdf::Hkdf;
 use prost::Message;
 use proto::token::v1::{GrantClaims, SignedGrant};
 use rand::CryptoRng;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{Claims, VerifyingKey, signed_text};
@@ -38,6 +40,17 @@ impl SigningKey {
     #[must_use]
     pub fn to_pem(&self) -> Zeroizing<String> {
         self.0.to_pkcs8_pem(LineEnding::LF).expect("an Ed25519 key has a PKCS #8 form")
+    }
+
+    /// Makes another secret of it, for the purpose that the context names (HKDF-SHA-256, RFC 5869): nothing of the key can be told
+    /// from it.
+    #[must_use]
+    pub fn derive(&self, context: &[u8]) -> Zeroizing<[u8; 32]> {
+        let mut derived = Zeroizing::new([0; 32]);
+        let seed = Zeroizing::new(self.0.to_bytes());
+        let expanded = Hkdf::<Sha256>::new(None, seed.as_slice()).expand(context, derived.as_mut());
+        expanded.expect("32 bytes are as many as there can be for each digest");
+        derived
     }
 
     /// The public half.

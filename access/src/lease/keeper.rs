@@ -157,7 +157,7 @@ impl LeaseKeeper {
 
     /// Begins a stream on a connection of its own, and answers how often to ask on it.
     async fn begin(&self, replica: usize) -> Result<(Stream, Duration), Ended> {
-        let channel = self.authority.endpoint(replica).connect().await?;
+        let channel = self.authority.connect(replica).await?;
         let resume = self.lease.change(|holder, _| holder.connect());
         let introduction = Introduction::of(self.lease.id(), &self.place, resume);
         let (outgoing, messages) = mpsc::channel(OUTGOING);

@@ -69,3 +69,24 @@ fn a_service_key_is_one_and_is_not_told() {
     std::fs::write(file.path(), format!("{}\n", key.expose())).unwrap();
     assert_eq!(config.service_key().unwrap().hash(), key.hash());
 }
+
+#[test]
+fn text_is_plain_on_the_loopback_only_unless_that_is_said() {
+    let with = |text: &str| load(&format!("{text}\n{COMPLETE}")).map(drop);
+    let said = with("listen = \"0.0.0.0:8080\"").unwrap_err();
+    assert!(said.starts_with("listen: 0.0.0.0:8080") && said.contains("allow_plaintext"), "{said}");
+    with("listen = \"[::1]:8080\"").unwrap();
+    with("listen = \"0.0.0.0:8080\"\nallow_plaintext = true").unwrap();
+    for (url, key) in
+        [("http://token-service:9001", "allow_plaintext"), ("https://token-service:9001", "[upstream_tls]")]
+    {
+        let said = load(&COMPLETE.replace("http://127.0.0.1:9001", url)).unwrap_err();
+        assert!(said.starts_with("upstreams: \"token-service\"") && said.contains(key), "{said}");
+    }
+    load(&format!("allow_plaintext = true\n{}", COMPLETE.replace("127.0.0.1:9001", "token-service:9001"))).unwrap();
+    let own = "[upstream_tls]\ncertificate_file = \"c.pem\"\nkey_file = \"c.key\"\nca_file = \"ca.pem\"\n";
+    load(&format!("{}{own}", COMPLETE.replace("http://127.0.0.1:9001", "https://token-service:9001"))).unwrap();
+    assert!(load(&format!("{COMPLETE}{own}clients = []")).unwrap_err().contains("upstream_tls.clients"));
+    let tls = "[tls]\ncertificate_file = \"c.pem\"\nkey_file = \"c.key\"\n";
+    load(&format!("listen = \"0.0.0.0:8080\"\n{COMPLETE}{tls}")).unwrap();
+}

@@ -7,8 +7,8 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use tls::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::head::Head;
@@ -23,7 +23,7 @@ const LINGER_TIME: Duration = Duration::from_secs(3);
 const MAX_DISCARDED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Answers a head that the HTTP server has refused with this status, and closes.
-pub(super) async fn refuse(mut stream: TcpStream, mut head: Head, status: StatusCode) -> io::Result<()> {
+pub(super) async fn refuse(mut stream: Stream, mut head: Head, status: StatusCode) -> io::Result<()> {
     let mut log = RequestLog::begin("unknown");
     if !head.is_complete() {
         let rest = discard(&mut stream, |bytes| {
@@ -44,14 +44,14 @@ pub(super) async fn refuse(mut stream: TcpStream, mut head: Head, status: Status
 
 /// Says that nothing more comes, and closes once the client has understood it. To close with unread bytes resets the
 /// connection, and by that the client loses its answer (RFC 9112, section 9.6).
-pub(super) async fn linger(mut stream: TcpStream) -> io::Result<()> {
+pub(super) async fn linger(mut stream: Stream) -> io::Result<()> {
     stream.shutdown().await?;
     let _ = timeout(LINGER_TIME, discard(&mut stream, |_| false)).await;
     Ok(())
 }
 
 /// Reads until it is enough, the client ends or the bound is reached.
-async fn discard(stream: &mut TcpStream, mut enough: impl FnMut(&[u8]) -> bool) {
+async fn discard(stream: &mut Stream, mut enough: impl FnMut(&[u8]) -> bool) {
     let mut buffer = vec![0; 16 * 1024];
     let mut discarded = 0;
     while discarded < MAX_DISCARDED_BYTES

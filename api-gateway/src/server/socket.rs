@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use futures::future::BoxFuture;
 use http::StatusCode;
+use tls::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::ending::{linger, refuse};
 use super::exchange::Exchange;
@@ -27,7 +27,7 @@ pub(super) struct Socket {
 }
 
 enum State {
-    Open(TcpStream),
+    Open(Stream),
     Ending(BoxFuture<'static, io::Result<()>>),
     Ended,
 }
@@ -39,12 +39,12 @@ enum Preface {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, exchange: Arc<Exchange>) -> Self {
+    pub(super) fn new(stream: Stream, exchange: Arc<Exchange>) -> Self {
         let (heads, preface) = (Heads::default(), Preface::Bytes(0));
         Self { state: State::Open(stream), exchange, heads, preface, refused: None }
     }
 
-    fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+    fn stream(&mut self) -> io::Result<Pin<&mut Stream>> {
         match &mut self.state {
             State::Open(stream) => Ok(Pin::new(stream)),
             State::Ending(_) | State::Ended => Err(io::ErrorKind::NotConnected.into()),
@@ -89,7 +89,7 @@ impl Socket {
     }
 
     /// How the connection ends.
-    fn end(&mut self, mut stream: TcpStream) -> BoxFuture<'static, io::Result<()>> {
+    fn end(&mut self, mut stream: Stream) -> BoxFuture<'static, io::Result<()>> {
         if let Some(status) = self.refused {
             self.heads.advance(self.exchange.take_calls());
             return Box::pin(refuse(stream, self.heads.take_current(), status));

@@ -81,6 +81,7 @@ impl System {
         ];
         let mut gateway_config = api_gateway::Config::new(gateway_key, upstreams.into());
         gateway_config.listen = options.listen;
+        gateway_config.allow_plaintext = options.allow_plaintext;
         let gateway = api_gateway::Gateway::bind(gateway_config, gateway_stage.clone()).await.context("api-gateway")?;
         Ok(Self {
             token_config,

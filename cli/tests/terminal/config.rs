@@ -26,10 +26,16 @@ async fn a_configuration_is_checked_with_the_files_that_it_names() {
     let gateway = format!(
         "service_key_file = {service_key:?}\n[upstreams]\n\"token-service\" = \"http://127.0.0.1:9001\"\n\"environment-service\" = \"http://127.0.0.1:9002\"\n"
     );
+    let missing = "[tls]\ncertificate_file = \"/no/c.pem\"\nkey_file = \"/no/c.key\"\nca_file = \"/no/ca.pem\"\n";
     let sampled = "[telemetry.otlp]\nendpoint = \"http://127.0.0.1:4317\"\nsampled = 2.0\n";
     for (service, good, bad, told) in [
         ("token-service", &token, token.replace("signing-key.pem", "nowhere.pem"), "nowhere.pem"),
         ("token-service", &token, format!("{token}{sampled}"), "telemetry.otlp.sampled must be 0 to 1"),
+        ("token-service", &token, format!("listen = \"0.0.0.0:9001\"\n{token}"), "listen: 0.0.0.0:9001"),
+        ("token-service", &token, format!("{token}{missing}"), "certificate_file: /no/c.pem"),
+        ("environment-service", &environment, environment.replace("127.0.0.1", "10.0.0.1"), "authority_url: 10.0.0.1"),
+        ("environment-service", &environment, format!("{environment}{missing}"), "certificate_file: /no/c.pem"),
+        ("api-gateway", &gateway, format!("listen = \"[::]:8080\"\n{gateway}"), "listen: [::]:8080"),
         ("environment-service", &environment, format!("{environment}typo = 1\n"), "typo"),
         ("environment-service", &environment, environment.replace("service.key", "no.key"), "no.key"),
         ("api-gateway", &gateway, format!("max_calls = 0\n{gateway}"), "max_calls"),

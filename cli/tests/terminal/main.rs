@@ -4,11 +4,13 @@
 
 mod accounts;
 mod audit;
+mod certs;
 mod config;
 mod environments;
 mod first_start;
 mod holders;
 mod home;
+mod keys;
 mod progress;
 mod proxies;
 mod tokens;

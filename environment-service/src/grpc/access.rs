@@ -25,8 +25,9 @@ use tower::{Layer, Service};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often unknown keys may be asked for: what anybody who reaches this service can make it ask the authority.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
-/// How often the keys are renewed in any case, so that one that is withdrawn is forgotten.
-const RENEWAL: Duration = Duration::from_secs(60);
+/// How often the keys are renewed in any case, so that one that is to come is known, and one that is withdrawn is forgotten: the authority
+/// tells a new one for three times as long before it signs.
+const RENEWAL: Duration = Duration::from_secs(5);
 /// The first wait before an authority that is not there is asked again; it doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);

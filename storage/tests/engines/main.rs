@@ -5,6 +5,7 @@
 mod again;
 mod opening;
 mod schema;
+mod tls;
 mod transactions;
 
 use storage::{Database, DatabaseOptions};

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use access::{ServiceKeyError, SigningKeyError};
 use settings::LoadError;
+use tls::{PlainTextError, TlsError};
 
 use crate::second_factor::SecondFactorKeyError;
 
@@ -19,6 +20,12 @@ pub enum ConfigError {
         /// What it may be.
         allowed: &'static str,
     },
+    /// It would listen in plain text where others can read along.
+    #[error(transparent)]
+    PlainText(#[from] PlainTextError),
+    /// The certificates cannot be used.
+    #[error("tls")]
+    Tls(#[from] TlsError),
     /// A service's hash is none.
     #[error("service_keys: sha256 of {name:?}")]
     ServiceKey {

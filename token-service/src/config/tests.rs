@@ -78,3 +78,14 @@ fn each_flaw_names_its_key() {
     }
     assert!(Config::load(Path::new("/nowhere/at-all.toml")).unwrap_err().to_string().contains("at-all.toml"));
 }
+
+#[test]
+fn text_is_plain_on_the_loopback_only_unless_that_is_said() {
+    let with = |text: &str| load(&format!("{text}\n{COMPLETE}")).map(drop);
+    let said = with("listen = \"0.0.0.0:9001\"").unwrap_err();
+    assert!(said.starts_with("listen: 0.0.0.0:9001") && said.contains("allow_plaintext"), "{said}");
+    with("listen = \"[::1]:9001\"").unwrap();
+    with("listen = \"0.0.0.0:9001\"\nallow_plaintext = true").unwrap();
+    let tls = "[tls]\ncertificate_file = \"c.pem\"\nkey_file = \"c.key\"\nca_file = \"ca.pem\"\n";
+    load(&format!("listen = \"0.0.0.0:9001\"\n{COMPLETE}{tls}")).unwrap();
+}

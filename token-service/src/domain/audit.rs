@@ -90,6 +90,11 @@ impl AuditEntry {
         }
     }
 
+    /// What the operator has done to the authority itself.
+    pub(crate) fn on_authority(action: &'static str, object: String, at: Timestamp) -> Self {
+        Self { actor: "operator".to_owned(), object, ..Self::by_anybody(None, action, &Origin::default(), at) }
+    }
+
     /// The first guess that a subject turned away since the last one that was looked at.
     pub(crate) fn turned_away(
         guessed: Guessed<'_>,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use access::lease::Refusal;
-use access::{AccountId, AccountPermit, CredentialId, GrantedKind, ServicePermit, SessionPermit, SigningKey};
+use access::{AccountId, AccountPermit, CredentialId, GrantedKind, ServicePermit, SessionPermit};
 use jiff::SignedDuration;
 use lifecycle::Clock;
 use proto::{Catalog, ErrorKind, Failure};
@@ -15,6 +15,7 @@ use crate::grpc::introspected::Introspections;
 use crate::lease::{Confirmed, Leases};
 use crate::password::Passwords;
 use crate::second_factor::SecondFactorKey;
+use crate::signing_keys::SigningKeys;
 use crate::store::{AdministrationError, EndSessionsError, SessionError, Store, TokenError};
 
 /// What all handlers share.
@@ -26,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) passwords: Passwords,
     pub(crate) leases: Leases,
     pub(crate) introspections: Arc<Introspections>,
-    pub(crate) signing_key: SigningKey,
+    pub(crate) signing_keys: SigningKeys,
     /// What seals the secrets of second factors, where the operator has given it.
     pub(crate) second_factor_key: Option<SecondFactorKey>,
     /// What authenticators call this installation.

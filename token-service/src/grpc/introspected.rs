@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use access::lease::{Bounds, Freshness, Memorable, Memory, Recalled, Statement};
-use access::{Claims, Credential, CredentialHash, CredentialKind, GrantedKind};
+use access::{Claims, Credential, CredentialHash, CredentialKind, GrantedKind, SigningKey};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use storage::StorageError;
@@ -101,12 +101,12 @@ impl Authority {
     }
 
     /// The grant of a credential for a service. It is signed once for as long as what is known is remembered.
-    pub(crate) fn grant<'a>(&self, known: &'a Known, audience: &str) -> Option<&'a Grant> {
+    pub(crate) fn grant<'a>(&self, key: &SigningKey, known: &'a Known, audience: &str) -> Option<&'a Grant> {
         let place = self.catalog.audience_place(audience)?;
         let grant = known.grants.get(place)?;
         Some(grant.get_or_init(|| {
             let claims = self.claims(known, audience);
-            Grant { signed: self.signing_key.sign(&claims).into(), claims }
+            Grant { signed: key.sign(&claims).into(), claims }
         }))
     }
 

@@ -46,7 +46,7 @@ impl Process {
         let endpoints = replicas.iter().map(|stage| stage.url.parse::<Endpoint>().unwrap()).collect();
         let key = Credential::parse(&stage.service_key).unwrap().bearer();
         let released = CancellationToken::new();
-        let (replicas, place) = (Replicas::new(endpoints), "a test".to_owned());
+        let (replicas, place) = (Replicas::new(endpoints, tls::Connector::default()), "a test".to_owned());
         let keeper = LeaseKeeper::new(lease.clone(), replicas, key, place, released.clone());
         let kept = tokio::spawn(keeper.keep());
         tokio::time::timeout(LONG, lease.leased()).await.expect("a lease");

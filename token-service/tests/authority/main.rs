@@ -17,6 +17,7 @@ mod replicas;
 mod roles;
 mod second_factor;
 mod sessions;
+mod signing_keys;
 mod stage;
 mod storage;
 mod throttle;

@@ -7,6 +7,6 @@ use crate::grpc::Authority;
 
 impl Handle<GetPublicKeys> for Authority {
     async fn handle(&self, _: &ServicePermit, _: GetPublicKeysRequest) -> Result<GetPublicKeysResponse, Failure> {
-        Ok(GetPublicKeysResponse { keys: vec![(&self.signing_key.verifying_key()).into()] })
+        Ok(GetPublicKeysResponse { keys: self.signing_keys.told().await?.iter().map(Into::into).collect() })
     }
 }

@@ -22,7 +22,8 @@ impl Handle<Introspect> for Authority {
         let freshness = if request.fresh { Freshness::Now } else { oldest };
         let known = self.introspected(&credential, freshness).await.map_err(storage_failure)?;
         let Some(known) = known else { return Ok(IntrospectResponse::default()) };
-        let grant = self.grant(&known, &request.audience);
+        let key = self.signing_keys.signing().await?;
+        let grant = self.grant(&key, &known, &request.audience);
         let grant = grant.ok_or_else(|| Failure::internal("an audience that was known is not"))?;
         let left = grant.claims.expires_at.duration_since(now).max(SignedDuration::ZERO);
         Ok(IntrospectResponse {

@@ -1,0 +1,98 @@
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsStream};
+
+use crate::{Certificates, Stream};
+
+/// How long a handshake may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many handshakes are under way at once; who comes later waits to be accepted.
+const HANDSHAKES: usize = 256;
+
+/// How long to wait after a connection could not be accepted: most often there are too many open files.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The connections of a listener, each after its handshake. It never ends, and never fails.
+pub type Incoming = BoxStream<'static, io::Result<Stream>>;
+
+/// Where other services connect.
+pub struct Listener {
+    inner: TcpListener,
+    certificates: Option<Certificates>,
+}
+
+impl Listener {
+    /// Begins to listen: by TLS where there are certificates.
+    ///
+    /// # Errors
+    /// Where the address cannot be listened on.
+    pub async fn bind(address: SocketAddr, certificates: Option<Certificates>) -> io::Result<Self> {
+        Ok(Self { inner: TcpListener::bind(address).await?, certificates })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Where the system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+
+    /// Those who connect. A handshake holds up nobody else.
+    #[must_use]
+    pub fn incoming(self) -> Incoming {
+        stream::unfold((self, JoinSet::new()), |(listener, mut handshakes)| async move {
+            let stream = listener.next(&mut handshakes).await;
+            Some((Ok(stream), (listener, handshakes)))
+        })
+        .boxed()
+    }
+
+    async fn next(&self, handshakes: &mut JoinSet<io::Result<Stream>>) -> Stream {
+        loop {
+            tokio::select! {
+                Some(ended) = handshakes.join_next() => match ended {
+                    Ok(Ok(stream)) => return stream,
+                    Ok(Err(error)) => tracing::debug!(%error, "a connection was not let in"),
+                    Err(error) => tracing::error!(%error, "a handshake was broken off"),
+                },
+                accepted = self.inner.accept(), if handshakes.len() < HANDSHAKES => match accepted {
+                    Ok((stream, _)) => {
+                        // An answer is one small packet; waiting to fill it would only delay it.
+                        let _ = stream.set_nodelay(true);
+                        let Some(certificates) = self.certificates.clone() else { return Stream::Plain(stream) };
+                        handshakes.spawn(async move { accept(&certificates, stream, PATIENCE).await });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection was not accepted");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// The handshake of a connection that was accepted, by the certificates that are there now.
+///
+/// # Errors
+/// Where the client does not speak TLS, takes too long, or is nobody who may connect.
+pub async fn accept(certificates: &Certificates, stream: TcpStream, patience: Duration) -> io::Result<Stream> {
+    let accepted = timeout(patience, TlsAcceptor::from(certificates.server()).accept(stream)).await;
+    let accepted = accepted.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))??;
+    let stream = Stream::Tls(Box::new(TlsStream::Server(accepted)));
+    let peer = stream.peer();
+    if certificates.lets_in(peer.names()) {
+        return Ok(stream);
+    }
+    let address = peer.address().map(|address| address.to_string());
+    tracing::warn!(tls.names = ?peer.names(), address, "a service that is not among `clients` was refused");
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "its certificate is of none of `clients`"))
+}
