@@ -3,11 +3,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Status};
 
 /// How long one replica may take to answer what can be asked of another as well.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether a service takes connections again.
+const AGAIN: Duration = Duration::from_millis(25);
+/// How many calls wait for that at once: while a service is gone, those for others must find room.
+const MOST_WAITING: usize = 256;
 
 /// The replicas of a service, of which one is preferred as long as it answers. Cheap to clone; every clone prefers the same.
 #[derive(Clone, Debug)]
@@ -18,6 +24,8 @@ struct Shared {
     endpoints: Vec<Endpoint>,
     channels: Vec<Channel>,
     preferred: AtomicUsize,
+    patience: Duration,
+    waiting: Semaphore,
 }
 
 impl Replicas {
@@ -27,11 +35,20 @@ impl Replicas {
     /// Where there is none: the configuration sees to that.
     #[must_use]
     pub fn new(endpoints: Vec<Endpoint>) -> Self {
+        Self::patient(endpoints, Duration::ZERO)
+    }
+
+    /// The same, of a service that may be started anew: for so long a call waits until one takes connections.
+    ///
+    /// # Panics
+    /// Where there is none: the configuration sees to that.
+    #[must_use]
+    pub fn patient(endpoints: Vec<Endpoint>, patience: Duration) -> Self {
         assert!(!endpoints.is_empty(), "a service has a replica");
         let channels: Vec<Channel> = endpoints.iter().map(Endpoint::connect_lazy).collect();
         // Not all of those who ask prefer the same.
         let preferred = AtomicUsize::new(rand::random_range(0..channels.len()));
-        Self(Arc::new(Shared { endpoints, channels, preferred }))
+        Self(Arc::new(Shared { endpoints, channels, preferred, patience, waiting: Semaphore::new(MOST_WAITING) }))
     }
 
     /// How many there are.
@@ -85,7 +102,7 @@ impl Replicas {
             let answer = if self.len() == 1 {
                 answer.await
             } else {
-                let timed = tokio::time::timeout(PATIENCE, answer).await;
+                let timed = timeout(PATIENCE, answer).await;
                 timed.unwrap_or_else(|_| Err(Status::deadline_exceeded("the replica does not answer")))
             };
             match answer {
@@ -99,11 +116,37 @@ impl Replicas {
         Err(last)
     }
 
-    /// Calls what may change something: goes on to another one only where the call was certainly not sent.
+    /// Calls what may change something: goes on to another one only where the call was certainly not sent. Where none takes
+    /// connections it waits for as long as the patience is.
     ///
     /// # Errors
     /// As the call fails.
     pub async fn call<T, F>(&self, attempt: impl Fn(Channel) -> F) -> Result<T, Status>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let mut waiting = None;
+        loop {
+            let last = match self.call_once(&attempt).await {
+                Err(status) if was_not_sent(&status) => status,
+                answered => return answered,
+            };
+            let (_room, deadline) = match &waiting {
+                Some(waiting) => waiting,
+                None => {
+                    let Ok(room) = self.0.waiting.try_acquire() else { return Err(last) };
+                    waiting.insert((room, Instant::now() + self.0.patience))
+                }
+            };
+            if *deadline < Instant::now() + AGAIN {
+                return Err(last);
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Calls one after the other until the call was sent.
+    async fn call_once<T, F>(&self, attempt: &impl Fn(Channel) -> F) -> Result<T, Status>
     where
         F: Future<Output = Result<T, Status>>,
     {

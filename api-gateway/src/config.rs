@@ -61,6 +61,14 @@ pub struct Config {
     /// How long the token-service may take to say what a credential is worth: 100 ms to 1 min. Default: 5 s.
     #[serde(default = "default_introspection_timeout", deserialize_with = "settings::duration")]
     pub introspection_timeout: SignedDuration,
+    /// How long a call waits for a service of which no replica takes connections, as while it is started anew: 0 s to 1 min.
+    /// Default: 3 s.
+    #[serde(default = "default_restart_patience", deserialize_with = "settings::duration")]
+    pub restart_patience: SignedDuration,
+    /// How long connections are still taken after the gateway was told to end, while `/readyz` answers 503 and each answer asks
+    /// its client to connect anew: whoever shares calls out finds other gateways meanwhile. 0 s to 5 min. Default: 0 s.
+    #[serde(default, deserialize_with = "settings::duration")]
+    pub drain_delay: SignedDuration,
     /// Of how many credentials answers are remembered: 1 to 10,000,000. Default: 200,000.
     #[serde(default = "default_remembered_credentials")]
     pub remembered_credentials: usize,
@@ -114,6 +122,10 @@ fn default_remembered_credentials() -> usize {
 
 fn default_remembered_bytes() -> u64 {
     80 << 20
+}
+
+fn default_restart_patience() -> SignedDuration {
+    SignedDuration::from_secs(3)
 }
 
 fn default_introspection_timeout() -> SignedDuration {
@@ -171,6 +183,8 @@ impl Config {
             trusted_proxies: Vec::new(),
             public_url: None,
             introspection_timeout: default_introspection_timeout(),
+            restart_patience: default_restart_patience(),
+            drain_delay: SignedDuration::ZERO,
             remembered_credentials: default_remembered_credentials(),
             remembered_bytes: default_remembered_bytes(),
             telemetry: TelemetryConfig::default(),
@@ -208,6 +222,10 @@ impl Config {
         range(alive.contains(&self.stream_keep_alive), "stream_keep_alive", "10 ms to 10 min")?;
         let timeout = SignedDuration::from_millis(100)..=SignedDuration::from_mins(1);
         range(timeout.contains(&self.introspection_timeout), "introspection_timeout", "100 ms to 1 min")?;
+        let restart = SignedDuration::ZERO..=SignedDuration::from_mins(1);
+        range(restart.contains(&self.restart_patience), "restart_patience", "0 s to 1 min")?;
+        let delay = SignedDuration::ZERO..=SignedDuration::from_mins(5);
+        range(delay.contains(&self.drain_delay), "drain_delay", "0 s to 5 min")?;
         let remembered = (1..=10_000_000).contains(&self.remembered_credentials);
         range(remembered, "remembered_credentials", "1 to 10,000,000")?;
         range((64 << 10..=64 << 30).contains(&self.remembered_bytes), "remembered_bytes", "64 KiB to 64 GiB")?;

@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -77,6 +77,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
     connections: Arc<Semaphore>,
     head_timeout: Duration,
+    drain_delay: Duration,
     uses: Uses,
     authority: Authority,
     keeper: LeaseKeeper,
@@ -107,15 +108,9 @@ impl Gateway {
     pub async fn bind_with(config: Config, meter: &Meter, lifecycle: Lifecycle) -> Result<Self, RunError> {
         config.validate()?;
         let service_key = config.service_key()?;
-        let endpoints = config.endpoints()?;
-        let streams = endpoints.iter().map(|(name, all)| {
-            let all = all.iter().cloned().map(upstream::for_streams).collect();
-            (*name, Replicas::new(all))
-        });
-        let streams: BTreeMap<_, _> = streams.collect();
-        let services: BTreeMap<_, _> = endpoints.into_iter().map(|(name, all)| (name, Replicas::new(all))).collect();
-        let replicas = services.get(AUTHORITY).ok_or_else(|| ConfigError::MissingUpstream(AUTHORITY.to_owned()))?;
-        let replicas = replicas.clone();
+        let (services, streams) = services(&config)?;
+        let missing = || ConfigError::MissingUpstream(AUTHORITY.to_owned());
+        let replicas = services.get(AUTHORITY).cloned().ok_or_else(missing)?;
         let authority = Authority::new(replicas.clone(), &service_key, config.introspection_timeout.unsigned_abs());
         let lease = LeaseHandle::new(Clock::system());
         let remembered = (config.remembered_credentials, config.remembered_bytes);
@@ -151,13 +146,24 @@ impl Gateway {
             authority: ClientAuthority::new(replicas.clone(), &service_key, timeout),
             issuer: config.issuer(address)?.into(),
         };
-        let shared = Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() });
         let connections = Arc::new(Semaphore::new(config.max_connections));
-        let head_timeout = config.head_timeout.unsigned_abs();
+        let (head_timeout, drain_delay) = (config.head_timeout.unsigned_abs(), config.drain_delay.unsigned_abs());
         let released = CancellationToken::new();
         let keeper = LeaseKeeper::new(lease, replicas, service_key.bearer(), address.to_string(), released.clone());
-        Ok(Self { listener, address, shared, connections, head_timeout, uses, authority, keeper, released, lifecycle })
+        Ok(Self {
+            listener,
+            address,
+            shared,
+            connections,
+            head_timeout,
+            drain_delay,
+            uses,
+            authority,
+            keeper,
+            released,
+            lifecycle,
+        })
     }
 
     /// Where it listens.
@@ -166,7 +172,7 @@ impl Gateway {
         self.address
     }
 
-    /// Serves until the drain begins, and then until every accepted call is answered.
+    /// Serves until the drain begins and its delay is over, and then until every accepted call is answered.
     ///
     /// # Errors
     /// None so far.
@@ -180,9 +186,17 @@ impl Gateway {
         let (shared, patience, lifecycle) = (self.shared, self.head_timeout, self.lifecycle);
         let connections = Connections { shared, router, patience, lifecycle };
         let lifecycle = &connections.lifecycle;
+        let last_call = async {
+            lifecycle.draining().await;
+            tokio::select! {
+                () = tokio::time::sleep(self.drain_delay) => {}
+                () = lifecycle.aborted() => {}
+            }
+        };
+        tokio::pin!(last_call);
         loop {
             let accepted = tokio::select! {
-                () = lifecycle.draining() => break,
+                () = &mut last_call => break,
                 accepted = accept(&self.listener, &self.connections) => accepted,
             };
             connections.serve(accepted, &graceful);
@@ -198,6 +212,18 @@ impl Gateway {
         drop((reports.await, kept.await));
         Ok(())
     }
+}
+
+type Services = BTreeMap<&'static str, Replicas>;
+
+/// The services that execute methods, for calls and for streams.
+fn services(config: &Config) -> Result<(Services, Services), ConfigError> {
+    let (endpoints, patience) = (config.endpoints()?, config.restart_patience.unsigned_abs());
+    let for_streams = |all: &[tonic::transport::Endpoint]| all.iter().cloned().map(upstream::for_streams).collect();
+    let streams = endpoints.iter().map(|(name, all)| (*name, Replicas::patient(for_streams(all), patience)));
+    let streams = streams.collect();
+    let services = endpoints.into_iter().map(|(name, all)| (name, Replicas::patient(all, patience)));
+    Ok((services.collect(), streams))
 }
 
 /// How connections are served.
@@ -222,16 +248,22 @@ impl Connections {
         let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
         let (asks, answers) = (Arc::clone(&exchange), Arc::clone(&exchange));
         let (shared, router) = (Arc::clone(&self.shared), self.router.clone());
+        let lifecycle = self.lifecycle.clone();
         let service = service_fn(move |request: http::Request<Incoming>| {
             let mut request = asks.request(request).map(Body::new);
             peer.map(|peer| request.extensions_mut().insert(peer));
             let (shared, router, answers) = (Arc::clone(&shared), router.clone(), Arc::clone(&answers));
+            let (lifecycle, version) = (lifecycle.clone(), request.version());
             async move {
                 // What is a call does not go through the router: it would only be looked up twice.
-                let response = match shared.calls.method(request.uri().path()) {
+                let mut response = match shared.calls.method(request.uri().path()) {
                     Some(method) => shared.calls.answer(Some(method), request).await,
                     None => router.oneshot(request).await?,
                 };
+                // Of HTTP/2 a frame says it (RFC 9113, section 8.2.2).
+                if version < Version::HTTP_2 && lifecycle.is_draining() {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 Ok::<_, Infallible>(answers.response(response))
             }
         });

@@ -1,4 +1,4 @@
-//! Whether calls under valid tokens ever fail while nothing is broken, and while the authority's replicas are renewed.
+//! Whether calls under valid tokens ever fail while nothing is broken, and while services are renewed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::api::{Api, Reply};
 use crate::history::Method;
 use crate::population::{ACCOUNTS, Size, Target, populate};
 use crate::run::make_environments;
-use crate::stack::{AUTHORITIES, GATEWAYS, Service, Shape, Stack};
+use crate::stack::{GATEWAYS, Service, Shape, Stack};
 
 /// How many clients call through each gateway.
 const CALLERS: usize = 8;
@@ -29,14 +29,38 @@ const DESCRIBED: usize = 5;
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the replicas are left in peace between one and the next, so that every holder has found its way back.
+/// How long all is left in peace between one renewal and the next, so that every holder has found its way back.
 const PEACE: Duration = Duration::from_secs(2);
+
+/// What is asked to end and started again meanwhile, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Nothing.
+    Nothing,
+    /// The authority's replicas.
+    Authorities,
+    /// Every service.
+    Everything,
+}
+
+impl Renewal {
+    fn services(self) -> Vec<Service> {
+        let is_meant = |service: &Service| match self {
+            Self::Nothing => false,
+            Self::Authorities => matches!(service, Service::Authority(_)),
+            Self::Everything => true,
+        };
+        Service::ALL.into_iter().filter(is_meant).collect()
+    }
+}
 
 /// What to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Steady {
     /// How many calls are made, at least.
     pub calls: usize,
+    /// What is renewed in the middle.
+    pub renewal: Renewal,
     /// Decides what is called.
     pub seed: u64,
     /// What the services are told.
@@ -56,7 +80,7 @@ pub struct Availability {
     pub failures: BTreeMap<String, usize>,
     /// What the gateways have logged of it.
     pub errors: Vec<String>,
-    /// How many replicas were renewed meanwhile.
+    /// How many services were renewed meanwhile.
     pub renewed: usize,
     /// How many of the calls were made while they were.
     pub calls_meanwhile: usize,
@@ -66,10 +90,10 @@ impl fmt::Display for Availability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "calls                        {}", self.calls)?;
         let renewed = match self.renewed {
-            0 => "none: each holder was told of one only".to_owned(),
+            0 => "none".to_owned(),
             renewed => format!("{renewed}, under {} of the calls", self.calls_meanwhile),
         };
-        writeln!(f, "replicas renewed             {renewed}")?;
+        writeln!(f, "services renewed             {renewed}")?;
         writeln!(f, "failed                       {}", self.failed)?;
         self.failures.iter().try_for_each(|(what, count)| writeln!(f, "  {count} × {what}"))?;
         self.errors.iter().try_for_each(|error| writeln!(f, "  {error}"))
@@ -85,7 +109,7 @@ struct Shared {
     begun: AtomicUsize,
     /// Half of the calls that are wanted have begun.
     half: Notify,
-    /// Whether the replicas have been renewed, or are not to be: until then there are never enough calls.
+    /// Whether all has been renewed that is to be: until then there are never enough calls.
     renewed: AtomicBool,
 }
 
@@ -95,7 +119,7 @@ impl Shared {
     }
 }
 
-/// Starts everything, calls as often as it is told, and renews the authority's replicas in the middle.
+/// Starts everything, calls as often as it is told, and renews services in the middle.
 ///
 /// # Errors
 /// Where the system does not work at all, or it takes too long.
@@ -115,14 +139,14 @@ pub async fn steady(run: &Steady) -> anyhow::Result<Availability> {
         wanted: run.calls,
         begun: AtomicUsize::new(0),
         half: Notify::new(),
-        renewed: AtomicBool::new(!run.shape.several_authorities),
+        renewed: AtomicBool::new(run.renewal == Renewal::Nothing),
     });
     let mut callers = JoinSet::new();
     for number in 0..CALLERS * GATEWAYS {
         callers.spawn(call(number % GATEWAYS, Arc::clone(&shared), StdRng::seed_from_u64(rng.random())));
     }
     let done = async {
-        let renewed = if run.shape.several_authorities { Some(renew(&stack, &shared).await?) } else { None };
+        let renewed = renew(&stack, &shared, &run.renewal.services()).await?;
         Ok::<_, anyhow::Error>((renewed, callers.join_all().await))
     };
     let (renewed, failures) = tokio::time::timeout(run.at_most, done).await??;
@@ -133,7 +157,7 @@ pub async fn steady(run: &Steady) -> anyhow::Result<Availability> {
     stack.end_all().await?;
     let mut availability =
         Availability { calls: shared.begun.load(Ordering::Relaxed), errors, ..Availability::default() };
-    (availability.renewed, availability.calls_meanwhile) = renewed.unwrap_or_default();
+    (availability.renewed, availability.calls_meanwhile) = renewed;
     for what in failures.into_iter().flatten() {
         availability.failed += 1;
         if availability.failures.len() < DESCRIBED || availability.failures.contains_key(&what) {
@@ -153,7 +177,7 @@ async fn call(gateway: usize, shared: Arc<Shared>, mut rng: StdRng) -> Vec<Strin
         let target = &shared.targets[rng.random_range(0..shared.targets.len())];
         let method = if rng.random() { Method::GetEnvs } else { Method::GetEnvInfo };
         let environment = &shared.environments[target.account];
-        match shared.api.call(gateway, method, &target.value(target.newest()), environment).await {
+        match shared.api.call_any(gateway, method, &target.value(target.newest()), environment).await {
             Reply::Done(_) => {}
             Reply::Refused(result, answer) => failures.push(format!("{result}: {}", answer["error"])),
             Reply::Unknown => failures.push("no answer".to_owned()),
@@ -162,18 +186,21 @@ async fn call(gateway: usize, shared: Arc<Shared>, mut rng: StdRng) -> Vec<Strin
     failures
 }
 
-/// Asks one replica after the other to end, once half of the calls are made, and starts each again. Answers how many, and how
+/// Asks one service after the other to end, once half of the calls are made, and starts each again. Answers how many, and how
 /// many calls were made meanwhile.
-async fn renew(stack: &Stack, shared: &Shared) -> anyhow::Result<(usize, usize)> {
+async fn renew(stack: &Stack, shared: &Shared, services: &[Service]) -> anyhow::Result<(usize, usize)> {
     let made = || shared.begun.load(Ordering::Relaxed);
+    if services.is_empty() {
+        return Ok((0, 0));
+    }
     shared.half.notified().await;
     let before = made();
-    for number in 0..AUTHORITIES {
-        stack.terminate(Service::Authority(number)).await?;
-        stack.start(Service::Authority(number)).await;
+    for service in services {
+        stack.terminate(*service).await?;
+        stack.start(*service).await;
         stack.ready().await;
         tokio::time::sleep(PEACE).await;
     }
     shared.renewed.store(true, Ordering::Relaxed);
-    Ok((AUTHORITIES, made() - before))
+    Ok((services.len(), made() - before))
 }

@@ -81,6 +81,31 @@ pub(crate) enum Command {
     /// The configurations of services that run by themselves.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Copies what `portcullis up` keeps into a new folder, while it runs: databases, keys and templates. What nodes that are processes
+    /// have written into their own folders is not among it.
+    Backup {
+        /// Where everything is kept.
+        #[arg(long, env = "PORTCULLIS_DATA_DIR", default_value = ".portcullis")]
+        data_dir: PathBuf,
+        /// The new folder. It holds secrets: keep it as safe as the data folder.
+        to: PathBuf,
+    },
+    /// Makes a data folder from a backup. Nothing that was given out after the backup counts for anything.
+    Restore {
+        /// Where everything is to be kept: a folder that is not there yet, or empty.
+        #[arg(long, env = "PORTCULLIS_DATA_DIR", default_value = ".portcullis")]
+        data_dir: PathBuf,
+        /// The backup.
+        from: PathBuf,
+    },
+    /// Brings the database of a service that runs by itself to this version.
+    Migrate {
+        /// Whose it is.
+        #[arg(value_enum)]
+        service: MigratedService,
+        /// Its configuration.
+        file: PathBuf,
+    },
     /// Makes a key for a service: prints the key, and the hash that the authority's configuration takes.
     ServiceKey,
     /// Makes the authority's signing key and prints it as PKCS #8 PEM.
@@ -111,6 +136,15 @@ pub(crate) enum ServiceName {
     EnvironmentService,
     /// REST in, gRPC out.
     ApiGateway,
+}
+
+/// A service that has a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MigratedService {
+    /// The authority.
+    TokenService,
+    /// The one that runs environments.
+    EnvironmentService,
 }
 
 #[derive(Args)]

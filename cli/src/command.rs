@@ -3,6 +3,7 @@
 mod account;
 mod api;
 mod audit;
+mod backup;
 mod config;
 mod env;
 mod group;
@@ -55,6 +56,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Audit(Audit::Export(database)) => audit::export(&database).await,
         Command::Holders => holders::list(&caller()?).await,
         Command::Config(ConfigCommand::Check { service, file }) => config::check(service, &file),
+        Command::Backup { data_dir, to } => backup::backup(&data_dir, &to).await,
+        Command::Restore { data_dir, from } => backup::restore(&from, &data_dir).await,
+        Command::Migrate { service, file } => config::migrate(service, &file).await,
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),
         Command::SecondFactorKey => key::second_factor_key(),

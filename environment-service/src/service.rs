@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long, besides the nodes' grace, accepted calls may take when the drain has begun. One that watches the health never
 /// ends by itself.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long calls that come right after the start are left waiting until there is a lease to decide them by. After that they are told
+/// to try again.
+const FIRST_LEASE_PATIENCE: Duration = Duration::from_secs(3);
 /// How many calls of one connection are worked on at once.
 const CONCURRENCY_PER_CONNECTION: usize = 1024;
 
@@ -188,6 +192,11 @@ impl Service {
 
         let kept = self.lifecycle.spawn("environment-service.lease", self.keeper.keep());
 
+        let leased = async { tokio::join!(self.keys.ready(), self.lease.leased()) };
+        tokio::select! {
+            _ = tokio::time::timeout(FIRST_LEASE_PATIENCE, leased) => {}
+            () = self.lifecycle.draining() => {}
+        }
         tracing::info!(address = %self.address, "environment-service is listening");
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         let control = Control::new(self.operations.clone());
@@ -212,8 +221,7 @@ impl Service {
     }
 }
 
-/// The engine need not answer yet.
-/// What runs nodes here: processes, and the engines that the configuration names.
+/// What runs nodes here: processes, and the engines that the configuration names. These need not answer yet.
 async fn drivers(config: &Config, lifecycle: &Lifecycle) -> Result<Drivers, RunError> {
     let settings = ProcessSettings {
         data_dir: config.data_dir.clone(),
@@ -302,6 +310,20 @@ pub enum MigrationError {
     Migrate(#[from] MigrateError),
 }
 
+/// Why the database was not copied.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Open(#[from] storage::OpenError),
+    /// The database is not of this version.
+    #[error("the database's schema does not fit")]
+    Schema(#[from] SchemaError),
+    /// It does not let itself be copied, or there is no room for the copy.
+    #[error(transparent)]
+    Backup(#[from] storage::BackupError),
+}
+
 /// Why the authority was not forgotten.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
@@ -327,6 +349,18 @@ pub async fn forget_authority(config: &Config) -> Result<(), ForgetError> {
     store.forget_authority().await?;
     store.close().await;
     Ok(())
+}
+
+/// Copies the database into a new file, as it is at one moment. The service may use it meanwhile.
+///
+/// # Errors
+/// Where the database cannot be read, is none of SQLite's, or the file is there already.
+pub async fn backup(config: &Config, file: &Path) -> Result<(), CopyError> {
+    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
+    database.check_schema(&MIGRATIONS).await?;
+    let copied = database.copy_to(file).await;
+    database.close().await;
+    Ok(copied?)
 }
 
 /// Brings the database to this version.

@@ -7,6 +7,7 @@ mod domain;
 mod grpc;
 mod housekeeping;
 mod lease;
+mod operate;
 mod password;
 mod second_factor;
 mod service;
@@ -16,6 +17,7 @@ mod webhook;
 pub use audit::{AuditHead, AuditHeadError, AuditLogError, export_audit, verify_audit};
 pub use config::{Config, ConfigError, ServiceKeyConfig, ThrottleConfig, WebhookConfig};
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
+pub use operate::{OperateError, backup, restored};
 pub use second_factor::{SecondFactorKey, SecondFactorKeyError};
 pub use service::{
     AdministerError, RunError, Service, create_account, has_accounts, migrate, reset_second_factor, set_password,

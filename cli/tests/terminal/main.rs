@@ -4,6 +4,7 @@
 
 mod accounts;
 mod audit;
+mod backup;
 mod config;
 mod environments;
 mod first_start;
