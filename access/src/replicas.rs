@@ -180,11 +180,12 @@ fn is_answer(status: &Status) -> bool {
     status.source().is_none() && !status.details().is_empty()
 }
 
-/// Whether a call failed before a byte of it was sent.
+/// Whether a call failed before a byte of it was sent: there was no connection, or one that its service had closed for new calls.
 fn was_not_sent(status: &Status) -> bool {
     let mut next = status.source();
     while let Some(cause) = next {
-        if cause.is::<ConnectError>() {
+        let closed = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
+        if closed || cause.is::<ConnectError>() {
             return true;
         }
         next = cause.source();

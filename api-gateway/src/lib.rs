@@ -9,6 +9,7 @@ mod client_address;
 mod config;
 mod credential_use;
 mod dashboard;
+mod doctor;
 mod http_request;
 mod introspection;
 mod known;
@@ -25,5 +26,6 @@ mod stream;
 mod upstream;
 
 pub use config::{Config, ConfigError};
+pub use doctor::doctor;
 pub use openapi::document as openapi;
 pub use server::{Gateway, RunError};

@@ -214,10 +214,10 @@ impl Gateway {
     }
 }
 
-type Services = BTreeMap<&'static str, Replicas>;
+pub(crate) type Services = BTreeMap<&'static str, Replicas>;
 
 /// The services that execute methods, for calls and for streams.
-fn services(config: &Config) -> Result<(Services, Services), ConfigError> {
+pub(crate) fn services(config: &Config) -> Result<(Services, Services), ConfigError> {
     let (endpoints, patience) = (config.endpoints()?, config.restart_patience.unsigned_abs());
     let for_streams = |all: &[tonic::transport::Endpoint]| all.iter().cloned().map(upstream::for_streams).collect();
     let streams = endpoints.iter().map(|(name, all)| (*name, Replicas::patient(for_streams(all), patience)));
@@ -296,7 +296,7 @@ async fn unless_silent<E: ToString>(
 }
 
 /// The audience that is the authority as well.
-const AUTHORITY: &str = "token-service";
+pub(crate) const AUTHORITY: &str = "token-service";
 
 /// The next connection, as soon as there is room for one.
 async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -111,9 +111,19 @@ struct Shared {
     half: Notify,
     /// Whether all has been renewed that is to be: until then there are never enough calls.
     renewed: AtomicBool,
+    /// Which service is being renewed.
+    renewing: Mutex<Option<Service>>,
 }
 
 impl Shared {
+    /// What failed, and what was done meanwhile.
+    fn describe(&self, what: &str) -> String {
+        match *self.renewing.lock().expect("nobody panics with it") {
+            Some(service) => format!("{what} (while {service} was renewed)"),
+            None => what.to_owned(),
+        }
+    }
+
     fn is_enough(&self) -> bool {
         self.renewed.load(Ordering::Relaxed) && self.begun.load(Ordering::Relaxed) >= self.wanted
     }
@@ -140,6 +150,7 @@ pub async fn steady(run: &Steady) -> anyhow::Result<Availability> {
         begun: AtomicUsize::new(0),
         half: Notify::new(),
         renewed: AtomicBool::new(run.renewal == Renewal::Nothing),
+        renewing: Mutex::new(None),
     });
     let mut callers = JoinSet::new();
     for number in 0..CALLERS * GATEWAYS {
@@ -149,7 +160,13 @@ pub async fn steady(run: &Steady) -> anyhow::Result<Availability> {
         let renewed = renew(&stack, &shared, &run.renewal.services()).await?;
         Ok::<_, anyhow::Error>((renewed, callers.join_all().await))
     };
-    let (renewed, failures) = tokio::time::timeout(run.at_most, done).await??;
+    let looked = tokio::time::timeout(run.at_most, async {
+        tokio::select! {
+            done = done => done,
+            () = shared.api.look() => unreachable!("it never ends"),
+        }
+    });
+    let (renewed, failures) = looked.await??;
     let mut errors = Vec::new();
     for gateway in 0..GATEWAYS {
         errors.extend(stack.errors(Service::Gateway(gateway), DESCRIBED).await);
@@ -179,8 +196,10 @@ async fn call(gateway: usize, shared: Arc<Shared>, mut rng: StdRng) -> Vec<Strin
         let environment = &shared.environments[target.account];
         match shared.api.call_any(gateway, method, &target.value(target.newest()), environment).await {
             Reply::Done(_) => {}
-            Reply::Refused(result, answer) => failures.push(format!("{result}: {}", answer["error"])),
-            Reply::Unknown => failures.push("no answer".to_owned()),
+            Reply::Refused(result, answer) => {
+                failures.push(shared.describe(&format!("{result}: {}", answer["error"])));
+            }
+            Reply::Unknown => failures.push(shared.describe("no answer")),
         }
     }
     failures
@@ -196,10 +215,12 @@ async fn renew(stack: &Stack, shared: &Shared, services: &[Service]) -> anyhow::
     shared.half.notified().await;
     let before = made();
     for service in services {
+        *shared.renewing.lock().expect("nobody panics with it") = Some(*service);
         stack.terminate(*service).await?;
         stack.start(*service).await;
         stack.ready().await;
         tokio::time::sleep(PEACE).await;
+        *shared.renewing.lock().expect("nobody panics with it") = None;
     }
     shared.renewed.store(true, Ordering::Relaxed);
     Ok((services.len(), made() - before))

@@ -98,6 +98,15 @@ pub(crate) enum Command {
         /// The backup.
         from: PathBuf,
     },
+    /// Looks whether everything is there that a service needs, and as it should be: files, database, clocks, the other services, and what
+    /// runs nodes. Nothing is changed.
+    Doctor {
+        /// Whose configuration it is.
+        #[arg(value_enum)]
+        service: ServiceName,
+        /// The file.
+        file: PathBuf,
+    },
     /// Brings the database of a service that runs by itself to this version.
     Migrate {
         /// Whose it is.

@@ -58,6 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Check { service, file }) => config::check(service, &file),
         Command::Backup { data_dir, to } => backup::backup(&data_dir, &to).await,
         Command::Restore { data_dir, from } => backup::restore(&from, &data_dir).await,
+        Command::Doctor { service, file } => config::doctor(output, service, &file).await,
         Command::Migrate { service, file } => config::migrate(service, &file).await,
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),

@@ -1,6 +1,10 @@
 //! How a service reads its configuration: a TOML file, the environment over it, secrets from files of their own. It must not
 //! know what any service is configured with.
 
+mod finding;
+
+pub use finding::Finding;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 
 mod audit;
 mod config;
+mod doctor;
 mod domain;
 mod grpc;
 mod housekeeping;
@@ -16,6 +17,7 @@ mod webhook;
 
 pub use audit::{AuditHead, AuditHeadError, AuditLogError, export_audit, verify_audit};
 pub use config::{Config, ConfigError, ServiceKeyConfig, ThrottleConfig, WebhookConfig};
+pub use doctor::doctor;
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
 pub use operate::{OperateError, backup, restored};
 pub use second_factor::{SecondFactorKey, SecondFactorKeyError};

@@ -60,7 +60,7 @@ pub(super) fn write(folder: &Path, databases: [&str; 2], ports: &Ports, links: &
         let service = Service::Gateway(number);
         let key = file(&format!("{service}.key"), key(&service.to_string(), "gateway").expose());
         let config = format!(
-            "listen = \"127.0.0.1:{}\"\nservice_key_file = {key:?}\ndrain_delay = \"1s\"\n[telemetry]\nfilter = \"warn\"\n\
+            "listen = \"127.0.0.1:{}\"\nservice_key_file = {key:?}\ndrain_delay = \"2s\"\n[telemetry]\nfilter = \"warn\"\n\
              [upstreams]\n\"token-service\" = {}\n\"environment-service\" = \"{}\"\n",
             ports.of(service),
             ways.authorities(service, number),

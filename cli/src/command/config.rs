@@ -1,8 +1,10 @@
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+use settings::Finding;
 
-use crate::arguments::{MigratedService, ServiceName};
+use crate::arguments::{MigratedService, Output, ServiceName};
 use crate::output;
 
 /// Says whether a service would start with a configuration, as far as that can be said without the others.
@@ -37,4 +39,40 @@ pub(super) async fn migrate(service: MigratedService, file: &Path) -> anyhow::Re
         }
     }
     Ok(output::line("the database is of this version")?)
+}
+
+/// Says of each thing that a service needs whether it is there and as it should be.
+pub(super) async fn doctor(output: Output, service: ServiceName, file: &Path) -> anyhow::Result<()> {
+    let findings = match service {
+        ServiceName::TokenService => token_service::doctor(&token_service::Config::load(file)?).await,
+        ServiceName::EnvironmentService => environment_service::doctor(&environment_service::Config::load(file)?).await,
+        ServiceName::ApiGateway => api_gateway::doctor(&api_gateway::Config::load(file)?).await,
+    };
+    let failed = findings.iter().filter(|finding| finding.found.is_err()).count();
+    let text = match output {
+        Output::Json => {
+            json!({ "failed": failed, "findings": findings.iter().map(as_json).collect::<Vec<_>>() }).to_string()
+        }
+        Output::Text => findings.iter().map(as_line).collect::<Vec<_>>().join("\n"),
+    };
+    output::line(&text)?;
+    ensure!(failed == 0, "{failed} of {} are not as they should be", findings.len());
+    Ok(())
+}
+
+fn as_json(finding: &Finding) -> Value {
+    let (ok, text) = outcome(finding);
+    json!({ "what": finding.what, "ok": ok, "found": text })
+}
+
+fn as_line(finding: &Finding) -> String {
+    let (ok, text) = outcome(finding);
+    format!("{:<6}  {:<14}  {text}", if ok { "ok" } else { "FAILED" }, finding.what)
+}
+
+fn outcome(finding: &Finding) -> (bool, &str) {
+    match &finding.found {
+        Ok(text) => (true, text),
+        Err(text) => (false, text),
+    }
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod audit;
 mod backup;
 mod config;
+mod doctor;
 mod environments;
 mod first_start;
 mod holders;
