@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import type { WatchedEnvironment } from "../api/schema.gen";
 import { Dialog } from "../ui/dialog";
+import { Lines, type Room, useRoom } from "../ui/room";
 import { sentence } from "../ui/sentence";
 import { ACTIONS, type Action } from "./actions";
 import { useEnvironments } from "./live";
@@ -38,6 +39,7 @@ export function Environments() {
 }
 
 function List({ environments, ask }: { environments: readonly WatchedEnvironment[]; ask: (asked: Asked) => void }) {
+  const room = useRoom();
   if (environments.length === 0) return <Text>There are none yet. They are made by the API or by `portcullis env create`.</Text>;
   return (
     <Table verticalSpacing="sm" highlightOnHover>
@@ -51,27 +53,28 @@ function List({ environments, ask }: { environments: readonly WatchedEnvironment
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
-        {environments.map((environment) => <Row key={environment.env?.appid} environment={environment} ask={ask} />)}
+        {environments.map((environment) => <Row key={environment.env?.appid} environment={environment} room={room} ask={ask} />)}
       </Table.Tbody>
     </Table>
   );
 }
 
-function Row({ environment: { env, nodes }, ask }: { environment: WatchedEnvironment; ask: (asked: Asked) => void }) {
+function Row({ environment: { env, nodes }, room, ask }: { environment: WatchedEnvironment; room: Room; ask: (asked: Asked) => void }) {
   const button = useRef<HTMLButtonElement>(null);
   if (!env) return null;
   const actions = ACTIONS.filter(({ from }) => from.includes(env.status));
-  const running = nodes.filter((node) => node.status === 1).length;
+  const running = `${nodes.filter((node) => node.status === 1).length} of ${nodes.length} running`;
   return (
     <Table.Tr>
       <Table.Th scope="row">
         <Anchor component={Link} href={`/environments/${env.envName}`} fw={600}>{env.displayName}</Anchor>
         {env.displayName !== env.envName && <Text size="sm" fw={400}>{env.envName}</Text>}
+        <Lines room={room} of={[["Nodes", "sm", running]]} />
       </Table.Th>
       <Table.Td>
         <StatusBadge number={env.status} />
       </Table.Td>
-      <Table.Td visibleFrom="sm">{running} of {nodes.length} running</Table.Td>
+      <Table.Td visibleFrom="sm">{running}</Table.Td>
       <Table.Td ta="right">
         <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
           <Menu.Target>

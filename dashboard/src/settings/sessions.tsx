@@ -2,10 +2,12 @@ import { Alert, Badge, Button, Group, Loader, Stack, Table, Text, Title } from "
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { call } from "../api/client";
 import { moment } from "../tokens/data";
+import { Lines, useRoom } from "../ui/room";
 import { Unread } from "../ui/unread";
 
 export function Sessions() {
   const queries = useQueryClient();
+  const room = useRoom();
   const sessions = useQuery({
     queryKey: ["sessions"],
     queryFn: async ({ signal }) => (await call("/1.0/users/authentication/rest/getsessions", {}, { signal })).sessions,
@@ -37,7 +39,10 @@ export function Sessions() {
           <Table.Tbody>
             {sessions.data.map(({ id, host, userAgent, createdOn, lastAccess, current }) => (
               <Table.Tr key={id}>
-                <Table.Th scope="row">{host || "unknown"} {current && <Badge variant="dot" tt="none">this one</Badge>}</Table.Th>
+                <Table.Th scope="row" className="any-wrap">
+                  {host || "unknown"} {current && <Badge variant="dot" tt="none">this one</Badge>}
+                  <Lines room={room} of={[["Program", "sm", userAgent || "unknown"], ["Signed in", "sm", moment(createdOn, "unknown")]]} />
+                </Table.Th>
                 <Table.Td visibleFrom="sm" maw={320}><Text truncate size="sm" title={userAgent}>{userAgent || "unknown"}</Text></Table.Td>
                 <Table.Td visibleFrom="sm">{moment(createdOn, "unknown")}</Table.Td>
                 <Table.Td>{moment(lastAccess, "never")}</Table.Td>
