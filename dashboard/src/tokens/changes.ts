@@ -9,6 +9,11 @@ function methods({ set, chosen }: Draft) {
   return { tokenTemplate: set, ...(set === CUSTOM && { apiList: [...chosen] }) };
 }
 
+/** A set is another where it is called otherwise; what is picked by hand, where it holds something else. */
+function isOtherSet(before: Draft, { set, chosen }: Draft): boolean {
+  return set !== before.set || (set === CUSTOM && (chosen.size !== before.chosen.size || [...chosen].some((method) => !before.chosen.has(method))));
+}
+
 /** What a new token is made with. */
 export function parameters(draft: Draft) {
   const { description, until, environments, networks } = draft;
@@ -23,7 +28,7 @@ export function changesOf(token: ApiToken, draft: Draft) {
   const expiry = until ? { expiresAt: toApi(endOf(until)) } : { neverExpires: true };
   return {
     ...(description !== before.description && { description }),
-    ...(differs([...draft.chosen].toSorted(), [...before.chosen].toSorted()) && methods(draft)),
+    ...(isOtherSet(before, draft) && methods(draft)),
     ...(differs(environments, before.environments) && { environments: orAny(environments) }),
     ...(differs(networks, before.networks) && { sourceNetworks: orAny(networks) }),
     // A token can end in the middle of a day, which a day does not say.

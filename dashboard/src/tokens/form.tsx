@@ -1,5 +1,5 @@
 import { Alert, Button, Group, Loader, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
-import { useState } from "react";
+import { useCallback, useState } from "react";
 import type { ApiListItem, ApiToken, TokenTemplate } from "../api/schema.gen";
 import { ApiError } from "../api/client";
 import { useAutofocus } from "../ui/autofocus";
@@ -9,7 +9,6 @@ import { Unread } from "../ui/unread";
 import { useCatalog, validity } from "./data";
 import { type Day, expiryProblem, fromApi, lastDayBefore, parseDay, writeDay } from "./dates";
 import { Expiry } from "./expiry";
-import { setOf } from "./permissions";
 import { PermissionTree } from "./tree";
 import { parts, sentence as powers } from "./words";
 
@@ -21,7 +20,7 @@ export interface Draft {
   readonly description: string;
   readonly until: Day | undefined;
   readonly chosen: ReadonlySet<string>;
-  /** The predefined set that they are, or `Custom`. */
+  /** The predefined set that they follow, or `Custom`: these and no others, be they just those of a set. */
   readonly set: string;
   readonly environments: readonly string[];
   readonly networks: readonly string[];
@@ -73,6 +72,7 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
   const [description, setDescription] = useState(draft.description);
   const [until, setUntil] = useState(draft.until ? writeDay(draft.until) : "");
   const [chosen, setChosen] = useState(draft.chosen);
+  const [set, setSet] = useState(draft.set);
   const [environments, setEnvironments] = useState(draft.environments.join(", "));
   const [networks, setNetworks] = useState(draft.networks.join(", "));
   const [tried, setTried] = useState(false);
@@ -81,7 +81,6 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
   /** The expiry that there is, which stays as it is unless another is written. */
   const [kept] = useState(() => writtenExpiry(edited));
   const isKept = edited?.expiresAt !== undefined && until === kept;
-  const set = setOf(chosen, sets)?.name ?? CUSTOM;
   const nothing = chosen.size === 0 ? "Choose at least one method." : undefined;
   const wrong = (parameter: string) => (error instanceof ApiError && error.failure.parameter === parameter ? error.message : undefined);
   const elsewhere = error && !["description", "expiresAt", "apiList", "environments", "sourceNetworks"].some(wrong) ? error : undefined;
@@ -91,10 +90,15 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
     if ((until !== kept && expiryProblem(until, new Date()) !== undefined) || nothing !== undefined) return;
     next({ description, until: day, chosen, set, environments: parts(environments), networks: parts(networks) });
   });
-  const pick = (name: string) => {
+  const follow = (name: string) => {
+    setSet(name);
     const set = sets.find((set) => set.name === name);
-    if (set && set.name !== CUSTOM) setChosen(new Set(set.apiListItems.map(({ method }) => method)));
+    if (set) setChosen(new Set(set.apiListItems.map(({ method }) => method)));
   };
+  const pick = useCallback((change: (chosen: ReadonlySet<string>) => ReadonlySet<string>) => {
+    setSet(CUSTOM);
+    setChosen(change);
+  }, []);
   const changing = methods.filter(({ method, isSafe }) => !isSafe && chosen.has(method)).length;
   return (
     <form ref={here} onSubmit={submit}>
@@ -107,12 +111,13 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
         )}
         <NativeSelect
           label="API"
+          description={set === CUSTOM ? "The methods that are checked, and no others later." : "The methods of the set, and what is added to it later."}
           value={set}
           data={[...sets.map(({ name }) => name).filter((name) => name !== CUSTOM), CUSTOM]}
           error={(tried ? nothing : undefined) ?? wrong("apiList")}
-          onChange={(event) => pick(event.currentTarget.value)}
+          onChange={(event) => follow(event.currentTarget.value)}
         />
-        <PermissionTree methods={methods} chosen={chosen} change={setChosen} />
+        <PermissionTree methods={methods} chosen={chosen} change={pick} />
         <TextInput label="Environments" description="Names or patterns such as staging-*, with commas between. Empty: all of yours." value={environments} error={wrong("environments")} onChange={(event) => setEnvironments(event.currentTarget.value)} />
         <TextInput label="Source networks" description="Addresses or networks such as 10.1.0.0/16, with commas between. Empty: any." value={networks} error={wrong("sourceNetworks")} onChange={(event) => setNetworks(event.currentTarget.value)} />
         <Text role="status">
