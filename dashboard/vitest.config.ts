@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /** Long enough for a machine on which others build. */
-const UNIT = { environment: "jsdom", setupFiles: ["tests/unit/jsdom.ts"], testTimeout: 30_000 } as const;
+const UNIT = { environment: "jsdom", setupFiles: ["tests/unit/jsdom.ts"], testTimeout: 30_000 };
 
 export default defineConfig({
   test: {

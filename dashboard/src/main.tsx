@@ -1,20 +1,14 @@
 import "@mantine/core/styles.css";
 import "@mantine/dates/styles.css";
 import "./page.css";
-import { createTheme, MantineProvider } from "@mantine/core";
+import { MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app";
 import { newQueries } from "./queries";
-
-const theme = createTheme({
-  primaryColor: "blue",
-  primaryShade: { light: 8, dark: 8 },
-  respectReducedMotion: true,
-  cursorType: "pointer",
-});
+import { theme } from "./ui/theme";
 
 const queries = newQueries();
 

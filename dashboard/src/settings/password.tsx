@@ -2,15 +2,18 @@ import { Alert, Button, Group, PasswordInput, Stack, Text, Title } from "@mantin
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { ApiError, call } from "../api/client";
+import { useLate } from "../ui/notices";
 import { submitting } from "../ui/submit";
 
 export function Password() {
   const [before, setBefore] = useState("");
   const [after, setAfter] = useState("");
   const [again, setAgain] = useState("");
+  const late = useLate();
   const change = useMutation({
     mutationFn: () => call("/1.0/users/account/rest/changepassword", { password: before, newPassword: after }),
     onSuccess: () => { setAfter(""); setAgain(""); },
+    onError: (error) => late.failed("Change the password", error),
     onSettled: () => setBefore(""),
   });
   const differs = again !== "" && again !== after ? "This is not the same." : undefined;

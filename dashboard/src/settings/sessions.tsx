@@ -2,12 +2,14 @@ import { Alert, Badge, Button, Group, Loader, Stack, Table, Text, Title } from "
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { call } from "../api/client";
 import { moment } from "../tokens/data";
+import { useLate } from "../ui/notices";
 import { Lines, useRoom } from "../ui/room";
 import { Unread } from "../ui/unread";
 
 export function Sessions() {
   const queries = useQueryClient();
   const room = useRoom();
+  const late = useLate();
   const sessions = useQuery({
     queryKey: ["sessions"],
     queryFn: async ({ signal }) => (await call("/1.0/users/authentication/rest/getsessions", {}, { signal })).sessions,
@@ -15,6 +17,7 @@ export function Sessions() {
   const end = useMutation({
     mutationFn: (id: number | undefined) => call("/1.0/users/authentication/rest/signoutsessions", { ids: [id ?? "*"] }),
     onSuccess: () => queries.invalidateQueries({ queryKey: ["sessions"] }),
+    onError: (error) => late.failed("Sign out sessions", error),
   });
   const others = sessions.data?.filter(({ current }) => !current) ?? [];
   return (

@@ -4,6 +4,8 @@ import { fireEvent, render, screen } from "@testing-library/react";
 import { expect, test, vi } from "vitest";
 import type { ApiListItem, ApiToken } from "../api/schema.gen";
 import { newQueries } from "../queries";
+import { changesOf } from "./changes";
+import { dayOf, endOf, toApi } from "./dates";
 import { type Draft, draftOf, TokenForm } from "./form";
 
 const METHODS = ["environment.control.StartEnv", "environment.control.StopEnv", "environment.file.Read"].map(
@@ -59,4 +61,17 @@ test("what is picked by hand stays so, though it becomes just a set", async () =
   fireEvent.click(box("StopEnv"));
   expect([set().value, checked()]).toEqual(["Custom", ["StartEnv", "StopEnv"]]);
   expect(saved()).toMatchObject({ set: "Custom" });
+});
+
+test("a token that expired earlier today is valid to the end of today where that is chosen", async () => {
+  const earlier = new Date();
+  earlier.setHours(0, 0, 1, 0);
+  const expired = token("Custom", { expiresAt: toApi(earlier), isExpired: true });
+  const saved = await form(expired);
+  expect(changesOf(expired, saved())).toEqual({});
+  const good = () => screen.queryByText("It is good again with this");
+  expect(good()).toBeNull();
+  fireEvent.click(screen.getByText("Today"));
+  expect(good()).toBeTruthy();
+  expect(changesOf(expired, saved())).toEqual({ expiresAt: toApi(endOf(dayOf(earlier))) });
 });

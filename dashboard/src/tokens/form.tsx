@@ -19,6 +19,8 @@ export const CUSTOM = "Custom";
 export interface Draft {
   readonly description: string;
   readonly until: Day | undefined;
+  /** Whether the last day was chosen anew, be it the one that is written already: the token is valid to its end then. */
+  readonly isNewExpiry: boolean;
   readonly chosen: ReadonlySet<string>;
   /** The predefined set that they follow, or `Custom`: these and no others, be they just those of a set. */
   readonly set: string;
@@ -30,6 +32,7 @@ export function draftOf(token: ApiToken | undefined): Draft {
   return {
     description: token?.description ?? "",
     until: token?.expiresAt === undefined ? undefined : lastDayBefore(fromApi(token.expiresAt)),
+    isNewExpiry: false,
     chosen: new Set(token?.apiListItems.map(({ method }) => method)),
     set: token?.tokenTemplate?.name ?? CUSTOM,
     environments: token?.environments ?? [],
@@ -71,6 +74,7 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
   const here = useAutofocus<HTMLFormElement>();
   const [description, setDescription] = useState(draft.description);
   const [until, setUntil] = useState(draft.until ? writeDay(draft.until) : "");
+  const [isNewExpiry, setNewExpiry] = useState(draft.isNewExpiry);
   const [chosen, setChosen] = useState(draft.chosen);
   const [set, setSet] = useState(draft.set);
   const [environments, setEnvironments] = useState(draft.environments.join(", "));
@@ -78,9 +82,12 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
   const [tried, setTried] = useState(false);
 
   const day = parseDay(until);
-  /** The expiry that there is, which stays as it is unless another is written. */
-  const [kept] = useState(() => writtenExpiry(edited));
+  /** The expiry that there is, which stays as it is unless another is written, or the same day is chosen. */
+  const [before] = useState(() => writtenExpiry(edited));
+  const kept = isNewExpiry ? undefined : before;
   const isKept = edited?.expiresAt !== undefined && until === kept;
+  const write = (text: string) => { setNewExpiry(false); setUntil(text); };
+  const choose = (text: string) => { setNewExpiry(true); setUntil(text); };
   const nothing = chosen.size === 0 ? "Choose at least one method." : undefined;
   const wrong = (parameter: string) => (error instanceof ApiError && error.failure.parameter === parameter ? error.message : undefined);
   const elsewhere = error && !["description", "expiresAt", "apiList", "environments", "sourceNetworks"].some(wrong) ? error : undefined;
@@ -88,7 +95,7 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
   const submit = submitting(() => {
     setTried(true);
     if ((until !== kept && expiryProblem(until, new Date()) !== undefined) || nothing !== undefined) return;
-    next({ description, until: day, chosen, set, environments: parts(environments), networks: parts(networks) });
+    next({ description, until: day, isNewExpiry, chosen, set, environments: parts(environments), networks: parts(networks) });
   });
   const follow = (name: string) => {
     setSet(name);
@@ -105,7 +112,7 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
       <Stack>
         {elsewhere && <Alert color="red" role="alert" title="It was not done">{sentence(elsewhere.message)}</Alert>}
         <TextInput label="Description" required maxLength={255} data-autofocus value={description} error={wrong("description")} onChange={(event) => setDescription(event.currentTarget.value)} />
-        <Expiry text={until} kept={kept} change={setUntil} tried={tried} refused={wrong("expiresAt")} />
+        <Expiry text={until} kept={kept} write={write} choose={choose} tried={tried} refused={wrong("expiresAt")} />
         {edited?.isExpired && !isKept && (until === "" || day) && (
           <Alert color="orange" role="status" title="It is good again with this">The token has expired. With another expiry its value works again, for whoever has it.</Alert>
         )}
