@@ -2,13 +2,14 @@ import { Alert, Button, Group, Stack, Table, Text, Textarea, TextInput, Title } 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Node } from "../api/schema.gen";
-import { ApiError, call } from "../api/client";
+import { call } from "../api/client";
 import { Dialog } from "../ui/dialog";
 import { useLate } from "../ui/notices";
 import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
 import { Told } from "../ui/told";
 import { Unread } from "../ui/unread";
+import { useLeadBack, wrongWith } from "../ui/wrong";
 
 /** A node, by its environment. */
 interface Place {
@@ -130,8 +131,9 @@ interface Form {
 
 /** What the fields do not tell is told above them. */
 function Fields({ label, change, submit, close, autofocus, children }: Form) {
+  const here = useLeadBack<HTMLFormElement>(change.error);
   return (
-    <form onSubmit={submitting(submit)}>
+    <form ref={here} onSubmit={submitting(submit)}>
       <Stack>
         {change.error && refusal(change.error) === undefined && <Alert color="red" role="alert" title="It was not done">{sentence(change.error.message)}</Alert>}
         {children}
@@ -147,7 +149,7 @@ function Fields({ label, change, submit, close, autofocus, children }: Form) {
 
 /** What is wrong with the name or the value. */
 function refusal(error: Error | null): string | undefined {
-  return error instanceof ApiError && error.failure.parameter === "vars" ? error.message : undefined;
+  return wrongWith("vars", error);
 }
 
 function useChange(what: string, { envName, nodeId }: Place, change: () => Promise<unknown>, done: () => void) {

@@ -1,11 +1,12 @@
 import { Alert, Button, Group, Loader, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { useMergedRef } from "@mantine/hooks";
 import { useCallback, useState } from "react";
 import type { ApiListItem, ApiToken, TokenTemplate } from "../api/schema.gen";
-import { ApiError } from "../api/client";
 import { useAutofocus } from "../ui/autofocus";
 import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
 import { Unread } from "../ui/unread";
+import { useLeadBack, wrongWith } from "../ui/wrong";
 import { useCatalog, validity } from "./data";
 import { type Day, expiryProblem, fromApi, lastDayBefore, parseDay, writeDay } from "./dates";
 import { Expiry } from "./expiry";
@@ -71,7 +72,9 @@ export function TokenForm(asked: Asked) {
 }
 
 function Fields({ draft, edited, label, error, cancel, next, children, methods, sets }: Asked & { methods: readonly ApiListItem[]; sets: readonly TokenTemplate[] }) {
-  const here = useAutofocus<HTMLFormElement>();
+  /** How often it was to be saved in vain. */
+  const [tries, setTries] = useState(0);
+  const here = useMergedRef(useAutofocus<HTMLFormElement>(), useLeadBack<HTMLFormElement>(tries > 0 ? tries : error));
   const [description, setDescription] = useState(draft.description);
   const [until, setUntil] = useState(draft.until ? writeDay(draft.until) : "");
   const [isNewExpiry, setNewExpiry] = useState(draft.isNewExpiry);
@@ -79,7 +82,6 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
   const [set, setSet] = useState(draft.set);
   const [environments, setEnvironments] = useState(draft.environments.join(", "));
   const [networks, setNetworks] = useState(draft.networks.join(", "));
-  const [tried, setTried] = useState(false);
 
   const day = parseDay(until);
   /** The expiry that there is, which stays as it is unless another is written, or the same day is chosen. */
@@ -89,13 +91,12 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
   const write = (text: string) => { setNewExpiry(false); setUntil(text); };
   const choose = (text: string) => { setNewExpiry(true); setUntil(text); };
   const nothing = chosen.size === 0 ? "Choose at least one method." : undefined;
-  const wrong = (parameter: string) => (error instanceof ApiError && error.failure.parameter === parameter ? error.message : undefined);
-  const elsewhere = error && !["description", "expiresAt", "apiList", "environments", "sourceNetworks"].some(wrong) ? error : undefined;
+  const wrong = (parameter: string) => wrongWith(parameter, error);
+  const elsewhere = error && !["description", "expiresAt", "tokenTemplate", "apiList", "environments", "sourceNetworks"].some(wrong) ? error : undefined;
 
   const submit = submitting(() => {
-    setTried(true);
-    if ((until !== kept && expiryProblem(until, new Date()) !== undefined) || nothing !== undefined) return;
-    next({ description, until: day, isNewExpiry, chosen, set, environments: parts(environments), networks: parts(networks) });
+    if ((until !== kept && expiryProblem(until, new Date()) !== undefined) || nothing !== undefined) setTries(tries + 1);
+    else next({ description, until: day, isNewExpiry, chosen, set, environments: parts(environments), networks: parts(networks) });
   });
   const follow = (name: string) => {
     setSet(name);
@@ -112,7 +113,7 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
       <Stack>
         {elsewhere && <Alert color="red" role="alert" title="It was not done">{sentence(elsewhere.message)}</Alert>}
         <TextInput label="Description" required maxLength={255} data-autofocus value={description} error={wrong("description")} onChange={(event) => setDescription(event.currentTarget.value)} />
-        <Expiry text={until} kept={kept} write={write} choose={choose} tried={tried} refused={wrong("expiresAt")} />
+        <Expiry text={until} kept={kept} write={write} choose={choose} tried={tries > 0} refused={wrong("expiresAt")} />
         {edited?.isExpired && !isKept && (until === "" || day) && (
           <Alert color="orange" role="status" title="It is good again with this">The token has expired. With another expiry its value works again, for whoever has it.</Alert>
         )}
@@ -121,7 +122,7 @@ function Fields({ draft, edited, label, error, cancel, next, children, methods, 
           description={set === CUSTOM ? "The methods that are checked, and no others later." : "The methods of the set, and what is added to it later."}
           value={set}
           data={[...sets.map(({ name }) => name).filter((name) => name !== CUSTOM), CUSTOM]}
-          error={(tried ? nothing : undefined) ?? wrong("apiList")}
+          error={(tries > 0 ? nothing : undefined) ?? wrong("apiList") ?? wrong("tokenTemplate")}
           onChange={(event) => follow(event.currentTarget.value)}
         />
         <PermissionTree methods={methods} chosen={chosen} change={pick} />

@@ -91,7 +91,8 @@ test("the password is changed, and what is wrong is told beside it", async () =>
   await page.getByText(/newPassword.* 12 /).waitFor();
   await visitor.look("settings-password");
   await change("no such password", CHANGED);
-  await page.getByRole("alert").filter({ hasText: "It was not changed" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "The password is wrong." }).waitFor();
+  await field(/^Present password/).and(page.locator(":focus[aria-invalid=true]")).waitFor();
   await change(system.password, CHANGED);
   await page.getByRole("status").filter({ hasText: "The password was changed" }).waitFor();
   system.password = CHANGED;
