@@ -6,10 +6,11 @@ export type Answers = Record<string, (fields: URLSearchParams) => object | Promi
 /** Answers the page in place of the service, and tells what it was asked. What is not among the answers never comes. */
 export function serve(answers: Answers): string[] {
   const asked: string[] = [];
-  vi.stubGlobal("fetch", async (request: Request | string) => {
+  vi.stubGlobal("fetch", async (request: Request | string, init?: RequestInit) => {
     const method = (typeof request === "string" ? request : request.url).split("/").at(-1) ?? "";
     asked.push(method);
     const fields = new URLSearchParams(typeof request === "string" ? "" : await request.text());
+    init?.signal?.addEventListener("abort", () => asked.push(`${method} left`));
     const answer = await Promise.resolve(answers[method]?.(fields) ?? new Promise<object>(() => undefined));
     return answer instanceof Response ? answer : new Response(JSON.stringify({ result: 0, ...answer }), { headers: { "content-type": "application/json" } });
   });
