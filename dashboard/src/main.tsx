@@ -6,11 +6,13 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { keepToAccount } from "./account";
 import { App } from "./app";
 import { newQueries } from "./queries";
 import { theme } from "./ui/theme";
 
 const queries = newQueries();
+keepToAccount(queries, () => window.location.reload());
 
 /** What the page's policy knows its own styles by; the gateway makes a new one for each request of the page. */
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
