@@ -5,6 +5,7 @@
 mod accounts;
 mod audit;
 mod backup;
+mod book;
 mod config;
 mod doctor;
 mod environments;
