@@ -6,6 +6,7 @@ mod audit;
 mod config;
 mod env;
 mod group;
+mod health;
 mod holders;
 mod key;
 mod logs;
@@ -55,6 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Audit(Audit::Export(database)) => audit::export(&database).await,
         Command::Holders => holders::list(&caller()?).await,
         Command::Config(ConfigCommand::Check { service, file }) => config::check(service, &file),
+        Command::Health { address } => health::ask(&address).await,
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),
         Command::SecondFactorKey => key::second_factor_key(),

@@ -7,6 +7,7 @@ mod audit;
 mod config;
 mod environments;
 mod first_start;
+mod health;
 mod holders;
 mod home;
 mod progress;
