@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use reqwest::Url;
 use storage::DatabaseUrl;
 use token_service::AuditHead;
 
@@ -114,6 +115,12 @@ pub(crate) enum Command {
         service: MigratedService,
         /// Its configuration.
         file: PathBuf,
+    },
+    /// Asks a process whether it serves, and fails where it does not within 3 s. For what watches over processes.
+    Health {
+        /// Where it is: a service by its address alone, `http://127.0.0.1:9001`, is asked by gRPC's protocol for that; an address with
+        /// a path, `http://127.0.0.1:8080/readyz`, has to answer 200.
+        address: Url,
     },
     /// Makes a key for a service: prints the key, and the hash that the authority's configuration takes.
     ServiceKey,
@@ -364,7 +371,7 @@ pub(crate) enum Token {
 
 /// The address of an API: `http` or `https`.
 fn parse_url(text: &str) -> Result<String, String> {
-    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("an address of http or https is needed".to_owned());
     }

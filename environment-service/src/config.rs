@@ -34,7 +34,8 @@ pub struct Config {
     /// Where it listens for gRPC. Default: `127.0.0.1:9002`.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
-    /// Its database: `sqlite:///var/lib/portcullis/environment.db` or `postgres://…`.
+    /// Its database: `sqlite:///var/lib/portcullis/environment.db` or `postgres://…`, which can stand in a file: `{ file = "…" }`.
+    #[serde(deserialize_with = "settings::text_or_file")]
     pub database_url: DatabaseUrl,
     /// Where the token-service is: `http://127.0.0.1:9001`, or a list of its replicas.
     pub authority_url: Addresses,

@@ -27,7 +27,8 @@ pub struct Config {
     /// Where it listens for gRPC. Default: `127.0.0.1:9001`.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
-    /// Its database: `sqlite:///var/lib/portcullis/token.db` or `postgres://…`.
+    /// Its database: `sqlite:///var/lib/portcullis/token.db` or `postgres://…`, which can stand in a file: `{ file = "…" }`.
+    #[serde(deserialize_with = "settings::text_or_file")]
     pub database_url: DatabaseUrl,
     /// The Ed25519 key that signs grants: PKCS #8 PEM, as `portcullis signing-key` writes it.
     pub signing_key_file: PathBuf,
@@ -145,7 +146,8 @@ pub struct ServiceKeyConfig {
     /// that it is shown, and ends them). Default: `client`, which may do the least.
     #[serde(default = "default_role", deserialize_with = "role")]
     pub role: ServiceRole,
-    /// SHA-256 of its key in hexadecimal, as `portcullis service-key` prints it.
+    /// SHA-256 of its key in hexadecimal, as `portcullis service-key` prints it. It can stand in a file: `{ file = "…" }`.
+    #[serde(deserialize_with = "settings::text_or_file")]
     pub sha256: String,
 }
 

@@ -100,6 +100,7 @@ mod tests {
         assert_eq!(parse(&["xtask", "test"]), 11);
         assert_eq!(parse(&["xtask", "test", "--browser"]), 4);
         assert_eq!(parse(&["xtask", "test", "--docker"]), 3);
+        assert_eq!(parse(&["xtask", "test", "--compose"]), 3);
         assert_eq!(parse(&["xtask", "test", "--kubernetes", "--clients"]), 5);
         assert!(Cli::try_parse_from(["xtask", "test", "--podman"]).is_err());
     }

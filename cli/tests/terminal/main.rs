@@ -10,6 +10,7 @@ mod config;
 mod doctor;
 mod environments;
 mod first_start;
+mod health;
 mod holders;
 mod home;
 mod progress;
