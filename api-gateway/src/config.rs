@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use access::{Credential, ServiceKeyFileError};
 use ipnet::IpNet;
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use settings::{Addresses, LoadError};
 use telemetry::TelemetryConfig;
@@ -15,7 +16,7 @@ use crate::service_url;
 
 /// How the api-gateway runs: a TOML file, and over it the environment, `PORTCULLIS_API_GATEWAY__LISTEN` and so on (`__`
 /// goes one level down).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where it listens for HTTP. Default: `127.0.0.1:8080`.
@@ -24,6 +25,7 @@ pub struct Config {
     /// The file that holds the key by which the token-service knows this gateway.
     pub service_key_file: PathBuf,
     /// Where each service is that executes methods: `"token-service" = "http://127.0.0.1:9001"`, or a list of its replicas.
+    #[schemars(with = "BTreeMap<String, settings::AddressesText>")]
     pub upstreams: BTreeMap<String, Addresses>,
     /// The largest body, in bytes: 1 KiB to 1 GiB. Default: 4 MiB.
     #[serde(default = "default_max_body_bytes")]
@@ -34,9 +36,11 @@ pub struct Config {
     /// How long a client may take to send the head of a request, or be silent between requests: 100 ms to 10 min.
     /// Default: 15 s.
     #[serde(default = "default_head_timeout", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub head_timeout: SignedDuration,
     /// How long a client may take to send a body: 100 ms to 10 min. Default: 30 s.
     #[serde(default = "default_body_timeout", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub body_timeout: SignedDuration,
     /// How many calls are worked on at once; further ones are told to try again: 1 to 1,000,000. Default: 4096.
     #[serde(default = "default_max_calls")]
@@ -49,10 +53,12 @@ pub struct Config {
     pub max_streams: usize,
     /// After how long without an event a stream says that it lives: 10 ms to 10 min. Default: 15 s.
     #[serde(default = "default_stream_keep_alive", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub stream_keep_alive: SignedDuration,
     /// The networks of the proxies in front, in CIDR notation: only they are believed about a caller's address
     /// (`X-Forwarded-For`). Default: none.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
     /// The gateway's address as its clients know it, `https://api.example.org`: the issuer of RFC 8414. Default:
     /// `http://` and the address that it listens on.
@@ -60,14 +66,17 @@ pub struct Config {
     pub public_url: Option<String>,
     /// How long the token-service may take to say what a credential is worth: 100 ms to 1 min. Default: 5 s.
     #[serde(default = "default_introspection_timeout", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub introspection_timeout: SignedDuration,
     /// How long a call waits for a service of which no replica takes connections, as while it is started anew: 0 s to 1 min.
     /// Default: 3 s.
     #[serde(default = "default_restart_patience", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub restart_patience: SignedDuration,
     /// How long connections are still taken after the gateway was told to end, while `/readyz` answers 503 and each answer asks
     /// its client to connect anew: whoever shares calls out finds other gateways meanwhile. 0 s to 5 min. Default: 0 s.
     #[serde(default, deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub drain_delay: SignedDuration,
     /// Of how many credentials answers are remembered: 1 to 10,000,000. Default: 200,000.
     #[serde(default = "default_remembered_credentials")]

@@ -141,6 +141,12 @@ pub(crate) enum ConfigCommand {
         /// The file.
         file: PathBuf,
     },
+    /// Lists all that a configuration can hold, as Markdown.
+    Reference {
+        /// Whose it is.
+        #[arg(value_enum)]
+        service: ServiceName,
+    },
 }
 
 /// A service that runs by itself.

@@ -12,6 +12,7 @@ mod holders;
 mod key;
 mod logs;
 mod nodes;
+mod reference;
 mod session;
 mod token;
 mod two_factor;
@@ -25,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::api::Api;
 use crate::arguments::{Arguments, Audit, Command, ConfigCommand, Output, Password};
 use crate::exit::Usage;
-use crate::{credentials, up};
+use crate::{credentials, output, up};
 
 /// What commands that call the API share.
 struct Caller {
@@ -57,6 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Audit(Audit::Export(database)) => audit::export(&database).await,
         Command::Holders => holders::list(&caller()?).await,
         Command::Config(ConfigCommand::Check { service, file }) => config::check(service, &file),
+        Command::Config(ConfigCommand::Reference { service }) => Ok(output::line(&reference::of(service))?),
         Command::Backup { data_dir, to } => backup::backup(&data_dir, &to).await,
         Command::Restore { data_dir, from } => backup::restore(&from, &data_dir).await,
         Command::Doctor { service, file } => config::doctor(output, service, &file).await,

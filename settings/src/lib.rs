@@ -2,8 +2,10 @@
 //! know what any service is configured with.
 
 mod finding;
+mod schema;
 
 pub use finding::Finding;
+pub use schema::{AddressesText, DurationText, TextOrFileText};
 
 use std::fmt::{self, Display};
 use std::io;
@@ -93,12 +95,12 @@ impl<'de, T: FromStr<Err: Display>> Visitor<'de> for TextOrFile<T> {
 /// # Errors
 /// Where it is something else, months or a number without a unit for two; the error says what it has to be.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
-    deserializer.deserialize_any(DurationText)
+    deserializer.deserialize_any(DurationVisitor)
 }
 
-struct DurationText;
+struct DurationVisitor;
 
-impl Visitor<'_> for DurationText {
+impl Visitor<'_> for DurationVisitor {
     type Value = SignedDuration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -44,3 +44,21 @@ async fn a_configuration_is_checked_with_the_files_that_it_names() {
         assert!(!said.contains(key), "no key is told");
     }
 }
+
+#[tokio::test]
+async fn the_reference_in_the_book_is_what_the_program_tells() {
+    let home = Home::new();
+    let mut text = String::from(
+        "# Configuration\n\nEvery key of every service, made from the types that read it by `portcullis config reference`. What each is for, and how they go together: [the services by themselves](services.md).\n",
+    );
+    for service in ["token-service", "environment-service", "api-gateway"] {
+        let told = Home::succeeded(home.run(&["config", "reference", service], "", None).await);
+        text += &format!("\n{told}\n");
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(file, &text).unwrap();
+    }
+    let kept = fs::read_to_string(file).unwrap_or_default();
+    assert!(kept == text, "docs/configuration.md is not what the program tells: run this test with UPDATE_DOCS=1");
+}
