@@ -52,8 +52,8 @@ async fn a_stack_stops_a_project_and_goes_on_when_a_part_of_it_dies() {
     .await;
     assert_eq!(project.running_examples().await, 2);
     let session = signin(&second).await;
-    let delete = "/1.0/users/authentication/rest/deletetoken";
-    second.post(delete, &[("session", &session), ("id", &id.to_string())]).await.success();
+    let delete = "/1.0/users/authentication/rest/deletetokens";
+    second.post(delete, &[("session", &session), ("password", PASSWORD), ("ids", &id.to_string())]).await.success();
     assert_refused(&second, &token).await;
 
     project.compose(&["up", "--detach", "--no-build"]).await;

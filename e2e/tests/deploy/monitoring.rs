@@ -37,7 +37,7 @@ fn asked(expression: &str) -> Asked {
                 let (list, after) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).expect("a list");
                 asked.labels.extend(list.split(',').map(|label| label.trim().to_owned()));
                 rest = after;
-            } else if !rest.starts_with('(') && !WORDS.contains(&name) {
+            } else if !is_called(rest) && !WORDS.contains(&name) {
                 name.clone_into(&mut metric);
                 asked.metrics.insert(metric.clone());
             }
@@ -59,6 +59,11 @@ fn asked(expression: &str) -> Asked {
         }
     }
     asked
+}
+
+/// Whether what stands before this is a function or an aggregation.
+fn is_called(rest: &str) -> bool {
+    ["(", "by ", "by(", "without ", "without("].iter().any(|next| rest.starts_with(next))
 }
 
 /// Looks whether all that an expression asks for is there, and says which metrics those are.

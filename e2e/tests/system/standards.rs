@@ -30,7 +30,7 @@ async fn send(client: Client, request: HttpRequest) -> Result<HttpResponse, std:
     let sent = client.request(parts.method, parts.uri.path()).headers(parts.headers).body(body);
     let answer = client.send(sent).await;
     let mut response = HttpResponse::new(answer.body.into_bytes());
-    *response.status_mut() = oauth2::http::StatusCode::from_u16(answer.status).unwrap();
+    *response.status_mut() = http::StatusCode::from_u16(answer.status).unwrap();
     *response.headers_mut() = answer.headers;
     Ok(response)
 }
