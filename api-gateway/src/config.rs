@@ -1,3 +1,5 @@
+mod rates;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use tonic::transport::Endpoint;
 use url::Url;
 
 use crate::service_url;
+
+pub use rates::{RateLimit, RateLimits};
 
 /// How the api-gateway runs: a TOML file, and over it the environment, `PORTCULLIS_API_GATEWAY__LISTEN` and so on (`__`
 /// goes one level down).
@@ -42,12 +46,34 @@ pub struct Config {
     #[serde(default = "default_body_timeout", deserialize_with = "settings::duration")]
     #[schemars(with = "settings::DurationText")]
     pub body_timeout: SignedDuration,
+    /// How long a client may take to read an answer, or 16 KiB of it: 100 ms to 10 min. Default: 30 s.
+    #[serde(default = "default_answer_timeout", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
+    pub answer_timeout: SignedDuration,
+    /// How long a connection of HTTP/2 may be without a call: 100 ms to 24 h. Default: 5 min.
+    #[serde(default = "default_idle_timeout", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
+    pub idle_timeout: SignedDuration,
+    /// How long the service that executes a call may take for it: 100 ms to 24 h. Default: 1 h.
+    #[serde(default = "default_call_timeout", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
+    pub call_timeout: SignedDuration,
     /// How many calls are worked on at once; further ones are told to try again: 1 to 1,000,000. Default: 4096.
     #[serde(default = "default_max_calls")]
     pub max_calls: usize,
+    /// How many calls of methods that only read may wait at a service that cannot keep up; further ones are told to try again: 1 to
+    /// 1,000,000. Default: 64.
+    #[serde(default = "default_max_waiting_calls")]
+    pub max_waiting_calls: usize,
     /// How many connections are open at once: 1 to 1,000,000. Default: 10000.
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
+    /// How many of them an address may have, of IPv6 its /64, unless it is a trusted proxy's: 1 to 1,000,000. Default: 1000.
+    #[serde(default = "default_max_connections_per_address")]
+    pub max_connections_per_address: usize,
+    /// How many calls a connection of HTTP/2 has at once: 1 to 10,000. Default: 100.
+    #[serde(default = "default_max_calls_per_connection")]
+    pub max_calls_per_connection: u32,
     /// How many streams of events are open at once; further ones are told to try again: 1 to 1,000,000. Default: 1024.
     #[serde(default = "default_max_streams")]
     pub max_streams: usize,
@@ -84,6 +110,9 @@ pub struct Config {
     /// How many bytes that may take, about: 64 KiB to 64 GiB. Default: 80 MiB.
     #[serde(default = "default_remembered_bytes")]
     pub remembered_bytes: u64,
+    /// How often calls may come.
+    #[serde(default)]
+    pub rate_limits: RateLimits,
     /// Logging.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -109,12 +138,36 @@ fn default_body_timeout() -> SignedDuration {
     SignedDuration::from_secs(30)
 }
 
+fn default_answer_timeout() -> SignedDuration {
+    SignedDuration::from_secs(30)
+}
+
+fn default_idle_timeout() -> SignedDuration {
+    SignedDuration::from_mins(5)
+}
+
+fn default_call_timeout() -> SignedDuration {
+    SignedDuration::from_hours(1)
+}
+
 fn default_max_calls() -> usize {
     4096
 }
 
+fn default_max_waiting_calls() -> usize {
+    64
+}
+
 fn default_max_connections() -> usize {
     10_000
+}
+
+fn default_max_connections_per_address() -> usize {
+    1000
+}
+
+fn default_max_calls_per_connection() -> u32 {
+    100
 }
 
 fn default_max_streams() -> usize {
@@ -185,8 +238,14 @@ impl Config {
             max_parameter_bytes: default_max_parameter_bytes(),
             head_timeout: default_head_timeout(),
             body_timeout: default_body_timeout(),
+            answer_timeout: default_answer_timeout(),
+            idle_timeout: default_idle_timeout(),
+            call_timeout: default_call_timeout(),
             max_calls: default_max_calls(),
+            max_waiting_calls: default_max_waiting_calls(),
             max_connections: default_max_connections(),
+            max_connections_per_address: default_max_connections_per_address(),
+            max_calls_per_connection: default_max_calls_per_connection(),
             max_streams: default_max_streams(),
             stream_keep_alive: default_stream_keep_alive(),
             trusted_proxies: Vec::new(),
@@ -196,6 +255,7 @@ impl Config {
             drain_delay: SignedDuration::ZERO,
             remembered_credentials: default_remembered_credentials(),
             remembered_bytes: default_remembered_bytes(),
+            rate_limits: RateLimits::default(),
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -224,8 +284,17 @@ impl Config {
         let client = SignedDuration::from_millis(100)..=SignedDuration::from_mins(10);
         range(client.contains(&self.head_timeout), "head_timeout", "100 ms to 10 min")?;
         range(client.contains(&self.body_timeout), "body_timeout", "100 ms to 10 min")?;
+        range(client.contains(&self.answer_timeout), "answer_timeout", "100 ms to 10 min")?;
+        let day = SignedDuration::from_millis(100)..=SignedDuration::from_hours(24);
+        range(day.contains(&self.idle_timeout), "idle_timeout", "100 ms to 24 h")?;
+        range(day.contains(&self.call_timeout), "call_timeout", "100 ms to 24 h")?;
         range((1..=1_000_000).contains(&self.max_calls), "max_calls", "1 to 1,000,000")?;
+        range((1..=1_000_000).contains(&self.max_waiting_calls), "max_waiting_calls", "1 to 1,000,000")?;
         range((1..=1_000_000).contains(&self.max_connections), "max_connections", "1 to 1,000,000")?;
+        let per_address = (1..=1_000_000).contains(&self.max_connections_per_address);
+        range(per_address, "max_connections_per_address", "1 to 1,000,000")?;
+        let per_connection = (1..=10_000).contains(&self.max_calls_per_connection);
+        range(per_connection, "max_calls_per_connection", "1 to 10,000")?;
         range((1..=1_000_000).contains(&self.max_streams), "max_streams", "1 to 1,000,000")?;
         let alive = SignedDuration::from_millis(10)..=SignedDuration::from_mins(10);
         range(alive.contains(&self.stream_keep_alive), "stream_keep_alive", "10 ms to 10 min")?;
@@ -238,6 +307,7 @@ impl Config {
         let remembered = (1..=10_000_000).contains(&self.remembered_credentials);
         range(remembered, "remembered_credentials", "1 to 10,000,000")?;
         range((64 << 10..=64 << 30).contains(&self.remembered_bytes), "remembered_bytes", "64 KiB to 64 GiB")?;
+        self.rate_limits.validate()?;
         self.issuer(self.listen)?;
         self.endpoints().map(drop)
     }
@@ -257,7 +327,6 @@ impl Config {
         endpoints.collect()
     }
 
-    /// The gateway's address as its clients know it, without a slash at its end. Never what a request says of it.
     /// Looks, besides, whether the files that it names hold what they should. Nothing is started, and nobody asked.
     ///
     /// # Errors
@@ -266,6 +335,31 @@ impl Config {
         self.service_key().map(drop)
     }
 
+    /// The limits that calls meet, by their keys, as people read them.
+    pub fn limits(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let rates = self.rate_limits.all().into_iter().map(|(key, limit)| (key, limit.to_string()));
+        let numbers = [
+            ("max_calls", self.max_calls),
+            ("max_waiting_calls", self.max_waiting_calls),
+            ("max_connections", self.max_connections),
+            ("max_connections_per_address", self.max_connections_per_address),
+            ("max_calls_per_connection", self.max_calls_per_connection as usize),
+            ("max_streams", self.max_streams),
+            ("max_body_bytes", self.max_body_bytes),
+            ("max_parameter_bytes", self.max_parameter_bytes),
+        ];
+        let times = [
+            ("head_timeout", self.head_timeout),
+            ("body_timeout", self.body_timeout),
+            ("answer_timeout", self.answer_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("call_timeout", self.call_timeout),
+        ];
+        let times = times.into_iter().map(|(key, time)| (key, format!("{time:#}")));
+        rates.chain(numbers.map(|(key, number)| (key, number.to_string()))).chain(times)
+    }
+
+    /// The gateway's address as its clients know it, without a slash at its end. Never what a request says of it.
     pub(crate) fn issuer(&self, listening: SocketAddr) -> Result<String, ConfigError> {
         let Some(text) = &self.public_url else { return Ok(format!("http://{listening}")) };
         let url = Url::parse(text).map_err(|_| ConfigError::PublicUrl)?;

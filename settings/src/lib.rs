@@ -5,7 +5,7 @@ mod finding;
 mod schema;
 
 pub use finding::Finding;
-pub use schema::{AddressesText, DurationText, TextOrFileText};
+pub use schema::{AddressesText, DurationText, RateText, TextOrFileText};
 
 use std::fmt::{self, Display};
 use std::io;

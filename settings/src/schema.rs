@@ -30,6 +30,8 @@ described! {
     DurationText = "duration";
     /// A text, or the file that holds it, as [`crate::text_or_file`] reads it.
     TextOrFileText = "text, or `{ file = \"…\" }`";
+    /// How often something may be done.
+    RateText = "`{ calls, per, burst }`, or `\"off\"`";
     /// Addresses of replicas, as [`crate::Addresses`] reads them.
     AddressesText = "text, or array of them";
 }
