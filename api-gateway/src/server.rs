@@ -87,7 +87,6 @@ pub struct Gateway {
     shared: Arc<Shared>,
     connections: Arc<Semaphore>,
     bounds: ConnectionBounds,
-    drain_delay: Duration,
     uses: Uses,
     authority: Authority,
     keeper: LeaseKeeper,
@@ -103,6 +102,8 @@ struct ConnectionBounds {
     /// Of HTTP/2: how many calls at once.
     calls: u32,
     patience: Patience,
+    /// How long they are taken after the gateway was told to end.
+    drain_delay: Duration,
     cuts: Cuts,
 }
 
@@ -119,6 +120,7 @@ impl ConnectionBounds {
                 idle: config.idle_timeout.unsigned_abs(),
                 answer: config.answer_timeout.unsigned_abs(),
             },
+            drain_delay: config.drain_delay.unsigned_abs(),
             cuts,
         }
     }
@@ -192,22 +194,10 @@ impl Gateway {
         };
         let shared = Arc::new(Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() });
         let connections = Arc::new(Semaphore::new(config.max_connections));
-        let (bounds, drain_delay) = (ConnectionBounds::new(&config, meter), config.drain_delay.unsigned_abs());
+        let bounds = ConnectionBounds::new(&config, meter);
         let released = CancellationToken::new();
         let keeper = LeaseKeeper::new(lease, replicas, service_key.bearer(), address.to_string(), released.clone());
-        Ok(Self {
-            listener,
-            address,
-            shared,
-            connections,
-            bounds,
-            drain_delay,
-            uses,
-            authority,
-            keeper,
-            released,
-            lifecycle,
-        })
+        Ok(Self { listener, address, shared, connections, bounds, uses, authority, keeper, released, lifecycle })
     }
 
     /// Where it listens.
@@ -232,7 +222,7 @@ impl Gateway {
         let last_call = async {
             lifecycle.draining().await;
             tokio::select! {
-                () = tokio::time::sleep(self.drain_delay) => {}
+                () = tokio::time::sleep(connections.bounds.drain_delay) => {}
                 () = lifecycle.aborted() => {}
             }
         };
