@@ -62,6 +62,8 @@ pub struct Stack {
     pub token: Option<ServiceProcess>,
     /// Where the environment-service listens for gRPC.
     pub environment_url: String,
+    /// Where the token-service listens for gRPC.
+    pub token_url: String,
     /// Where the gateway listens.
     pub url: String,
     folder: TempDir,
@@ -107,6 +109,7 @@ impl Stack {
             environment: None,
             token: None,
             environment_url: format!("http://127.0.0.1:{environment_port}"),
+            token_url: format!("http://127.0.0.1:{token_port}"),
             url,
             folder,
             _databases: databases,

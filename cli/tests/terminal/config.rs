@@ -38,6 +38,8 @@ async fn a_configuration_is_checked_with_the_files_that_it_names() {
         let good = file("good.toml", good);
         let said = Home::succeeded(home.run(&["config", "check", service, &good], "", None).await);
         assert!(said.ends_with("can be used"), "{service}: {said}");
+        let tells_limits = said.contains("rate_limits.token = 1000 calls per 1s, 5000 at once");
+        assert_eq!(tells_limits, service == "api-gateway", "{service}: {said}");
         let refused = home.run(&["config", "check", service, &file("bad.toml", &bad)], "", None).await;
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!((refused.status.code(), said.contains(told)), (Some(1), true), "{service}: {said}");
