@@ -4,11 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tls::Connector;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, ConnectError, Status};
 
 /// How long one replica may take to answer what can be asked of another as well.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether a service takes connections again.
+const AGAIN: Duration = Duration::from_millis(25);
+/// How many calls wait for that at once: while a service is gone, those for others must find room.
+const MOST_WAITING: usize = 256;
 
 /// The replicas of a service, of which one is preferred as long as it answers. Cheap to clone; every clone prefers the same.
 #[derive(Clone, Debug)]
@@ -20,6 +26,8 @@ struct Shared {
     connector: Connector,
     channels: Vec<Channel>,
     preferred: AtomicUsize,
+    patience: Duration,
+    waiting: Semaphore,
 }
 
 impl Replicas {
@@ -29,12 +37,22 @@ impl Replicas {
     /// Where there is none: the configuration sees to that.
     #[must_use]
     pub fn new(endpoints: Vec<Endpoint>, connector: Connector) -> Self {
+        Self::patient(endpoints, connector, Duration::ZERO)
+    }
+
+    /// The same, of a service that may be started anew: for so long a call waits until one takes connections.
+    ///
+    /// # Panics
+    /// Where there is none: the configuration sees to that.
+    #[must_use]
+    pub fn patient(endpoints: Vec<Endpoint>, connector: Connector, patience: Duration) -> Self {
         assert!(!endpoints.is_empty(), "a service has a replica");
         let connect = |endpoint: &Endpoint| endpoint.connect_with_connector_lazy(connector.clone());
         let channels: Vec<Channel> = endpoints.iter().map(connect).collect();
         // Not all of those who ask prefer the same.
         let preferred = AtomicUsize::new(rand::random_range(0..channels.len()));
-        Self(Arc::new(Shared { endpoints, connector, channels, preferred }))
+        let waiting = Semaphore::new(MOST_WAITING);
+        Self(Arc::new(Shared { endpoints, connector, channels, preferred, patience, waiting }))
     }
 
     /// How many there are.
@@ -91,7 +109,7 @@ impl Replicas {
             let answer = if self.len() == 1 {
                 answer.await
             } else {
-                let timed = tokio::time::timeout(PATIENCE, answer).await;
+                let timed = timeout(PATIENCE, answer).await;
                 timed.unwrap_or_else(|_| Err(Status::deadline_exceeded("the replica does not answer")))
             };
             match answer {
@@ -105,11 +123,37 @@ impl Replicas {
         Err(last)
     }
 
-    /// Calls what may change something: goes on to another one only where the call was certainly not sent.
+    /// Calls what may change something: goes on to another one only where the call was certainly not sent. Where none takes
+    /// connections it waits for as long as the patience is.
     ///
     /// # Errors
     /// As the call fails.
     pub async fn call<T, F>(&self, attempt: impl Fn(Channel) -> F) -> Result<T, Status>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let mut waiting = None;
+        loop {
+            let last = match self.call_once(&attempt).await {
+                Err(status) if was_not_sent(&status) => status,
+                answered => return answered,
+            };
+            let (_room, deadline) = match &waiting {
+                Some(waiting) => waiting,
+                None => {
+                    let Ok(room) = self.0.waiting.try_acquire() else { return Err(last) };
+                    waiting.insert((room, Instant::now() + self.0.patience))
+                }
+            };
+            if *deadline < Instant::now() + AGAIN {
+                return Err(last);
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Calls one after the other until the call was sent.
+    async fn call_once<T, F>(&self, attempt: &impl Fn(Channel) -> F) -> Result<T, Status>
     where
         F: Future<Output = Result<T, Status>>,
     {
@@ -143,11 +187,12 @@ fn is_answer(status: &Status) -> bool {
     status.source().is_none() && !status.details().is_empty()
 }
 
-/// Whether a call failed before a byte of it was sent.
+/// Whether a call failed before a byte of it was sent: there was no connection, or one that its service had closed for new calls.
 fn was_not_sent(status: &Status) -> bool {
     let mut next = status.source();
     while let Some(cause) = next {
-        if cause.is::<ConnectError>() {
+        let closed = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
+        if closed || cause.is::<ConnectError>() {
             return true;
         }
         next = cause.source();

@@ -68,7 +68,8 @@ impl Answer {
             members.insert("permissions".to_owned(), json!(accepted));
         }
         if form == Form::Platform {
-            return Self::json(StatusCode::OK, kind.result(), ordered(&members, &["result", "error"]));
+            let body = ordered(&members, &["result", "error"]);
+            return Self::json(StatusCode::OK, kind.result(), body).retry_after(failure);
         }
         let status = kind.http_status();
         members.remove("error");
@@ -78,10 +79,7 @@ impl Answer {
         if let Some(challenge) = problem::challenge(failure).and_then(|text| HeaderValue::try_from(text).ok()) {
             answer.headers.insert(WWW_AUTHENTICATE, challenge);
         }
-        if let Some(seconds) = failure.detail("retryAfter").and_then(|seconds| HeaderValue::try_from(seconds).ok()) {
-            answer.headers.insert(RETRY_AFTER, seconds);
-        }
-        answer
+        answer.retry_after(failure)
     }
 
     /// JSON that is no answer of a method.
@@ -96,6 +94,14 @@ impl Answer {
             self.headers.insert(ALLOW, HeaderValue::from_static(verbs));
         }
         self
+    }
+
+    /// Says when to try again, where a failure does (RFC 9110, section 10.2.3).
+    pub(crate) fn retry_after(self, failure: &Failure) -> Self {
+        match failure.detail("retryAfter").and_then(|seconds| HeaderValue::try_from(seconds).ok()) {
+            Some(seconds) => self.with(RETRY_AFTER, seconds),
+            None => self,
+        }
     }
 
     /// With one more header.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Confinement, Credential, Origin, decide};
 use axum::extract::Request;
@@ -18,6 +19,7 @@ use proto::catalog::Access;
 use proto::{Catalog, ErrorKind, Failure, Method};
 use telemetry::SpanResult;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use tonic::metadata::BinaryMetadataValue;
 use tracing::{Instrument, Span};
 use zeroize::Zeroizing;
@@ -29,8 +31,11 @@ use crate::credential_use::Uses;
 use crate::http_request::{self, Limits};
 use crate::introspection::Introspections;
 use crate::known::Known;
+use crate::load::Load;
 use crate::page::{self, CookieUse, Page};
 use crate::parameters::{self, Parameters};
+use crate::rates::Rates;
+use crate::refusals::{Limit, Refusals};
 use crate::request_log::RequestLog;
 use crate::stream::Streaming;
 use crate::upstream::Upstreams;
@@ -46,6 +51,11 @@ pub(crate) struct Calls {
     pub(crate) limits: Limits,
     pub(crate) page: Page,
     pub(crate) room: Arc<Semaphore>,
+    pub(crate) load: Load,
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) refusals: Refusals,
+    /// How long a service may take for a call.
+    pub(crate) patience: Duration,
     pub(crate) streaming: Streaming,
     pub(crate) metrics: CallMetrics,
 }
@@ -90,7 +100,7 @@ impl Calls {
         let answer = match called {
             Ok(answer) => answer,
             Err(failure) => {
-                log.failed(&failure);
+                self.failed(&mut log, &failure);
                 let answer = Answer::failure(&failure, form, method);
                 if let Some(method) = method { answer.allow(method) } else { answer }
             }
@@ -99,6 +109,17 @@ impl Calls {
         span.http_ended(answer.status, reason);
         self.metrics.answered(method, answer.status, reason, log.elapsed());
         answer.into_response(log.id())
+    }
+
+    /// Tells the operator why a call failed.
+    pub(crate) fn failed(&self, log: &mut RequestLog, failure: &Failure) {
+        match Limit::of(failure) {
+            Some(limit) => {
+                self.refusals.note(limit);
+                log.refused();
+            }
+            None => log.failed(failure),
+        }
     }
 
     /// The span of a request. It goes on with the trace of a proxy that is believed; of anybody else's nothing is known.
@@ -120,7 +141,7 @@ impl Calls {
     /// Room for one more call, as long as it takes.
     pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Failure> {
         let room = self.room.try_acquire();
-        room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again"))
+        room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again").because(Limit::Calls))
     }
 
     async fn call(
@@ -130,16 +151,24 @@ impl Calls {
         origin: &Origin,
     ) -> Result<Answer, Failure> {
         let method = method.ok_or_else(|| unknown(request.uri().path()))?;
+        http_request::allow_fields(request.headers())?;
         allow_verb(method, request.method())?;
         let _room = self.enter()?;
+        self.load.look(method)?;
 
         let plain = method.is_plain_under(request.uri().path());
         let asked = self.asked(method, request, origin).await?;
         let Asked { credential, cookie, mut known, environments, message, told } = asked;
+        // Not before its client has sent all of it: how long that takes says nothing of the service.
+        let load = self.load.enter(method)?;
         for _ in 0..ATTEMPTS {
             let grant = known.as_ref().map(|known| known.grant());
-            match (self.upstreams.call(method, &message, grant, &told).await, &credential) {
+            let called = timeout(self.patience, self.upstreams.call(method, &message, grant, &told)).await;
+            match (called.unwrap_or_else(|_| Err(self.too_long(method))), &credential) {
                 (Ok(mut answer), _) => {
+                    if let Some(load) = load {
+                        load.succeeded();
+                    }
                     let set = match cookie {
                         CookieUse { shown: true, .. } if method.ends_session() => page::forgotten(),
                         // One that came by the cookie goes back by it, wished or not.
@@ -167,6 +196,13 @@ impl Calls {
         Err(Failure::unavailable("the token authority", "each new grant was stale at once"))
     }
 
+    fn too_long(&self, method: &Method) -> Failure {
+        let (service, seconds) = (method.audience(), self.patience.as_secs());
+        let text =
+            format!("{service} has not answered within {seconds} s: what the call is to do may be done all the same");
+        Failure::new(ErrorKind::Unavailable, text)
+    }
+
     /// Reads what a request asks for, and looks whether it may.
     pub(crate) async fn asked(
         &self,
@@ -186,11 +222,20 @@ impl Calls {
                 cookie.shown = shown.is_some();
             }
         }
-        let credential = credential(method, shown.as_deref().map(String::as_str))?;
+        let stranger = || self.rates.count_address(origin.address);
+        let credential = credential(method, shown.as_deref().map(String::as_str));
+        let credential = credential.or_else(|nobody| stranger().and(Err(nobody)))?;
         self.take_shown(method, shown, &mut parameters)?;
         let known = match &credential {
-            Some(credential) => Some(allowed(method, self.introspections.of(credential, method).await?)?),
-            None => None,
+            Some(credential) => {
+                let known = self.introspections.of(credential, method, stranger).await?;
+                known.as_ref().map_or(Ok(()), |known| self.rates.count_credential(known))?;
+                Some(allowed(method, known)?)
+            }
+            None => {
+                stranger()?;
+                None
+            }
         };
         confinement(&known).allow_address(origin.address)?;
         let message = parameters::request(method, &parameters, self.limits.parameter)?;

@@ -24,6 +24,18 @@ pub struct Limits {
     pub parameter: usize,
 }
 
+/// How many fields the head of a request may have.
+pub(crate) const MAX_FIELDS: usize = 100;
+
+/// Of HTTP/1 the HTTP server has looked at it by itself.
+pub(crate) fn allow_fields(headers: &HeaderMap) -> Result<(), Failure> {
+    if headers.len() <= MAX_FIELDS {
+        return Ok(());
+    }
+    let text = format!("the head of the request has more than {MAX_FIELDS} fields");
+    Err(Failure::new(ErrorKind::RequestTooLarge, text))
+}
+
 /// The parameters of a call, from the query and, of a POST, from a form in the body. Any other body is not ours to read: the
 /// webhooks that call with a token in the query send what they like.
 pub(crate) async fn parameters(

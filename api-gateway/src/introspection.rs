@@ -43,8 +43,14 @@ impl Introspections {
         self.memory.show(meter);
     }
 
-    /// What a credential may do at the service that executes a method; nothing where it is not alive.
-    pub(crate) async fn of(&self, credential: &Credential, method: &Method) -> Result<Option<Arc<Known>>, Failure> {
+    /// What a credential may do at the service that executes a method; nothing where it is not alive. `unknown` decides whether
+    /// somebody may go on whose credential is not remembered as alive.
+    pub(crate) async fn of(
+        &self,
+        credential: &Credential,
+        method: &Method,
+        unknown: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Option<Arc<Known>>, Failure> {
         let key = (credential.hash(), method.audience_place());
         match self.memory.recall(&key) {
             Recalled::Known { value, aging } => {
@@ -53,8 +59,11 @@ impl Introspections {
                 }
                 Ok(Some(value))
             }
-            Recalled::Refused => Ok(None),
-            Recalled::Nothing => self.memory.ask(&key, self.ask(credential, method.audience())).await,
+            Recalled::Refused => unknown().map(|()| None),
+            Recalled::Nothing => {
+                unknown()?;
+                self.memory.ask(&key, self.ask(credential, method.audience())).await
+            }
         }
     }
 

@@ -12,12 +12,13 @@ pub(crate) struct RequestLog {
     method: &'static str,
     began: Instant,
     written: bool,
+    refused: bool,
 }
 
 impl RequestLog {
     /// For a call of the method of this public name.
     pub(crate) fn begin(method: &'static str) -> Self {
-        Self { id: Uuid::now_v7().to_string(), method, began: Instant::now(), written: false }
+        Self { id: Uuid::now_v7().to_string(), method, began: Instant::now(), written: false, refused: false }
     }
 
     /// The name that the call has here and at its caller.
@@ -46,15 +47,20 @@ impl RequestLog {
         }
     }
 
-    /// The call is answered. A success is told where the filter asks for it (`api_gateway=debug`): a line for each would cost more
-    /// than the call. Who used what is in the authority's counts.
+    /// A limit has refused the call, and is told of by itself.
+    pub(crate) fn refused(&mut self) {
+        self.refused = true;
+    }
+
+    /// The call is answered. A success is told where the filter asks for it (`api_gateway=debug`), and so is
+    /// what a limit refuses: a line for each would cost more than the call. Who used what is in the authority's counts.
     pub(crate) fn answered(&mut self, answer: &Answer) {
         self.written = true;
-        if answer.result == 0 && answer.status.is_success() {
+        if self.refused || (answer.result == 0 && answer.status.is_success()) {
             tracing::debug!(
                 request.id = self.id,
                 rpc.method = self.method,
-                result = 0,
+                result = answer.result,
                 http.status = answer.status.as_u16(),
                 duration.ms = self.milliseconds(),
                 "answered"

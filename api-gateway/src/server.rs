@@ -1,9 +1,13 @@
+mod addresses;
 mod ending;
 mod exchange;
 mod head;
+mod keeping;
 mod socket;
+mod timely;
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +18,15 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use lifecycle::{Clock, Lifecycle};
 use opentelemetry::metrics::Meter;
 use proto::catalog;
-use tls::{Certificates, Connector, Stream};
+use tls::{Certificates, Stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -36,20 +39,28 @@ use crate::call::{Calls, Peer};
 use crate::call_metrics::CallMetrics;
 use crate::client_address::TrustedProxies;
 use crate::credential_use::Uses;
-use crate::http_request::Limits;
+use crate::http_request::{Limits, MAX_FIELDS};
 use crate::introspection::Introspections;
+use crate::load::Load;
 use crate::page::Page;
+use crate::rates::{Network, Rates};
+use crate::refusals::Refusals;
 use crate::standards::{ClientAuthority, Endpoint, METADATA_PATH, Standards};
 use crate::stream::Streaming;
 use crate::upstream::{self, Upstreams};
 use crate::{Config, ConfigError, dashboard, openapi, readiness};
+use addresses::{Addresses, Place};
 use exchange::Exchange;
+use keeping::{Cut, Cuts, Patience, keep};
 use socket::Socket;
+use timely::Timely;
 
 /// The largest head of a request, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// How many fields a head may have.
-const MAX_FIELDS: usize = 100;
+/// How many streams that their client has reset may wait to be accepted before a connection is ended.
+const MAX_PENDING_RESETS: usize = 20;
+/// How many streams of a connection may be reset for what their client does wrong.
+const MAX_FAULTY_STREAMS: usize = 100;
 /// How long to wait after a connection could not be accepted: most often there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -77,12 +88,44 @@ pub struct Gateway {
     address: SocketAddr,
     shared: Arc<Shared>,
     connections: Arc<Semaphore>,
-    head_timeout: Duration,
+    bounds: ConnectionBounds,
     uses: Uses,
     authority: Authority,
     keeper: LeaseKeeper,
     released: CancellationToken,
     lifecycle: Lifecycle,
+}
+
+/// What each connection is held to.
+struct ConnectionBounds {
+    /// How many there may be.
+    all: usize,
+    addresses: Addresses,
+    /// Of HTTP/2: how many calls at once.
+    calls: u32,
+    patience: Patience,
+    /// How long they are taken after the gateway was told to end.
+    drain_delay: Duration,
+    cuts: Cuts,
+}
+
+impl ConnectionBounds {
+    fn new(config: &Config, meter: &Meter) -> Self {
+        let cuts = Cuts::default();
+        cuts.show(meter);
+        Self {
+            all: config.max_connections,
+            addresses: Addresses::new(config.max_connections_per_address),
+            calls: config.max_calls_per_connection,
+            patience: Patience {
+                head: config.head_timeout.unsigned_abs(),
+                idle: config.idle_timeout.unsigned_abs(),
+                answer: config.answer_timeout.unsigned_abs(),
+            },
+            drain_delay: config.drain_delay.unsigned_abs(),
+            cuts,
+        }
+    }
 }
 
 struct Shared {
@@ -109,10 +152,9 @@ impl Gateway {
         config.validate()?;
         let service_key = config.service_key()?;
         let (certificates, upstream_certificates) = (config.certificates()?, config.upstream_certificates()?);
-        let connector = Connector::new(upstream_certificates.clone());
-        let (services, streams) = upstream::services(config.endpoints()?, &connector);
-        let replicas = services.get(AUTHORITY).ok_or_else(|| ConfigError::MissingUpstream(AUTHORITY.to_owned()))?;
-        let replicas = replicas.clone();
+        let (services, streams) = upstream::services(&config, upstream_certificates.clone())?;
+        let missing = || ConfigError::MissingUpstream(AUTHORITY.to_owned());
+        let replicas = services.get(AUTHORITY).cloned().ok_or_else(missing)?;
         let authority = Authority::new(replicas.clone(), &service_key, config.introspection_timeout.unsigned_abs());
         let lease = LeaseHandle::new(Clock::system());
         let remembered = (config.remembered_credentials, config.remembered_bytes);
@@ -130,6 +172,10 @@ impl Gateway {
             },
             page: Page::new(config.public_url.as_ref().and_then(|url| url.parse().ok())),
             room: Arc::new(Semaphore::new(config.max_calls)),
+            load: Load::new(catalog(), config.max_waiting_calls, config.max_calls, Clock::system()),
+            rates: Arc::new(Rates::new(&config.rate_limits, &Clock::system())),
+            refusals: Refusals::new(Clock::system()),
+            patience: config.call_timeout.unsigned_abs(),
             streaming: Streaming {
                 room: Arc::new(Semaphore::new(config.max_streams)),
                 keep_alive: config.stream_keep_alive.unsigned_abs(),
@@ -139,6 +185,7 @@ impl Gateway {
         };
         let (listener, address) = listen(config.listen).await?;
         calls.introspections.show(meter);
+        calls.refusals.show(meter);
         let (uses, timeout) = (calls.uses.clone(), config.introspection_timeout.unsigned_abs());
         let standards = Standards {
             calls: calls.clone(),
@@ -147,7 +194,7 @@ impl Gateway {
         };
         let shared = Arc::new(Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() });
         let connections = Arc::new(Semaphore::new(config.max_connections));
-        let head_timeout = config.head_timeout.unsigned_abs();
+        let bounds = ConnectionBounds::new(&config, meter);
         let released = CancellationToken::new();
         let keeper = LeaseKeeper::new(lease, replicas, service_key.bearer(), address.to_string(), released.clone());
         Ok(Self {
@@ -157,7 +204,7 @@ impl Gateway {
             address,
             shared,
             connections,
-            head_timeout,
+            bounds,
             uses,
             authority,
             keeper,
@@ -172,7 +219,7 @@ impl Gateway {
         self.address
     }
 
-    /// Serves until the drain begins, and then until every accepted call is answered.
+    /// Serves until the drain begins and its delay is over, and then until every accepted call is answered.
     ///
     /// # Errors
     /// None so far.
@@ -185,22 +232,31 @@ impl Gateway {
         let reports = self.uses.clone().report(self.authority.clone(), self.lifecycle.clone());
         let reports = self.lifecycle.spawn("api-gateway.uses", reports);
         let kept = self.lifecycle.spawn("api-gateway.lease", self.keeper.keep());
-        let graceful = GracefulShutdown::new();
         let router = router(Arc::clone(&self.shared));
         let (shared, certificates) = (self.shared, self.certificates);
-        let (patience, lifecycle) = (self.head_timeout, self.lifecycle);
-        let connections = Connections { shared, router, certificates, patience, lifecycle };
+        let (bounds, lifecycle) = (self.bounds, self.lifecycle);
+        let closing = CancellationToken::new();
+        let connections = Connections { shared, router, certificates, bounds, closing, lifecycle };
         let lifecycle = &connections.lifecycle;
+        let last_call = async {
+            lifecycle.draining().await;
+            tokio::select! {
+                () = tokio::time::sleep(connections.bounds.drain_delay) => {}
+                () = lifecycle.aborted() => {}
+            }
+        };
+        tokio::pin!(last_call);
         loop {
             let accepted = tokio::select! {
-                () = lifecycle.draining() => break,
+                () = &mut last_call => break,
                 accepted = accept(&self.listener, &self.connections) => accepted,
             };
-            connections.serve(accepted, &graceful);
+            connections.serve(accepted);
         }
         drop(self.listener);
+        connections.closing.cancel();
         tokio::select! {
-            () = graceful.shutdown() => {}
+            () = none_left(&self.connections, connections.bounds.all) => {}
             () = lifecycle.aborted() => {}
         }
         // Every call is answered: what they were is told before the end, and nobody need wait for this gateway any more.
@@ -223,92 +279,111 @@ struct Connections {
     shared: Arc<Shared>,
     router: Router,
     certificates: Option<Certificates>,
-    patience: Duration,
+    bounds: ConnectionBounds,
+    /// That none is accepted any more, and those that there are shall end.
+    closing: CancellationToken,
     lifecycle: Lifecycle,
 }
 
 impl Connections {
-    fn serve(&self, (stream, permit): (TcpStream, OwnedSemaphorePermit), graceful: &GracefulShutdown) {
-        let patience = self.patience;
-        let server = http(patience);
-        let exchange = Arc::new(Exchange::default());
+    fn builder(&self) -> auto::Builder<TokioExecutor> {
+        let head = self.bounds.patience.head;
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        let mut http1 = server.http1();
+        http1.timer(TokioTimer::new()).header_read_timeout(head);
+        http1.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_FIELDS);
+        let mut http2 = server.http2();
+        http2.timer(TokioTimer::new()).keep_alive_interval(Some(head)).keep_alive_timeout(head);
+        http2.max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
+        http2.max_concurrent_streams(self.bounds.calls);
+        http2.max_pending_accept_reset_streams(MAX_PENDING_RESETS);
+        http2.max_local_error_reset_streams(MAX_FAULTY_STREAMS);
+        server
+    }
+
+    /// The place of a connection among those of its address; a proxy that is believed has as many as it likes. An error where there
+    /// are too many.
+    fn place(&self, peer: Option<Peer>) -> Result<Option<Place>, Cut> {
+        let Some(Peer(address)) = peer.filter(|peer| !self.shared.calls.proxies.trusts(peer.0.to_canonical())) else {
+            return Ok(None);
+        };
+        self.bounds.addresses.enter(Network::of(address)).map(Some).ok_or(Cut::Address)
+    }
+
+    fn serve(&self, (stream, permit): (TcpStream, OwnedSemaphorePermit)) {
         let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
-        let (asks, answers) = (Arc::clone(&exchange), Arc::clone(&exchange));
+        let place = match self.place(peer) {
+            Ok(place) => place,
+            Err(cut) => return self.bounds.cuts.note(cut),
+        };
+        let exchange = Arc::new(Exchange::default());
+        let asks = Arc::clone(&exchange);
         let (shared, router) = (Arc::clone(&self.shared), self.router.clone());
+        let lifecycle = self.lifecycle.clone();
         let service = service_fn(move |request: http::Request<Incoming>| {
+            let answering = asks.answering();
             let mut request = asks.request(request).map(Body::new);
             peer.map(|peer| request.extensions_mut().insert(peer));
-            let (shared, router, answers) = (Arc::clone(&shared), router.clone(), Arc::clone(&answers));
+            let (shared, router) = (Arc::clone(&shared), router.clone());
+            let (lifecycle, version) = (lifecycle.clone(), request.version());
             async move {
                 // What is a call does not go through the router: it would only be looked up twice.
-                let response = match shared.calls.method(request.uri().path()) {
+                let mut response = match shared.calls.method(request.uri().path()) {
                     Some(method) => shared.calls.answer(Some(method), request).await,
                     None => router.oneshot(request).await?,
                 };
-                Ok::<_, Infallible>(answers.response(response))
+                // Of HTTP/2 a frame says it (RFC 9113, section 8.2.2).
+                if version < Version::HTTP_2 && lifecycle.is_draining() {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answering.response(response))
             }
         });
-        let (watcher, lifecycle, certificates) =
-            (graceful.watcher(), self.lifecycle.clone(), self.certificates.clone());
+        let (patience, cuts) = (self.bounds.patience, self.bounds.cuts.clone());
+        let (server, certificates) = (self.builder(), self.certificates.clone());
+        let closing = self.closing.clone();
         drop(self.lifecycle.spawn("api-gateway.connection", async move {
-            let Some(stream) = let_in(certificates, stream, patience, &lifecycle).await else { return };
-            let socket = TokioIo::new(Socket::new(stream, Arc::clone(&exchange)));
-            let watched = watcher.watch(server.serve_connection(socket, service).into_owned());
-            if let Err(error) = unless_silent(watched, &exchange, patience).await {
-                tracing::debug!(error, "a connection ended early");
+            let kept = async {
+                let stream = let_in(certificates, stream, patience.head, &closing).await?;
+                let socket = Socket::new(stream, Arc::clone(&exchange));
+                let socket = TokioIo::new(Timely::new(socket, patience.answer, Arc::clone(&exchange)));
+                let connection = server.serve_connection(socket, service).into_owned();
+                keep(connection, &exchange, patience, &closing).await.map_err(Some)
+            };
+            if let Err(Some(cut)) = kept.await {
+                cuts.note(cut);
             }
-            drop(permit);
+            drop((place, permit));
         }));
     }
 }
 
-/// What speaks HTTP, within its bounds.
-fn http(patience: Duration) -> auto::Builder<TokioExecutor> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    let mut http1 = server.http1();
-    http1.timer(TokioTimer::new()).header_read_timeout(patience);
-    http1.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_FIELDS);
-    let mut http2 = server.http2();
-    http2.timer(TokioTimer::new()).keep_alive_interval(Some(patience)).keep_alive_timeout(patience);
-    http2.max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
-    server
-}
-
-/// A connection after its handshake, where there is to be one.
+/// A connection after its handshake, where there is to be one. Who takes too long for that has said nothing yet.
 async fn let_in(
     certificates: Option<Certificates>,
     stream: TcpStream,
     patience: Duration,
-    lifecycle: &Lifecycle,
-) -> Option<Stream> {
-    let Some(certificates) = certificates else { return Some(Stream::Plain(stream)) };
+    closing: &CancellationToken,
+) -> Result<Stream, Option<Cut>> {
+    let Some(certificates) = certificates else { return Ok(Stream::Plain(stream)) };
     tokio::select! {
-        accepted = tls::accept(&certificates, stream, patience) => {
-            accepted.inspect_err(|error| tracing::debug!(%error, "a connection was not let in")).ok()
-        }
+        accepted = tls::accept(&certificates, stream, patience) => accepted.map_err(|error| {
+            tracing::debug!(%error, "a connection was not let in");
+            (error.kind() == ErrorKind::TimedOut).then_some(Cut::Silent)
+        }),
         // No call can have come by it.
-        () = lifecycle.draining() => None,
+        () = closing.cancelled() => Err(None),
     }
 }
 
-/// Serves a connection, but cuts one that does not come to its first request in time: until it is known which version of HTTP
-/// a client speaks, no time-out of either version runs.
-async fn unless_silent<E: ToString>(
-    connection: impl Future<Output = Result<(), E>>,
-    exchange: &Exchange,
-    patience: Duration,
-) -> Result<(), String> {
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = exchange.first_words() => connection.await,
-        () = tokio::time::sleep(patience) => return Err("no request came".to_owned()),
-    };
-    ended.map_err(|error| error.to_string())
+/// Resolves when there is no connection any more.
+async fn none_left(connections: &Semaphore, all: usize) {
+    let all = u32::try_from(all).unwrap_or(u32::MAX);
+    drop(connections.acquire_many(all).await);
 }
 
 /// The audience that is the authority as well.
-const AUTHORITY: &str = "token-service";
+pub(crate) const AUTHORITY: &str = "token-service";
 
 /// The next connection, as soon as there is room for one.
 async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {

@@ -78,7 +78,7 @@ impl Standards {
         let origin = self.calls.origin(&request, log.id());
         let by_bearer = client::shows_bearer(request.headers());
         let answer = caught(self.call(endpoint, request, &origin)).await.unwrap_or_else(|failure| {
-            log.failed(&failure);
+            self.calls.failed(&mut log, &failure);
             refusal::answer(&failure, by_bearer)
         });
         log.answered(&answer);
@@ -90,6 +90,7 @@ impl Standards {
             return Err(Failure::new(ErrorKind::PostOnly, "the endpoint is called by POST only"));
         }
         let _room = self.calls.enter()?;
+        self.calls.rates.count_address(origin.address)?;
         let headers = request.headers().clone();
         let form = Form::read(request, self.calls.limits).await?;
         let client = Client::shown(&headers, &form)?;

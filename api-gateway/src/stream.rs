@@ -19,7 +19,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::answer::{self, Answer, Form};
 use crate::call::{ATTEMPTS, Asked, Calls, allow_verb, allowed, caught, confinement};
+use crate::http_request;
 use crate::known::Known;
+use crate::refusals::Limit;
 use crate::request_log::RequestLog;
 use crate::upstream::Answers;
 
@@ -53,7 +55,7 @@ impl Calls {
                 answer::response(Body::from_stream(events), &id)
             }
             Err(failure) => {
-                log.failed(&failure);
+                self.failed(&mut log, &failure);
                 let answer = Answer::failure(&failure, form, Some(method)).allow(method);
                 log.answered(&answer);
                 answer.into_response(log.id())
@@ -62,14 +64,16 @@ impl Calls {
     }
 
     async fn open(&self, method: &'static Method, request: Request, origin: &Origin) -> Result<Open, Failure> {
+        http_request::allow_fields(request.headers())?;
         allow_verb(method, request.method())?;
         // As a call it counts only until it has begun.
         let _call = self.enter()?;
         let asked = self.asked(method, request, origin).await?;
         // Not before it is known to be one: whoever shows no credential takes nobody's place.
         let room = Arc::clone(&self.streaming.room).try_acquire_owned();
-        let room =
-            room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway has too many streams, try again"))?;
+        let room = room.map_err(|_| {
+            Failure::new(ErrorKind::Unavailable, "the gateway has too many streams, try again").because(Limit::Streams)
+        })?;
         let (answers, first, asked) = self.begin(method, asked, origin).await?;
         let now = Instant::now();
         let told = Told { begun: false, first: Some(first), answered: now, written: now };

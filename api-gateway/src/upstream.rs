@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes};
 use http::uri::PathAndQuery;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use proto::{Failure, Method};
-use tls::Connector;
+use tls::{Certificates, Connector};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
@@ -18,6 +18,8 @@ use tonic::{Code, Request, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+
+use crate::{Config, ConfigError};
 
 /// The largest answer of a service, in bytes. gRPC's own bound, 4 MiB, is soon reached by a list of environments.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -152,15 +154,17 @@ impl Answers {
     }
 }
 
-/// The services at their addresses: what calls go by, and what streams do.
+/// The services that execute methods, for calls and for streams, and the certificates by which they know this gateway.
 pub(crate) fn services(
-    endpoints: BTreeMap<&'static str, Vec<Endpoint>>,
-    connector: &Connector,
-) -> (Services, Services) {
-    let replicas = |all: Vec<Endpoint>| Replicas::new(all, connector.clone());
+    config: &Config,
+    certificates: Option<Certificates>,
+) -> Result<(Services, Services), ConfigError> {
+    let (endpoints, patience) = (config.endpoints()?, config.restart_patience.unsigned_abs());
+    let connector = Connector::new(certificates);
+    let replicas = |all: Vec<Endpoint>| Replicas::patient(all, connector.clone(), patience);
     let streams = endpoints.iter().map(|(name, all)| (*name, all.iter().cloned().map(for_streams).collect()));
     let streams = streams.map(|(name, all)| (name, replicas(all))).collect();
-    (endpoints.into_iter().map(|(name, all)| (name, replicas(all))).collect(), streams)
+    Ok((endpoints.into_iter().map(|(name, all)| (name, replicas(all))).collect(), streams))
 }
 
 /// For a connection of streams: of each a little waits to be read, and of all together as much as there is.

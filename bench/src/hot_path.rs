@@ -12,8 +12,10 @@ mod stage;
 mod wrk;
 
 use crate::report::Measured;
-use cores::Cores;
 use stage::Stage;
+
+pub(crate) use cores::Cores;
+pub(crate) use stage::{GatewayConfig, Server, ready};
 
 pub(crate) async fn measure() -> anyhow::Result<Vec<Measured>> {
     let cores = Cores::find()?;

@@ -5,6 +5,7 @@ mod dashboard;
 mod environments;
 mod hot_path;
 mod measure;
+mod overload;
 mod population;
 mod report;
 mod usage;
@@ -39,6 +40,8 @@ enum Part {
     Environments,
     /// The dashboard, in a browser.
     Dashboard,
+    /// Twice as many calls as the platform can take.
+    Overload,
 }
 
 impl Part {
@@ -48,6 +51,7 @@ impl Part {
             Self::HotPath => hot_path::measure().await,
             Self::Environments => environments::measure().await,
             Self::Dashboard => dashboard::measure().await,
+            Self::Overload => overload::measure().await,
         }
     }
 }

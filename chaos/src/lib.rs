@@ -18,7 +18,7 @@ mod revoker;
 mod run;
 mod stack;
 
-pub use availability::{Availability, Steady, steady};
+pub use availability::{Availability, Renewal, Steady, steady};
 pub use history::History;
 pub use report::Report;
 pub use run::{Run, run};

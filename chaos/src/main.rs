@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use chaos::{History, Report, Run, Shape, Steady, run, steady};
+use chaos::{History, Renewal, Report, Run, Shape, Steady, run, steady};
 use clap::{ArgGroup, Parser};
 
 /// Breaks the running system again and again while credentials are revoked, and says what was executed afterwards.
@@ -20,6 +20,9 @@ struct Arguments {
     /// How many calls under valid tokens have to succeed, without faults; the authority's replicas are renewed in the middle.
     #[arg(long, group = "what", value_parser = clap::value_parser!(u32).range(1..))]
     availability: Option<u32>,
+    /// How many calls under valid tokens have to succeed while every service is renewed, one after the other, in the middle.
+    #[arg(long, group = "what", value_parser = clap::value_parser!(u32).range(1..))]
+    rolling_restart: Option<u32>,
     /// Decides what is called, revoked and broken.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -48,11 +51,21 @@ async fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 async fn run_all(arguments: &Arguments) -> anyhow::Result<bool> {
     let (seed, at_most) = (arguments.seed, Duration::from_secs(60 * arguments.at_most));
-    let usual = if arguments.availability.is_some() { Shape::UNDISTURBED } else { Shape::default() };
+    let usual = match arguments {
+        Arguments { rolling_restart: Some(_), .. } => Shape::DIRECT,
+        Arguments { availability: Some(_), .. } => Shape::UNDISTURBED,
+        _ => Shape::default(),
+    };
     let lease = arguments.lease_ms.map_or(usual.lease, Duration::from_millis);
     let shape = Shape { several_authorities: !arguments.one_authority, lease, ..usual };
-    if let Some(calls) = arguments.availability {
-        let availability = steady(&Steady { calls: usize::try_from(calls)?, seed, shape, at_most }).await?;
+    if let Some(calls) = arguments.availability.or(arguments.rolling_restart) {
+        let renewal = match arguments {
+            Arguments { rolling_restart: Some(_), .. } => Renewal::Everything,
+            Arguments { one_authority: true, .. } => Renewal::Nothing,
+            _ => Renewal::Authorities,
+        };
+        let run = Steady { calls: usize::try_from(calls)?, renewal, seed, shape, at_most };
+        let availability = steady(&run).await?;
         print!("{availability}");
         return Ok(availability.failed == 0);
     }

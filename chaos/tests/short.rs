@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chaos::{Report, Run, Shape, Steady, run, steady};
+use chaos::{Renewal, Report, Run, Shape, Steady, run, steady};
 
 const AT_MOST: Duration = Duration::from_mins(5);
 
@@ -17,7 +17,17 @@ async fn what_was_revoked_stays_revoked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn valid_tokens_are_served_without_a_gap() {
-    let run = Steady { calls: 2_000, seed: 1, shape: Shape::UNDISTURBED, at_most: AT_MOST };
+    let (renewal, shape) = (Renewal::Authorities, Shape::UNDISTURBED);
+    let run = Steady { calls: 2_000, renewal, seed: 1, shape, at_most: AT_MOST };
     let availability = steady(&run).await.expect("the system works");
     assert!(availability.failed == 0 && availability.renewed > 0, "{availability}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_loses_no_call() {
+    // Long enough for a machine that does something else besides.
+    let (renewal, shape) = (Renewal::Everything, Shape { lease: Duration::from_secs(10), ..Shape::DIRECT });
+    let run = Steady { calls: 2_000, renewal, seed: 1, shape, at_most: AT_MOST };
+    let availability = steady(&run).await.expect("the system works");
+    assert!(availability.failed == 0 && availability.renewed == 6, "{availability}");
 }

@@ -2,6 +2,8 @@
 
 mod events;
 
+use std::time::Duration;
+
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response};
 use serde_json::{Map, Value};
@@ -27,7 +29,7 @@ pub(crate) enum ApiError {
     #[error("there is no account {0:?}")]
     NoSuchAccount(String),
     #[error("{error} (result {result})")]
-    Refused { method: String, result: i64, reason: String, error: String },
+    Refused { method: String, result: i64, reason: String, error: String, retry_after: Option<Duration> },
 }
 
 impl ApiError {
@@ -41,6 +43,12 @@ impl ApiError {
         }
     }
 }
+
+/// How often a call is sent that is told to come again soon. Nothing was executed then.
+const ATTEMPTS: usize = 3;
+
+/// For how long at most is waited before a call is sent again; a longer wait is told.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The API at an address, with the credential to call it.
 pub(crate) struct Api {
@@ -84,7 +92,24 @@ impl Api {
         parameters: Parameters,
         credential: Option<&Zeroizing<String>>,
     ) -> Result<Map<String, Value>, ApiError> {
-        let response = self.respond(method, &parameters, credential).await?;
+        for _ in 1..ATTEMPTS {
+            match self.send_once(method, &parameters, credential).await {
+                Err(ApiError::Refused { retry_after: Some(wait), .. }) if wait <= PATIENCE => {
+                    tokio::time::sleep(wait).await;
+                }
+                answered => return answered,
+            }
+        }
+        self.send_once(method, &parameters, credential).await
+    }
+
+    async fn send_once(
+        &self,
+        method: &str,
+        parameters: &Parameters,
+        credential: Option<&Zeroizing<String>>,
+    ) -> Result<Map<String, Value>, ApiError> {
+        let response = self.respond(method, parameters, credential).await?;
         self.answer(method, response).await
     }
 
@@ -140,6 +165,7 @@ fn refused(method: &str, result: i64, answer: &Map<String, Value>) -> ApiError {
         result,
         reason: text(answer, "reason").to_owned(),
         error: text(answer, "error").to_owned(),
+        retry_after: text(answer, "retryAfter").parse().ok().map(Duration::from_secs),
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use reqwest::Url;
 use storage::DatabaseUrl;
 use token_service::AuditHead;
 
@@ -91,6 +92,46 @@ pub(crate) enum Command {
     /// The keys that the authority signs grants with.
     #[command(subcommand)]
     Keys(Keys),
+    /// Copies what `portcullis up` keeps into a new folder, while it runs: databases, keys and templates. What nodes that are processes
+    /// have written into their own folders is not among it.
+    Backup {
+        /// Where everything is kept.
+        #[arg(long, env = "PORTCULLIS_DATA_DIR", default_value = ".portcullis")]
+        data_dir: PathBuf,
+        /// The new folder. It holds secrets: keep it as safe as the data folder.
+        to: PathBuf,
+    },
+    /// Makes a data folder from a backup. Nothing that was given out after the backup counts for anything.
+    Restore {
+        /// Where everything is to be kept: a folder that is not there yet, or empty.
+        #[arg(long, env = "PORTCULLIS_DATA_DIR", default_value = ".portcullis")]
+        data_dir: PathBuf,
+        /// The backup.
+        from: PathBuf,
+    },
+    /// Looks whether everything is there that a service needs, and as it should be: files, database, clocks, the other services, and what
+    /// runs nodes. Nothing is changed.
+    Doctor {
+        /// Whose configuration it is.
+        #[arg(value_enum)]
+        service: ServiceName,
+        /// The file.
+        file: PathBuf,
+    },
+    /// Brings the database of a service that runs by itself to this version.
+    Migrate {
+        /// Whose it is.
+        #[arg(value_enum)]
+        service: MigratedService,
+        /// Its configuration.
+        file: PathBuf,
+    },
+    /// Asks a process whether it serves, and fails where it does not within 3 s. For what watches over processes.
+    Health {
+        /// Where it is: a service by its address alone, `http://127.0.0.1:9001`, is asked by gRPC's protocol for that; an address with
+        /// a path, `http://127.0.0.1:8080/readyz`, has to answer 200.
+        address: Url,
+    },
     /// Makes a key for a service: prints the key, and the hash that the authority's configuration takes.
     ServiceKey,
     /// Makes the authority's signing key and prints it as PKCS #8 PEM.
@@ -110,6 +151,12 @@ pub(crate) enum ConfigCommand {
         /// The file.
         file: PathBuf,
     },
+    /// Lists all that a configuration can hold, as Markdown.
+    Reference {
+        /// Whose it is.
+        #[arg(value_enum)]
+        service: ServiceName,
+    },
 }
 
 /// A service that runs by itself.
@@ -121,6 +168,15 @@ pub(crate) enum ServiceName {
     EnvironmentService,
     /// REST in, gRPC out.
     ApiGateway,
+}
+
+/// A service that has a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MigratedService {
+    /// The authority.
+    TokenService,
+    /// The one that runs environments.
+    EnvironmentService,
 }
 
 #[derive(Args)]
@@ -334,7 +390,7 @@ pub(crate) enum Token {
 
 /// The address of an API: `http` or `https`.
 fn parse_url(text: &str) -> Result<String, String> {
-    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("an address of http or https is needed".to_owned());
     }

@@ -3,15 +3,18 @@
 mod account;
 mod api;
 mod audit;
+mod backup;
 mod certs;
 mod config;
 mod env;
 mod group;
+mod health;
 mod holders;
 mod key;
 mod keys;
 mod logs;
 mod nodes;
+mod reference;
 mod session;
 mod token;
 mod two_factor;
@@ -25,7 +28,7 @@ use zeroize::Zeroizing;
 use crate::api::Api;
 use crate::arguments::{Arguments, Audit, Command, ConfigCommand, Output, Password};
 use crate::exit::Usage;
-use crate::{credentials, up};
+use crate::{credentials, output, up};
 
 /// What commands that call the API share.
 struct Caller {
@@ -59,6 +62,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Check { service, file }) => config::check(service, &file),
         Command::Certs(command) => certs::run(command),
         Command::Keys(command) => keys::run(output, command).await,
+        Command::Config(ConfigCommand::Reference { service }) => Ok(output::line(&reference::of(service))?),
+        Command::Backup { data_dir, to } => backup::backup(&data_dir, &to).await,
+        Command::Restore { data_dir, from } => backup::restore(&from, &data_dir).await,
+        Command::Doctor { service, file } => config::doctor(output, service, &file).await,
+        Command::Migrate { service, file } => config::migrate(service, &file).await,
+        Command::Health { address } => health::ask(&address).await,
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),
         Command::SecondFactorKey => key::second_factor_key(),

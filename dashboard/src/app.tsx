@@ -8,6 +8,7 @@ import { Environments } from "./environments/page";
 import { Settings } from "./settings/page";
 import { type User, useAskAgain, useSignOut, useUser } from "./session";
 import { SignIn } from "./signin";
+import { Notices } from "./ui/notices";
 
 /** The place of the API reference, which needs no account. */
 const REFERENCE = "/docs";
@@ -59,13 +60,15 @@ function Shell({ user }: { user: User | null | undefined }) {
       </AppShell.Header>
       <AppShell.Main id="content" tabIndex={-1}>
         {signOut.isError && <Alert color="red" role="alert" mb="md" title="Still signed in">{signOut.error.message}</Alert>}
-        <Switch>
-          <Route path="/environments"><Environments /></Route>
-          <Route path="/environments/:name">{({ name }) => <EnvironmentDetail name={name} />}</Route>
-          <Route path={`${REFERENCE}/*?`}><Reference /></Route>
-          <Route path="/settings/*?"><Settings /></Route>
-          <Route><Redirect to="/environments" /></Route>
-        </Switch>
+        <Notices account={user?.uid}>
+          <Switch>
+            <Route path="/environments"><Environments /></Route>
+            <Route path="/environments/:name">{({ name }) => <EnvironmentDetail name={name} />}</Route>
+            <Route path={`${REFERENCE}/*?`}><Reference /></Route>
+            <Route path="/settings/*?"><Settings /></Route>
+            <Route><Redirect to="/environments" /></Route>
+          </Switch>
+        </Notices>
       </AppShell.Main>
     </AppShell>
   );

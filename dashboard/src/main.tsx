@@ -1,22 +1,18 @@
 import "@mantine/core/styles.css";
 import "@mantine/dates/styles.css";
 import "./page.css";
-import { createTheme, MantineProvider } from "@mantine/core";
+import { MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { keepToAccount } from "./account";
 import { App } from "./app";
 import { newQueries } from "./queries";
-
-const theme = createTheme({
-  primaryColor: "blue",
-  primaryShade: { light: 8, dark: 8 },
-  respectReducedMotion: true,
-  cursorType: "pointer",
-});
+import { theme } from "./ui/theme";
 
 const queries = newQueries();
+keepToAccount(queries, () => window.location.reload());
 
 /** What the page's policy knows its own styles by; the gateway makes a new one for each request of the page. */
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";

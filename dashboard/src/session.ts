@@ -1,24 +1,45 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { ApiError, call, type Success } from "./api/client";
+import { ApiError, call, type Success, type Wishes } from "./api/client";
 
 export type User = Success<"/1.0/users/account/rest/getuserinfo">;
 
 const USER = ["user"] as const;
 const ENDED = ["session ended"] as const;
 
+/** What a page does to the session that all pages of the browser share. */
+export interface SessionChange {
+  /** Whose it is now; `null` where it has ended. */
+  readonly uid: number | null;
+}
+
+/** Where the browser's other pages hear of it. */
+export const sessions = new BroadcastChannel("portcullis-session");
+
+function tell(change: SessionChange): void {
+  sessions.postMessage(change);
+}
+
+/** Asks whose session the browser has; `null` where it has none. */
+export async function ask(wishes: Wishes): Promise<User | null> {
+  try {
+    return await call("/1.0/users/account/rest/getuserinfo", {}, wishes);
+  } catch (error) {
+    if (error instanceof ApiError && error.isSignedOut) return null;
+    throw error;
+  }
+}
+
+/** Whose account the page shows; `null` where it shows none, `undefined` before that is known. */
+export function userOf(queries: QueryClient): User | null | undefined {
+  return queries.getQueryData<User | null>(USER);
+}
+
 /** Whose session the browser has; `null` where it has none. */
 export function useUser() {
   return useQuery({
     queryKey: USER,
-    queryFn: async ({ signal }): Promise<User | null> => {
-      try {
-        return await call("/1.0/users/account/rest/getuserinfo", {}, { signal });
-      } catch (error) {
-        if (error instanceof ApiError && error.isSignedOut) return null;
-        throw error;
-      }
-    },
+    queryFn: ({ signal }) => ask({ signal }),
     staleTime: Infinity,
   });
 }
@@ -38,7 +59,7 @@ function forget(queries: QueryClient): void {
 /** The session has ended without the page's doing: it is forgotten, and the sign-in says so. */
 export function ended(queries: QueryClient): void {
   // Nobody was signed in: nothing has ended.
-  if (!queries.getQueryData<User | null>(USER)) return;
+  if (!userOf(queries)) return;
   forget(queries);
   queries.setQueryData(ENDED, true);
 }
@@ -54,12 +75,16 @@ export function useHasEnded(): boolean {
 export function signedIn(queries: QueryClient, user: User): void {
   queries.removeQueries({ queryKey: ENDED });
   queries.setQueryData(USER, user);
+  tell({ uid: user.uid });
 }
 
 export function useSignOut() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: () => call("/1.0/users/authentication/rest/signout", {}),
-    onSuccess: () => forget(queries),
+    onSuccess: () => {
+      forget(queries);
+      tell({ uid: null });
+    },
   });
 }

@@ -1,11 +1,13 @@
-import { Alert, Anchor, Button, Center, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Center, Paper, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, type UseMutationResult, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link } from "wouter";
 import { ApiError, call, isOutage } from "./api/client";
 import { signedIn, useHasEnded } from "./session";
+import { PasswordField } from "./ui/field";
 import { sentence } from "./ui/sentence";
 import { submitting } from "./ui/submit";
+import { useLeadBack } from "./ui/wrong";
 
 /** What was wrong, and after too many guesses how long the next one has to wait, until it may be made. */
 function Problem({ error }: { error: Error }) {
@@ -19,6 +21,11 @@ function Problem({ error }: { error: Error }) {
   // The API's own words say how long.
   const told = isOver ? "You can try again now." : sentence(error.message);
   return <Alert color="red" variant="light" role="alert" title="Not signed in">{told}{isOutage(error) && " Try again in a moment."}</Alert>;
+}
+
+/** Whether what was typed is wrong, and not the service: the alert above the fields says what. */
+function isWrong(error: Error | null): boolean {
+  return error !== null && !isOutage(error);
 }
 
 export function SignIn() {
@@ -64,7 +71,7 @@ function Password({ onSecondFactor }: { onSecondFactor: () => void }) {
     <Attempt title="Portcullis" attempt={attempt} label="Sign in">
       <Text>Sign in to your environments and tokens.</Text>
       <TextInput label="Login" autoComplete="username" required autoFocus value={login} onChange={(event) => setLogin(event.currentTarget.value)} />
-      <PasswordInput label="Password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+      <PasswordField label="Password" autoComplete="current-password" required data-again error={isWrong(attempt.error)} value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
     </Attempt>
   );
 }
@@ -92,6 +99,8 @@ function SecondFactor({ onBack }: { onBack: () => void }) {
         autoComplete="one-time-code"
         required
         autoFocus
+        data-again
+        error={isWrong(attempt.error)}
         value={code}
         onChange={(event) => setCode(event.currentTarget.value)}
       />
@@ -109,8 +118,9 @@ interface Asked {
 
 /** What is asked for, what was wrong with it, and the button that tries it. */
 function Attempt({ title, attempt, label, more, children }: Asked) {
+  const here = useLeadBack<HTMLFormElement>(attempt.error);
   return (
-    <form onSubmit={submitting(() => attempt.mutate())}>
+    <form ref={here} onSubmit={submitting(() => attempt.mutate())}>
       <Stack>
         <Title order={1} size="h2">{title}</Title>
         {attempt.error && <Problem key={attempt.submittedAt} error={attempt.error} />}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use access::{Credential, ServiceKeyFileError};
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use settings::{Addresses, LoadError};
 use storage::DatabaseUrl;
@@ -29,7 +30,7 @@ pub use account::{AccountRules, DriverName, Limits};
 
 /// How the environment-service runs: a TOML file, and over it the environment,
 /// `PORTCULLIS_ENVIRONMENT_SERVICE__DATABASE_URL` and so on (`__` goes one level down).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where it listens for gRPC. Default: `127.0.0.1:9002`.
@@ -43,9 +44,12 @@ pub struct Config {
     /// Whether it may listen, and call the authority, without TLS elsewhere than on the loopback too. Default: no.
     #[serde(default)]
     pub allow_plaintext: bool,
-    /// Its database: `sqlite:///var/lib/portcullis/environment.db` or `postgres://…`.
+    /// Its database: `sqlite:///var/lib/portcullis/environment.db` or `postgres://…`, which can stand in a file: `{ file = "…" }`.
+    #[serde(deserialize_with = "settings::text_or_file")]
+    #[schemars(with = "settings::TextOrFileText")]
     pub database_url: DatabaseUrl,
     /// Where the token-service is: `http://127.0.0.1:9001`, `https://…` with `tls`, or a list of its replicas.
+    #[schemars(with = "settings::AddressesText")]
     pub authority_url: Addresses,
     /// The file that holds the key by which the token-service knows this service.
     pub service_key_file: PathBuf,
@@ -53,10 +57,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// How long a node may take to end before it is killed: 0 s to 10 min. Default: 10 s.
     #[serde(default = "default_stop_grace", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub stop_grace: SignedDuration,
     /// How long a node that was launched has to run before it counts as started: 0 s to 1 min. Default: 200 ms. It makes
     /// every start as much longer, and one that fails within it is told to the caller.
     #[serde(default = "default_start_settle", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub start_settle: SignedDuration,
     /// What becomes of running environments when the service stops: `keep` or `stop`. Default: `keep`.
     #[serde(default)]
@@ -102,7 +108,7 @@ pub struct Config {
 }
 
 /// What becomes of running environments when the service stops.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnShutdown {
     /// They keep running, and the next start finds them.

@@ -2,6 +2,7 @@
 //! reach it: who may do what, it learns from grants alone.
 
 mod config;
+mod doctor;
 mod domain;
 mod driver;
 mod grpc;
@@ -14,9 +15,10 @@ pub use config::{
     AccountRules, Config, ConfigError, DockerConfig, DriverName, Enforce, KubernetesConfig, KubernetesEnvironment,
     Limits, NodeLimits, OnShutdown,
 };
+pub use doctor::doctor;
 pub use domain::{ImagePattern, VariablePattern};
 pub use driver::{
     ComposeProject, DockerTemplate, KubernetesError, OpenError, Restart, ScanError, Template, TemplateError,
 };
 pub use operation::RecoverError;
-pub use service::{ForgetError, MigrationError, RunError, Service, forget_authority, migrate, run};
+pub use service::{CopyError, ForgetError, MigrationError, RunError, Service, backup, forget_authority, migrate, run};

@@ -21,6 +21,11 @@ struct Arguments {
 enum Command {
     /// Brings the database to this version, and ends.
     Migrate,
+    /// Copies the database into a new file, and ends. The service may run meanwhile. Of SQLite only: PostgreSQL has `pg_dump`.
+    Backup {
+        /// The file.
+        file: PathBuf,
+    },
     /// Takes the next authority that answers for the one that the accounts are of, and ends. For when it was replaced by another.
     ForgetAuthority,
 }
@@ -31,6 +36,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(&arguments.config)?;
     match arguments.command {
         Some(Command::Migrate) => return Ok(environment_service::migrate(&config).await?),
+        Some(Command::Backup { file }) => return Ok(environment_service::backup(&config, &file).await?),
         Some(Command::ForgetAuthority) => return Ok(environment_service::forget_authority(&config).await?),
         None => {}
     }

@@ -10,8 +10,8 @@ const HEAD: &str = "# Errors
 
 Every answer of the REST API is HTTP 200 with a member `result`: 0 for success, else one of the numbers below, with `error` (a
 sentence that names what is wrong), `reason` (a stable name for programs) and `source` (`JEL`). What a failure is about is told in
-members of its own: `parameter`, `permission`; `permissions` are those that open the method; `retryAfter` is a number of seconds, in a
-problem the header `Retry-After` as well. A request that is none is answered so too,
+members of its own: `parameter`, `permission`; `permissions` are those that open the method; `retryAfter` is a number of seconds, which
+the header `Retry-After` says as well: what is told it was not executed. A request that is none is answered so too,
 and its connection closed: one whose head has more than 64 KiB or 100 fields, or is malformed, or whose URL is not percent-encoded.
 
 A caller that accepts `application/problem+json` gets the true HTTP status and a body after RFC 9457 with the same
@@ -19,7 +19,7 @@ members. Over gRPC the code below comes with `google.rpc.ErrorInfo`: `domain` is
 
 Not HTTP 200 are `/healthz` and `/readyz`, which are no part of the API, and the answer to a CONNECT, which is a problem always. The answer
 to a HEAD has no body. Over HTTP/2 a head that is too large gets a bare 431, and a malformed one a reset. A connection on which no whole
-head comes in time is closed without an answer.
+head comes in time is closed without an answer, and so is one whose client does not read, or has too many of them ([services](services.md#api-gatewaytoml)).
 
 Numbers from 9101 are this platform's own; the others are those of the original.
 

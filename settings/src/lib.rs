@@ -1,14 +1,23 @@
 //! How a service reads its configuration: a TOML file, the environment over it, secrets from files of their own. It must not
 //! know what any service is configured with.
 
-use std::fmt;
+mod finding;
+mod schema;
+
+pub use finding::Finding;
+pub use schema::{AddressesText, DurationText, RateText, TextOrFileText};
+
+use std::fmt::{self, Display};
 use std::io;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use jiff::{SignedDuration, Span, SpanRelativeTo};
-use serde::de::{DeserializeOwned, Unexpected, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -45,17 +54,53 @@ pub fn read_secret(file: &Path) -> io::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
+/// Reads a value that is written as a text, or stands alone in a file: `"…"`, or `{ file = "/run/secrets/…" }`. An error holds no
+/// more of the text than the value's own.
+///
+/// # Errors
+/// Where it is something else, the file cannot be read, or the text is no such value.
+pub fn text_or_file<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(TextOrFile(PhantomData))
+}
+
+struct TextOrFile<T>(PhantomData<T>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InFile {
+    file: PathBuf,
+}
+
+impl<'de, T: FromStr<Err: Display>> Visitor<'de> for TextOrFile<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or `{ file = \"/run/secrets/…\" }`, the file that holds it")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        let InFile { file } = InFile::deserialize(MapAccessDeserializer::new(map))?;
+        let told = |problem: &dyn Display| serde::de::Error::custom(format!("{}: {problem}", file.display()));
+        let text = read_secret(&file).map_err(|error| told(&error))?;
+        text.parse().map_err(|error| told(&error))
+    }
+}
+
 /// Reads a duration: numbers with units, `500ms`, `90s`, `15min`, `24h`, `7d` or `1h 30min`. A day is 24 hours, a week 7 of them.
 ///
 /// # Errors
 /// Where it is something else, months or a number without a unit for two; the error says what it has to be.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
-    deserializer.deserialize_any(DurationText)
+    deserializer.deserialize_any(DurationVisitor)
 }
 
-struct DurationText;
+struct DurationVisitor;
 
-impl Visitor<'_> for DurationText {
+impl Visitor<'_> for DurationVisitor {
     type Value = SignedDuration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,6 +236,35 @@ mod tests {
                 error.contains("such as") && error.contains("\"7d\"") && error.contains("patience"),
                 "{wrong}: {error}"
             );
+        }
+    }
+    #[derive(Debug, Deserialize)]
+    struct Place {
+        #[serde(deserialize_with = "text_or_file")]
+        port: u16,
+    }
+
+    fn port(value: &str) -> Result<u16, String> {
+        let read = Figment::from(Toml::string(&format!("port = {value}"))).extract::<Place>();
+        read.map(|read| read.port).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_value_can_stand_in_a_file_of_its_own() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("port");
+        std::fs::write(&file, " 8080\n").expect("the folder can be written");
+        let in_file = format!("{{ file = {file:?} }}");
+        assert_eq!((port("\"80\""), port(&in_file)), (Ok(80), Ok(8080)));
+        std::fs::write(&file, "s3cret").expect("the folder can be written");
+        for (wrong, named) in [
+            (in_file.as_str(), "invalid digit"),
+            ("{ file = \"/no/such/file\" }", "/no/such/file: No such file"),
+            ("{ path = \"/x\" }", "path"),
+            ("80", "a text, or"),
+        ] {
+            let error = port(wrong).unwrap_err();
+            assert!(error.contains(named) && error.contains("port") && !error.contains("s3cret"), "{wrong}: {error}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! read back); upserts and `returning`. What does not, triggers for one, stands in a migration for each engine.
 
 mod again;
+mod backup;
 mod checkpoints;
 mod database;
 mod engine;
@@ -14,6 +15,7 @@ mod schema;
 mod transaction;
 mod url;
 
+pub use backup::BackupError;
 pub use database::{Database, DatabaseOptions, OpenError};
 pub use engine::Engine;
 pub use error::StorageError;

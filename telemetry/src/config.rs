@@ -1,9 +1,10 @@
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
 /// What is told of a process, and to whom.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryConfig {
     /// Which events are logged: `info`, or by module as in `info,sqlx=warn`. Default: `info`.
@@ -15,7 +16,7 @@ pub struct TelemetryConfig {
 }
 
 /// The form of a log.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -26,16 +27,18 @@ pub enum LogFormat {
 }
 
 /// A receiver of OTLP, by gRPC.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpConfig {
     /// Its address: `http://127.0.0.1:4317`.
+    #[schemars(with = "String")]
     pub endpoint: Url,
     /// Which part of the traces that begin here is kept: 0 to 1. One that has begun before is kept where it was kept there. Default: 1.
     #[serde(default = "default_sampled")]
     pub sampled: f64,
     /// How often metrics are told: 1 s to 1 h. Default: 30 s.
     #[serde(default = "default_metrics_interval", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub metrics_interval: SignedDuration,
     /// What the process is called there, as `service.name`. Default: its name.
     #[serde(default)]

@@ -3,6 +3,7 @@
 
 mod databases;
 mod docker;
+pub mod http2;
 mod interrupt;
 mod kubernetes;
 mod metrics;

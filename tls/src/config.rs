@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// By what a listener for everybody is known.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
     /// The certificate in PEM, and after it those between it and its authority's.
@@ -13,7 +14,7 @@ pub struct ListenerConfig {
 }
 
 /// By what a service is known to others, and whom it believes.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MutualConfig {
     /// The certificate in PEM, and after it those between it and its authority's. It is shown to those who connect, and by this

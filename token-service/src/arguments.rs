@@ -18,6 +18,14 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Brings the database to this version, and ends.
     Migrate,
+    /// Copies the database into a new file, and ends. The service may run meanwhile. Of SQLite only: PostgreSQL has `pg_dump`.
+    Backup {
+        /// The file.
+        file: PathBuf,
+    },
+    /// To be given after the database was put back to an earlier state, and before any replica is started: nothing that was given out
+    /// since that state is given out again or counts for anything. Ends when the leases of before have run out.
+    Restored,
     /// Makes an account, and ends. The password is read from standard input, one line.
     CreateAccount(CreateAccount),
     /// Gives an account another password, ends its sessions, and ends. The password is read from standard input, one line.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use access::{CredentialHash, ServiceKey, ServiceKeys, SigningKey};
 use jiff::SignedDuration;
 use proto::catalog::ServiceRole;
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use storage::DatabaseUrl;
@@ -22,7 +23,7 @@ pub use error::ConfigError;
 
 /// How the token-service runs: a TOML file, and over it the environment, `PORTCULLIS_TOKEN_SERVICE__DATABASE_URL` and so
 /// on (`__` goes one level down).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where it listens for gRPC. Default: `127.0.0.1:9001`.
@@ -35,7 +36,9 @@ pub struct Config {
     /// Whether it may listen without TLS elsewhere than on the loopback too. Default: no.
     #[serde(default)]
     pub allow_plaintext: bool,
-    /// Its database: `sqlite:///var/lib/portcullis/token.db` or `postgres://…`.
+    /// Its database: `sqlite:///var/lib/portcullis/token.db` or `postgres://…`, which can stand in a file: `{ file = "…" }`.
+    #[serde(deserialize_with = "settings::text_or_file")]
+    #[schemars(with = "settings::TextOrFileText")]
     pub database_url: DatabaseUrl,
     /// The Ed25519 key that signs grants: PKCS #8 PEM, as `portcullis signing-key` writes it.
     pub signing_key_file: PathBuf,
@@ -44,16 +47,20 @@ pub struct Config {
     pub service_keys: Vec<ServiceKeyConfig>,
     /// How long a grant can be used: 1 s to 10 min. Default: 60 s.
     #[serde(default = "default_grant_lifetime", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub grant_lifetime: SignedDuration,
     /// How long a lease lasts: 500 ms to 60 s. So long a revocation waits at most for a gateway or service that does not
     /// answer; and so long those serve at most without the authority. The same for every replica. Default: 3 s.
     #[serde(default = "default_lease_duration", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub lease_duration: SignedDuration,
     /// How long a session lives: 1 min to 365 days. Default: 24 h.
     #[serde(default = "default_session_lifetime", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub session_lifetime: SignedDuration,
     /// How long a session lives without a call: from `grant_lifetime`, at least 1 min, to 365 days. Default: 1 h.
     #[serde(default = "default_session_idle_lifetime", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub session_idle_lifetime: SignedDuration,
     /// How many sessions an account may have: 1 to 1,000. One more ends the one that was used longest ago. Default: 100.
     #[serde(default = "default_sessions_per_account")]
@@ -63,6 +70,7 @@ pub struct Config {
     pub tokens_per_account: u32,
     /// How long before its expiry a token is said to expire soon: 0 s to 365 days. Default: 7 days (`168h`).
     #[serde(default = "default_expiry_notice", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub expiry_notice: SignedDuration,
     /// How many characters a new password has at least: 8 to 64. Default: 12.
     #[serde(default = "default_password_shortest")]
@@ -90,17 +98,18 @@ pub struct Config {
 }
 
 /// What is told of tokens that expire soon, and of values that were reported to be known to others.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
     /// Where messages go by POST, in the form of Standard Webhooks: `https://…`.
+    #[schemars(with = "String")]
     pub url: Url,
     /// The file that holds the secret by which messages are signed: `whsec_` and 24 to 64 bytes in base64.
     pub secret_file: PathBuf,
 }
 
 /// How guessing is slowed down: after the free tries each wrong one costs a wait, of 1 s at first, that doubles.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleConfig {
     /// How many wrong tries at an account in a row cost no wait: 0 to 100. One is forgotten each hour, all of them with the
@@ -108,15 +117,18 @@ pub struct ThrottleConfig {
     pub account_free: u32,
     /// How long the wait gets at most: 1 s to 1 h. Default: 60 s.
     #[serde(deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub account_longest: SignedDuration,
     /// How long the wait gets at most for the codes of a second factor: 1 s to 24 h. Default: 15 min.
     #[serde(deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub code_longest: SignedDuration,
     /// How many wrong tries from an address (of IPv6: from its /64) cost no wait: 0 to 100,000. One is forgotten each five
     /// minutes. Default: 100.
     pub address_free: u32,
     /// How long the wait gets at most: 1 s to 24 h. Default: 15 min.
     #[serde(deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub address_longest: SignedDuration,
 }
 
@@ -144,7 +156,7 @@ impl From<ThrottleConfig> for Throttle {
 }
 
 /// A service that may ask the authority.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceKeyConfig {
     /// What it is called in logs.
@@ -152,8 +164,10 @@ pub struct ServiceKeyConfig {
     /// What it is, and so what it may ask: `gateway`, `executor` (it executes methods) or `client` (it asks about credentials
     /// that it is shown, and ends them). Default: `client`, which may do the least.
     #[serde(default = "default_role", deserialize_with = "role")]
+    #[schemars(with = "String")]
     pub role: ServiceRole,
-    /// SHA-256 of its key in hexadecimal, as `portcullis service-key` prints it.
+    /// SHA-256 of its key in hexadecimal, as `portcullis service-key` prints it. It can stand in a file: `{ file = "…" }`.
+    #[serde(deserialize_with = "settings::text_or_file")]
     pub sha256: String,
 }
 

@@ -3,10 +3,12 @@
 
 mod audit;
 mod config;
+mod doctor;
 mod domain;
 mod grpc;
 mod housekeeping;
 mod lease;
+mod operate;
 mod password;
 mod second_factor;
 mod service;
@@ -16,7 +18,9 @@ mod webhook;
 
 pub use audit::{AuditHead, AuditHeadError, AuditLogError, export_audit, verify_audit};
 pub use config::{Config, ConfigError, ServiceKeyConfig, ThrottleConfig, WebhookConfig};
+pub use doctor::doctor;
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
+pub use operate::{OperateError, backup, restored};
 pub use second_factor::{SecondFactorKey, SecondFactorKeyError};
 pub use service::{
     AdministerError, RunError, Service, create_account, has_accounts, migrate, reset_second_factor, set_password,

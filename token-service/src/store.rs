@@ -15,6 +15,7 @@ mod deleted_account;
 mod lease;
 mod notice;
 mod possession;
+mod restored;
 mod row;
 mod second_factor;
 mod session;

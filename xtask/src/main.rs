@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `kill-environment-service`, `chaos`, `bench`, `fuzz`, `security`. It must build fast, so it knows no crate of the workspace.
+//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `kill-environment-service`, `chaos`, `rolling-restart`, `bench`, `fuzz`, `security`. It must build fast, so it knows no crate of the workspace.
 
 mod bench;
 mod chaos;
@@ -43,6 +43,8 @@ enum Command {
     KillEnvironmentService(kill::Arguments),
     /// Breaks the running system while credentials are revoked, and says what was executed afterwards.
     Chaos(chaos::Arguments),
+    /// Starts every service anew, one after the other, under load, and says which calls were lost.
+    RollingRestart(chaos::RollingRestart),
     /// Measures what the platform costs, on optimised builds.
     Bench(bench::Arguments),
     /// Looks for inputs that the parsers of what comes from outside do not stand.
@@ -62,6 +64,9 @@ fn main() -> ExitCode {
         Command::Durability(arguments) => packages::run(&tools).and_then(|()| durability::run(&tools, &arguments)),
         Command::KillEnvironmentService(arguments) => kill::run_test(&tools, &arguments),
         Command::Chaos(arguments) => packages::run(&tools).and_then(|()| chaos::run(&tools, &arguments)),
+        Command::RollingRestart(arguments) => {
+            packages::run(&tools).and_then(|()| chaos::run_rolling_restart(&tools, &arguments))
+        }
         Command::Bench(arguments) => packages::for_benchmarks(&tools).and_then(|()| bench::run(&tools, &arguments)),
         Command::Fuzz(arguments) => fuzz::run(&tools, &arguments),
         Command::Security => steps::run(&[security::STEP], &tools),
@@ -95,6 +100,7 @@ mod tests {
         assert_eq!(parse(&["xtask", "test"]), 11);
         assert_eq!(parse(&["xtask", "test", "--browser"]), 4);
         assert_eq!(parse(&["xtask", "test", "--docker"]), 3);
+        assert_eq!(parse(&["xtask", "test", "--compose"]), 3);
         assert_eq!(parse(&["xtask", "test", "--kubernetes", "--clients"]), 5);
         assert!(Cli::try_parse_from(["xtask", "test", "--podman"]).is_err());
     }
@@ -114,6 +120,7 @@ mod tests {
     #[test]
     fn kills_are_counted() {
         let parse = |line: &[&str]| Cli::try_parse_from(line);
+        assert!(parse(&["xtask", "rolling-restart", "--calls", "100000"]).is_ok());
         assert!(parse(&["xtask", "kill-environment-service", "--kills", "50"]).is_ok());
         assert!(parse(&["xtask", "kill-environment-service", "--kills", "50", "--driver", "docker"]).is_ok());
         assert!(parse(&["xtask", "kill-environment-service", "--driver", "jails"]).is_err());

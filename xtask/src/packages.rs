@@ -22,6 +22,8 @@ pub(crate) const STEP: Step = Step { name: "packages", run };
 pub(crate) const ALL: Step = Step { name: "packages", run: all };
 
 pub(crate) const DOCKER: Step = Step { name: "packages for Docker", run: |tools| install(tools, docker::PACKAGES) };
+pub(crate) const COMPOSE: Step =
+    Step { name: "packages for Compose", run: |tools| install(tools, &[&[POSTGRES], docker::PACKAGES].concat()) };
 pub(crate) const KUBERNETES: Step = Step {
     name: "packages for Kubernetes",
     run: |tools| install(tools, &kubernetes::packages()).and_then(|()| kubernetes::build(tools)),

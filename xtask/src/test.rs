@@ -14,6 +14,9 @@ pub(crate) struct Arguments {
     /// Only the tests on a real Kubernetes API server.
     #[arg(long)]
     kubernetes: bool,
+    /// Only the tests of `docker-compose.yml`, on a real Docker engine.
+    #[arg(long)]
+    compose: bool,
     /// Only the tests with real clients of others.
     #[arg(long)]
     clients: bool,
@@ -53,7 +56,15 @@ const KUBERNETES: Step = Step {
     run: |tools| {
         // The driver by itself, and through the service.
         run(&mut tools.cargo(&["test", "-p", "environment-service", "--lib", "driver::kubernetes"]))?;
-        run(&mut tools.cargo(&["test", "-p", "environment-service", "--test", "kubernetes"]))
+        run(&mut tools.cargo(&["test", "-p", "environment-service", "--test", "kubernetes"]))?;
+        run(&mut tools.cargo(&["test", "-p", "e2e", "--test", "deploy", "cluster::"]))
+    },
+};
+const COMPOSE: Step = Step {
+    name: "tests of the Compose file",
+    run: |tools| {
+        run(&mut tools.cargo(&["test", "-p", "e2e", "--test", "deploy", "configurations::"]))?;
+        run(&mut tools.cargo(&["test", "-p", "e2e", "--test", "compose"]))
     },
 };
 const CLIENTS: Step = Step {
@@ -78,6 +89,7 @@ pub(crate) fn steps(arguments: &Arguments) -> Vec<Step> {
     let parts = [
         (arguments.docker, packages::DOCKER, DOCKER),
         (arguments.kubernetes, packages::KUBERNETES, KUBERNETES),
+        (arguments.compose, packages::COMPOSE, COMPOSE),
         (arguments.clients, packages::CLIENTS, CLIENTS),
         (arguments.browser, packages::BROWSER, dashboard::BROWSER_TESTS),
         (arguments.telemetry, packages::STEP, TELEMETRY),
@@ -116,6 +128,8 @@ mod tests {
         assert_eq!(names(&browser), ["packages for a browser", "dashboard", "binaries", "tests in a browser"]);
         let clients = Arguments { clients: true, ..Arguments::default() };
         assert_eq!(names(&clients), ["packages for clients", "binaries", "tests with clients"]);
+        let compose = Arguments { compose: true, ..Arguments::default() };
+        assert_eq!(names(&compose), ["packages for Compose", "binaries", "tests of the Compose file"]);
         let two = Arguments { docker: true, kubernetes: true, ..Arguments::default() };
         let both = ["packages for Docker", "packages for Kubernetes", "binaries"];
         assert_eq!(names(&two), [&both[..], &["tests on Docker", "tests on Kubernetes"]].concat());

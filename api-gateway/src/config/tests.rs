@@ -27,6 +27,16 @@ fn what_is_not_given_has_a_default() {
 }
 
 #[test]
+fn rates_are_written_as_they_are_said() {
+    let rates = "rate_limits.token = \"off\"\nrate_limits.account = { calls = 60, per = \"1min\" }\n";
+    let limits = load(&format!("{rates}{COMPLETE}")).unwrap().rate_limits;
+    let account = RateLimit::Calls { calls: 60, per: SignedDuration::from_mins(1), burst: 300 };
+    assert_eq!(limits, RateLimits { token: RateLimit::Off, account, address: RateLimits::default().address });
+    let told = [limits.token, limits.account, limits.address].map(|limit| limit.to_string());
+    assert_eq!(told, ["off", "60 calls per 1m, 300 at once", "2000 calls per 1s, 10000 at once"]);
+}
+
+#[test]
 fn each_flaw_names_its_key() {
     let with = |text: &str| load(&format!("{text}\n{COMPLETE}")).unwrap_err();
     for (error, key) in [
@@ -41,6 +51,20 @@ fn each_flaw_names_its_key() {
         (with("body_timeout = \"1h\""), "body_timeout"),
         (with("max_calls = 0"), "max_calls"),
         (with("max_connections = 0"), "max_connections"),
+        (with("max_waiting_calls = 0"), "max_waiting_calls"),
+        (with("max_connections_per_address = 0"), "max_connections_per_address"),
+        (with("max_calls_per_connection = 0"), "max_calls_per_connection"),
+        (with("answer_timeout = \"1h\""), "answer_timeout"),
+        (with("idle_timeout = \"1ms\""), "idle_timeout"),
+        (with("call_timeout = \"25h\""), "call_timeout"),
+        (with("rate_limits.token = \"on\""), "rate_limits.token"),
+        (with("rate_limits.token = 5"), "rate_limits.token"),
+        (with("rate_limits.account = { calls = 0 }"), "rate_limits.account"),
+        (with("rate_limits.account = { burst = 7 }"), "calls"),
+        (with("rate_limits.address = { calls = 7, per = \"2d\" }"), "rate_limits.address"),
+        (with("rate_limits.address = { calls = 7, burst = 0 }"), "rate_limits.address"),
+        (with("rate_limits.address = { calls = 7, bursts = 8 }"), "bursts"),
+        (with("rate_limits.host = \"off\""), "host"),
         (with("introspection_timeout = \"1ms\""), "introspection_timeout"),
         (with("public_url = \"api.example.org\""), "public_url"),
         (with("public_url = \"ftp://api.example.org\""), "public_url"),

@@ -42,10 +42,15 @@ pub(super) async fn refuse(mut stream: Stream, mut head: Head, status: StatusCod
     linger(stream).await
 }
 
+/// Says that nothing more comes. Behind TLS that is said in words, which a client may not take.
+pub(super) async fn close(stream: &mut Stream) -> io::Result<()> {
+    timeout(LINGER_TIME, stream.shutdown()).await?
+}
+
 /// Says that nothing more comes, and closes once the client has understood it. To close with unread bytes resets the
 /// connection, and by that the client loses its answer (RFC 9112, section 9.6).
 pub(super) async fn linger(mut stream: Stream) -> io::Result<()> {
-    stream.shutdown().await?;
+    close(&mut stream).await?;
     let _ = timeout(LINGER_TIME, discard(&mut stream, |_| false)).await;
     Ok(())
 }

@@ -1,13 +1,16 @@
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
-/// What a connection of HTTP/1 knows of its call: its service and its socket share it. Both run in the same task.
+/// How many calls more than are answered a client of HTTP/2 may abandon (`RST_STREAM`) on one connection.
+const MOST_ABANDONED: usize = 100;
+
+/// What a connection knows of its calls: its service and its socket share it. Of a connection of HTTP/1, both run in the same task.
 #[derive(Default)]
 pub(super) struct Exchange {
     calls: AtomicUsize,
@@ -16,6 +19,46 @@ pub(super) struct Exchange {
     has_body: AtomicBool,
     unread: AtomicBool,
     spoken: Notify,
+    /// How many calls there were, and how many of them are not over yet.
+    seen: AtomicU64,
+    open: AtomicUsize,
+    /// How often something was taken of an answer, and how many answers wait for their client to take more.
+    taken: AtomicU64,
+    owed: AtomicUsize,
+    slow: AtomicBool,
+    abandoned: AtomicUsize,
+    too_many_abandoned: Notify,
+}
+
+/// A call, until it is answered.
+pub(super) struct Answering(Option<Arc<Exchange>>);
+
+impl Answering {
+    /// Its response is to be written.
+    pub(super) fn response<B: Body + Unpin>(mut self, response: Response<B>) -> Response<Watched<B>> {
+        let exchange = self.0.take().expect("it is answered once");
+        let abandoned = exchange.abandoned.load(Relaxed);
+        if let Some(fewer) = abandoned.checked_sub(1) {
+            // One that is answered is worth one that was abandoned.
+            let _ = exchange.abandoned.compare_exchange(abandoned, fewer, Relaxed, Relaxed);
+        }
+        response.map(|body| {
+            let mut body = exchange.watch(body, Side::Answer { owed: false });
+            body.owe(true);
+            body
+        })
+    }
+}
+
+impl Drop for Answering {
+    /// Nobody wants to know what comes of it any more.
+    fn drop(&mut self) {
+        let Some(exchange) = self.0.take() else { return };
+        exchange.open.fetch_sub(1, Relaxed);
+        if exchange.abandoned.fetch_add(1, Relaxed) >= MOST_ABANDONED {
+            exchange.too_many_abandoned.notify_one();
+        }
+    }
 }
 
 impl Exchange {
@@ -26,12 +69,49 @@ impl Exchange {
         self.answered.store(false, Relaxed);
         self.calls.fetch_add(1, Relaxed);
         self.answering.store(true, Relaxed);
-        request.map(|body| self.watch(body, Self::request_left))
+        request.map(|body| self.watch(body, Side::Request))
     }
 
-    /// Its response is to be written.
-    pub(super) fn response<B: Body + Unpin>(self: &Arc<Self>, response: Response<B>) -> Response<Watched<B>> {
-        response.map(|body| self.watch(body, Self::response_left))
+    /// It is being worked on.
+    pub(super) fn answering(self: &Arc<Self>) -> Answering {
+        self.seen.fetch_add(1, Relaxed);
+        self.open.fetch_add(1, Relaxed);
+        Answering(Some(Arc::clone(self)))
+    }
+
+    /// How many calls there were.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen.load(Relaxed)
+    }
+
+    /// Whether a call is not over yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Relaxed) > 0
+    }
+
+    /// How often something was taken of an answer.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
+    }
+
+    /// Whether an answer waits for its client to take more of it.
+    pub(super) fn is_owed(&self) -> bool {
+        self.owed.load(Relaxed) > 0
+    }
+
+    /// The client does not take what is written.
+    pub(super) fn found_slow(&self) {
+        self.slow.store(true, Relaxed);
+    }
+
+    /// Whether it did not.
+    pub(super) fn was_slow(&self) -> bool {
+        self.slow.load(Relaxed)
+    }
+
+    /// Resolves when the client has abandoned more calls than anybody does who wants them answered.
+    pub(super) async fn too_many_abandoned(&self) {
+        self.too_many_abandoned.notified().await;
     }
 
     /// All that there was to write is written. True where a call with a body has ended with it.
@@ -73,25 +153,44 @@ impl Exchange {
         self.spoken.notified().await;
     }
 
-    fn watch<B: Body>(self: &Arc<Self>, body: B, left: fn(&Self, bool)) -> Watched<B> {
-        Watched { body, ended: false, left, exchange: Arc::clone(self) }
-    }
-
-    fn request_left(&self, ended: bool) {
-        self.unread.store(!ended, Relaxed);
-    }
-
-    fn response_left(&self, _ended: bool) {
-        self.answered.store(true, Relaxed);
+    fn watch<B: Body>(self: &Arc<Self>, body: B, side: Side) -> Watched<B> {
+        Watched { body, ended: false, side, exchange: Arc::clone(self) }
     }
 }
 
-/// A body that tells when nobody holds it any more, and whether it was read to its end.
+/// Whose body it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Request,
+    /// `owed`: it is the client's turn to take more of it.
+    Answer {
+        owed: bool,
+    },
+}
+
+/// A body that tells when nobody holds it any more, and whether it was read to its end; of an answer, whether it is waited for.
 pub(super) struct Watched<B: Body> {
     body: B,
     ended: bool,
-    left: fn(&Exchange, bool),
+    side: Side,
     exchange: Arc<Exchange>,
+}
+
+impl<B: Body> Watched<B> {
+    /// Of an answer: whether it is the client's turn from now on.
+    fn owe(&mut self, now: bool) {
+        if let Side::Answer { owed } = &mut self.side
+            && *owed != now
+        {
+            *owed = now;
+            let count = &self.exchange.owed;
+            if now {
+                count.fetch_add(1, Relaxed)
+            } else {
+                count.fetch_sub(1, Relaxed)
+            };
+        }
+    }
 }
 
 impl<B: Body + Unpin> Body for Watched<B> {
@@ -102,9 +201,13 @@ impl<B: Body + Unpin> Body for Watched<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        self.ended |= frame.is_none();
-        Poll::Ready(frame)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.ended |= matches!(frame, Poll::Ready(None));
+        if self.side != Side::Request {
+            self.exchange.taken.fetch_add(1, Relaxed);
+            self.owe(frame.is_ready());
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -118,6 +221,14 @@ impl<B: Body + Unpin> Body for Watched<B> {
 
 impl<B: Body> Drop for Watched<B> {
     fn drop(&mut self) {
-        (self.left)(&self.exchange, self.ended || self.body.is_end_stream());
+        self.owe(false);
+        let exchange = &self.exchange;
+        match self.side {
+            Side::Request => exchange.unread.store(!(self.ended || self.body.is_end_stream()), Relaxed),
+            Side::Answer { .. } => {
+                exchange.open.fetch_sub(1, Relaxed);
+                exchange.answered.store(true, Relaxed);
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use http::StatusCode;
 use tls::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::ending::{linger, refuse};
+use super::ending::{close, linger, refuse};
 use super::exchange::Exchange;
 use super::head::Heads;
 
@@ -97,7 +97,7 @@ impl Socket {
         if self.exchange.is_unread() && !self.is_http2() {
             return Box::pin(linger(stream));
         }
-        Box::pin(async move { stream.shutdown().await })
+        Box::pin(async move { close(&mut stream).await })
     }
 }
 

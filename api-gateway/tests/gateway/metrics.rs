@@ -37,7 +37,7 @@ async fn what_is_remembered_is_counted_until_it_is_revoked() {
     let [hits, refused, misses, unleased] = lookups(&stage);
     assert_eq!((hits, refused, unleased), (2.0, 1.0, 0.0));
     assert_eq!(misses, stage.authority.asked().len() as f64, "who misses asks, and nobody else");
-    assert_eq!(stage.metrics.assert_explained(), 6);
+    assert_eq!(stage.metrics.assert_explained(), 8);
 }
 
 #[tokio::test]

@@ -20,6 +20,11 @@ impl Raw {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// The same, to somebody who may have had enough.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        tokio::time::timeout(LONG, self.0.write_all(bytes.as_ref())).await.expect("room, or an end")
+    }
+
     /// Says that nothing more comes.
     pub(crate) async fn finish(&mut self) {
         let _ = self.0.shutdown().await;
@@ -60,6 +65,11 @@ impl Raw {
         let mut rest = Vec::new();
         let _ = tokio::time::timeout(LONG, self.0.read_to_end(&mut rest)).await.expect("an end");
         rest
+    }
+
+    /// Whether anything comes before the end.
+    pub(crate) async fn rest_begins(&mut self) -> bool {
+        matches!(tokio::time::timeout(LONG, self.0.read(&mut [0])).await.expect("bytes, or an end"), Ok(1..))
     }
 
     /// Everything that comes until the connection ends as it should.

@@ -58,7 +58,12 @@ impl Stage {
 
     /// The same, with an authority that has been at work before.
     pub(crate) async fn leased_by(authority: Authority) -> Self {
-        let stage = Self::with(authority, |_| {}).await;
+        Self::leased_with(authority, |_| {}).await
+    }
+
+    /// The same, with another configuration.
+    pub(crate) async fn leased_with(authority: Authority, configure: impl FnOnce(&mut Config)) -> Self {
+        let stage = Self::with(authority, configure).await;
         let leased = || async { stage.metrics.value("portcullis.lease.age", None).filter(|age| *age > 0.0) };
         testkit::eventually("the gateway's lease", LONG, leased).await;
         stage

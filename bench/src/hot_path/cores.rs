@@ -7,16 +7,16 @@ use tokio::sync::oneshot;
 
 /// Numbers of cores.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cores {
+pub(crate) struct Cores {
     /// For all processes that serve.
-    pub(super) servers: usize,
+    pub(crate) servers: usize,
     /// For the one that calls them.
-    pub(super) load: usize,
+    pub(crate) load: usize,
 }
 
 impl Cores {
     /// The first two that this process may run on.
-    pub(super) fn find() -> anyhow::Result<Self> {
+    pub(crate) fn find() -> anyhow::Result<Self> {
         let allowed =
             sched_getaffinity(None).context("the kernel does not tell on which cores this process may run")?;
         let mut allowed = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
@@ -26,7 +26,7 @@ impl Cores {
     }
 
     /// Does something on the core for load, on a thread of its own, without the costs of a runtime of several threads.
-    pub(super) async fn load<T, F>(self, work: impl FnOnce() -> F + Send + 'static) -> anyhow::Result<T>
+    pub(crate) async fn load<T, F>(self, work: impl FnOnce() -> F + Send + 'static) -> anyhow::Result<T>
     where
         T: Send + 'static,
         F: Future<Output = anyhow::Result<T>>,

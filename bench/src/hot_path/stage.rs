@@ -37,18 +37,18 @@ pub(super) struct Stage {
 }
 
 /// A process that listens.
-pub(super) struct Server {
-    pub(super) process: ServiceProcess,
-    pub(super) port: u16,
+pub(crate) struct Server {
+    pub(crate) process: ServiceProcess,
+    pub(crate) port: u16,
 }
 
 impl Server {
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Waits until it takes connections.
-    pub(super) async fn listens(self) -> Self {
+    pub(crate) async fn listens(self) -> Self {
         self.process.ready(async || TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()).await;
         self
     }
@@ -107,20 +107,21 @@ impl Stage {
     }
 }
 
-/// What a gateway has to be told, with the defaults for all else.
-pub(super) struct GatewayConfig<'a> {
-    pub(super) authority: &'a str,
-    pub(super) environment: &'a str,
-    pub(super) key: &'a Path,
+/// What a gateway has to be told, with the defaults for all else. Its rate limits count, but no load meets them.
+pub(crate) struct GatewayConfig<'a> {
+    pub(crate) authority: &'a str,
+    pub(crate) environment: &'a str,
+    pub(crate) key: &'a Path,
 }
 
 impl GatewayConfig<'_> {
     /// The port that it is to listen on, and the file.
-    pub(super) fn write(&self, folder: &Path) -> anyhow::Result<(u16, PathBuf)> {
+    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<(u16, PathBuf)> {
         let (Self { authority, environment, key }, port) = (self, free_port());
         let file = folder.join(format!("api-gateway-{port}.toml"));
         let config = format!(
             "listen = \"127.0.0.1:{port}\"\nservice_key_file = {key:?}\n\
+             [rate_limits]\ntoken = {{ calls = 1000000 }}\naccount = {{ calls = 1000000 }}\naddress = {{ calls = 1000000 }}\n\
              [upstreams]\n\"token-service\" = {authority:?}\n\"environment-service\" = {environment:?}\n",
         );
         std::fs::write(&file, config)?;
@@ -129,7 +130,7 @@ impl GatewayConfig<'_> {
 }
 
 /// Waits until a gateway says that a call can be served.
-pub(super) async fn ready(gateway: Server) -> anyhow::Result<Server> {
+pub(crate) async fn ready(gateway: Server) -> anyhow::Result<Server> {
     let gateway = gateway.listens().await;
     let client = Client::new(&gateway.url());
     gateway.process.ready(async || client.get("/readyz").await.status == 200).await;

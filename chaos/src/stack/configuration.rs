@@ -18,18 +18,22 @@ pub struct Shape {
     pub lease: Duration,
     /// Whether the environment-service logs each call that it admits.
     pub log_admissions: bool,
+    /// Whether the ways between services go through the proxies that break them.
+    pub proxied: bool,
 }
 
 impl Shape {
     /// For runs without faults: a lease is as long as the authority's own default.
     pub const UNDISTURBED: Self =
-        Self { several_authorities: true, lease: Duration::from_secs(3), log_admissions: false };
+        Self { several_authorities: true, lease: Duration::from_secs(3), log_admissions: false, proxied: true };
+    /// For a renewal of everything: a service that is not there takes no connections, which a proxy before it would hide.
+    pub const DIRECT: Self = Self { proxied: false, ..Self::UNDISTURBED };
 }
 
 impl Default for Shape {
     /// A lease is shorter than the authority's own default: so there are more faults of several leases in the same time.
     fn default() -> Self {
-        Self { several_authorities: true, lease: Duration::from_secs(1), log_admissions: false }
+        Self { several_authorities: true, lease: Duration::from_secs(1), log_admissions: false, proxied: true }
     }
 }
 
@@ -51,15 +55,16 @@ pub(super) fn write(folder: &Path, databases: [&str; 2], ports: &Ports, links: &
         key
     };
     let own = key("chaos", "client");
+    let ways = Ways { ports, links, shape };
     for number in 0..GATEWAYS {
         let service = Service::Gateway(number);
         let key = file(&format!("{service}.key"), key(&service.to_string(), "gateway").expose());
         let config = format!(
-            "listen = \"127.0.0.1:{}\"\nservice_key_file = {key:?}\n[telemetry]\nfilter = \"warn\"\n\
+            "listen = \"127.0.0.1:{}\"\nservice_key_file = {key:?}\ndrain_delay = \"2s\"\n[telemetry]\nfilter = \"warn\"\n\
              [upstreams]\n\"token-service\" = {}\n\"environment-service\" = \"{}\"\n",
             ports.of(service),
-            authorities(&links.gateway_to_authority[number], number, shape),
-            links.gateway_to_environment[number].url(),
+            ways.authorities(service, number),
+            ways.to(service, Service::Environment),
         );
         file(&format!("{service}.toml"), &config);
     }
@@ -70,7 +75,7 @@ pub(super) fn write(folder: &Path, databases: [&str; 2], ports: &Ports, links: &
          data_dir = {:?}\nstop_grace = \"1s\"\n[telemetry]\nfilter = \"{filter}\"\nformat = \"json\"\n{TEMPLATES}",
         ports.of(Service::Environment),
         databases[1],
-        authorities(&links.environment_to_authority, GATEWAYS, shape),
+        ways.authorities(Service::Environment, GATEWAYS),
         folder.join("nodes"),
     );
     file("environment-service.toml", &config);
@@ -90,9 +95,24 @@ pub(super) fn write(folder: &Path, databases: [&str; 2], ports: &Ports, links: &
     own
 }
 
-/// A string where there is one address, an array where there are several. Each holder begins with another one.
-fn authorities(links: &[super::Link; AUTHORITIES], holder: usize, shape: Shape) -> String {
-    let mut urls: Vec<String> = links.iter().map(|link| format!("\"{}\"", link.url())).collect();
-    urls.rotate_left(holder % AUTHORITIES);
-    if shape.several_authorities { format!("[{}]", urls.join(", ")) } else { urls.swap_remove(0) }
+/// How services reach each other.
+struct Ways<'a> {
+    ports: &'a Ports,
+    links: &'a Links,
+    shape: Shape,
+}
+
+impl Ways<'_> {
+    fn to(&self, from: Service, to: Service) -> String {
+        let direct = || format!("http://127.0.0.1:{}", self.ports.of(to));
+        if self.shape.proxied { self.links.between(from, to).url() } else { direct() }
+    }
+
+    /// A string where there is one address, an array where there are several. Each holder begins with another one.
+    fn authorities(&self, holder: Service, first: usize) -> String {
+        let url = |number| format!("\"{}\"", self.to(holder, Service::Authority(number)));
+        let mut urls: Vec<String> = (0..AUTHORITIES).map(url).collect();
+        urls.rotate_left(first % AUTHORITIES);
+        if self.shape.several_authorities { format!("[{}]", urls.join(", ")) } else { urls.swap_remove(0) }
+    }
 }

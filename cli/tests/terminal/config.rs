@@ -44,9 +44,29 @@ async fn a_configuration_is_checked_with_the_files_that_it_names() {
         let good = file("good.toml", good);
         let said = Home::succeeded(home.run(&["config", "check", service, &good], "", None).await);
         assert!(said.ends_with("can be used"), "{service}: {said}");
+        let tells_limits = said.contains("rate_limits.token = 1000 calls per 1s, 5000 at once");
+        assert_eq!(tells_limits, service == "api-gateway", "{service}: {said}");
         let refused = home.run(&["config", "check", service, &file("bad.toml", &bad)], "", None).await;
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!((refused.status.code(), said.contains(told)), (Some(1), true), "{service}: {said}");
         assert!(!said.contains(key), "no key is told");
     }
+}
+
+#[tokio::test]
+async fn the_reference_in_the_book_is_what_the_program_tells() {
+    let home = Home::new();
+    let mut text = String::from(
+        "# Configuration\n\nEvery key of every service, made from the types that read it by `portcullis config reference`. What each is for, and how they go together: [the services by themselves](services.md).\n",
+    );
+    for service in ["token-service", "environment-service", "api-gateway"] {
+        let told = Home::succeeded(home.run(&["config", "reference", service], "", None).await);
+        text += &format!("\n{told}\n");
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(file, &text).unwrap();
+    }
+    let kept = fs::read_to_string(file).unwrap_or_default();
+    assert!(kept == text, "docs/configuration.md is not what the program tells: run this test with UPDATE_DOCS=1");
 }

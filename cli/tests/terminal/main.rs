@@ -4,10 +4,14 @@
 
 mod accounts;
 mod audit;
+mod backup;
+mod book;
 mod certs;
 mod config;
+mod doctor;
 mod environments;
 mod first_start;
+mod health;
 mod holders;
 mod home;
 mod keys;

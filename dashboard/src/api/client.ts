@@ -1,5 +1,6 @@
 import createClient from "openapi-fetch";
 import type { Failure, paths } from "./schema.gen";
+import { doubt } from "./doubt";
 
 /** The API's methods, by their paths. */
 export type Path = keyof paths;
@@ -67,6 +68,8 @@ export interface Wishes {
   signal?: AbortSignal;
   /** A session that is opened is to be kept in the cookie. */
   keepSession?: boolean;
+  /** It looks whose session there is, which other calls wait for. */
+  isLook?: boolean;
 }
 
 /** The contract, as the gateway publishes it. */
@@ -82,6 +85,7 @@ export async function contract<Shape>(signal: AbortSignal): Promise<Shape> {
 /** Calls a method, and answers with its success. */
 export async function call<P extends Path>(path: P, parameters: Form<P>, wishes: Wishes = {}): Promise<Success<P>> {
   const headers = wishes.keepSession ? { "portcullis-session": "cookie" } : {};
+  if (!wishes.isLook) await doubt.over();
   let answer: unknown;
   try {
     // The path is one of many: the types of its parameters are checked by this function's own.
@@ -92,6 +96,7 @@ export async function call<P extends Path>(path: P, parameters: Form<P>, wishes:
     if (wishes.signal?.aborted) throw error;
     throw new Unreachable(error);
   }
+  if (!wishes.isLook) await doubt.outlast();
   if (typeof answer !== "object" || answer === null || !("result" in answer)) throw new Unreachable(answer);
   if (answer.result !== 0) throw new ApiError(answer as Failure);
   return answer as Success<P>;

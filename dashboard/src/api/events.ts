@@ -1,6 +1,7 @@
 import { createParser } from "eventsource-parser";
 import type { Result } from "./schema.gen";
 import { ApiError, type Path, Unreachable } from "./client";
+import { doubt } from "./doubt";
 
 /** How long to wait before a stream is opened again that has ended, in milliseconds: longer with each attempt that fails. */
 const FIRST_WAIT = 500;
@@ -38,6 +39,7 @@ export async function watch(path: Path, listener: Listener, signal: AbortSignal)
 }
 
 async function read(path: Path, event: (name: string, data: unknown) => void, signal: AbortSignal): Promise<void> {
+  await doubt.over();
   const response = await fetch(path, { method: "POST", credentials: "same-origin", signal }).catch((error: unknown) => {
     throw new Unreachable(error);
   });

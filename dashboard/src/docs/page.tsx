@@ -3,6 +3,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
 import { contract } from "../api/client";
 import { Prose } from "../ui/prose";
+import { Lines, useRoom } from "../ui/room";
 import { submitting } from "../ui/submit";
 import { Unread } from "../ui/unread";
 
@@ -56,6 +57,7 @@ export function Reference() {
 }
 
 function Methods({ document: { info, tags, paths, components } }: { document: Document }) {
+  const room = useRoom();
   const [search, setSearch] = useState("");
   const [first] = useState(() => decodeURIComponent(window.location.hash.slice(1)));
   const [open, setOpen] = useState(first === "" ? null : first);
@@ -104,7 +106,7 @@ function Methods({ document: { info, tags, paths, components } }: { document: Do
           <Table.Thead><Table.Tr><Table.Th scope="col">result</Table.Th><Table.Th scope="col" visibleFrom="sm">reason</Table.Th><Table.Th scope="col">Meaning</Table.Th></Table.Tr></Table.Thead>
           <Table.Tbody>
             {components.schemas.Failure.properties.result.oneOf.map(({ const: result, title, description }) => (
-              <Table.Tr key={result}><Table.Th scope="row">{result}</Table.Th><Table.Td visibleFrom="sm">{title}</Table.Td><Table.Td><Prose text={description} /></Table.Td></Table.Tr>
+              <Table.Tr key={result}><Table.Th scope="row">{result}</Table.Th><Table.Td visibleFrom="sm">{title}</Table.Td><Table.Td><Prose text={description} /><Lines room={room} of={[["reason", "sm", title]]} /></Table.Td></Table.Tr>
             ))}
           </Table.Tbody>
         </Table>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import type { Node, WatchedEnvironment } from "../api/schema.gen";
 import { call } from "../api/client";
+import { Lines, useRoom } from "../ui/room";
 import { Unread } from "../ui/unread";
 import { useEnvironments } from "./live";
 import { StatusBadge, Trouble } from "./parts";
@@ -30,6 +31,7 @@ export function EnvironmentDetail({ name }: { name: string }) {
 }
 
 function Nodes({ environment: { env, nodes } }: { environment: WatchedEnvironment }) {
+  const room = useRoom();
   const [chosen, setChosen] = useState<number>();
   const node = nodes.find(({ id }) => id === chosen) ?? nodes[0];
   if (!env) return null;
@@ -50,7 +52,10 @@ function Nodes({ environment: { env, nodes } }: { environment: WatchedEnvironmen
         <Table.Tbody>
           {nodes.map(({ id, nodeType, nodeGroup, status, version, url }) => (
             <Table.Tr key={id}>
-              <Table.Th scope="row">{nodeType} {id}</Table.Th>
+              <Table.Th scope="row" className="any-wrap">
+                {nodeType} {id}
+                <Lines room={room} of={[["Group", "sm", nodeGroup], ["Version", "sm", version], ["Address", "md", url]]} />
+              </Table.Th>
               <Table.Td visibleFrom="sm">{nodeGroup}</Table.Td>
               <Table.Td><StatusBadge number={status} /></Table.Td>
               <Table.Td visibleFrom="sm">{version}</Table.Td>

@@ -38,21 +38,31 @@ function sorted(environments: readonly WatchedEnvironment[]): readonly WatchedEn
   return environments.toSorted((one, other) => (name(one) < name(other) ? -1 : 1));
 }
 
-/** Follows the environments for as long as the component is there. */
+/** Follows the environments for as long as the component is there and its page is seen: each time from what they are then. */
 export function useEnvironments(): Live {
   const [live, tell] = useReducer(changed, { environments: undefined, trouble: undefined });
   const queries = useQueryClient();
   const { trouble } = live;
   useEffect(() => {
-    const stop = new AbortController();
+    let stop: AbortController | undefined;
     const event = (name: string, data: unknown) => {
       if (name === "snapshot") tell({ kind: "snapshot", environments: (data as WatchedEnvironments).infos });
       if (name === "changed") tell({ kind: "changed", environment: data as WatchedEnvironment });
       if (name === "removed") tell({ kind: "removed", name: (data as RemovedEnvironment).envName });
     };
     const state = (trouble: Error | undefined) => tell({ kind: "trouble", trouble });
-    void watch("/1.0/environment/control/rest/watchenvs", { event, state }, stop.signal);
-    return () => stop.abort();
+    const follow = () => {
+      stop?.abort();
+      if (document.visibilityState === "hidden") return;
+      stop = new AbortController();
+      void watch("/1.0/environment/control/rest/watchenvs", { event, state }, stop.signal);
+    };
+    follow();
+    document.addEventListener("visibilitychange", follow);
+    return () => {
+      document.removeEventListener("visibilitychange", follow);
+      stop?.abort();
+    };
   }, []);
   useEffect(() => {
     if (trouble instanceof ApiError && trouble.isSignedOut) ended(queries);

@@ -1,10 +1,12 @@
 import { ActionIcon, Alert, Anchor, Button, Center, Group, Loader, Menu, Stack, Table, Text, Title } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { IconDots } from "@tabler/icons-react";
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { Link } from "wouter";
 import type { WatchedEnvironment } from "../api/schema.gen";
 import { Dialog } from "../ui/dialog";
+import { useLate } from "../ui/notices";
+import { Lines, type Room, useRoom } from "../ui/room";
 import { sentence } from "../ui/sentence";
 import { ACTIONS, type Action } from "./actions";
 import { useEnvironments } from "./live";
@@ -21,23 +23,20 @@ interface Asked {
 export function Environments() {
   const { environments, trouble } = useEnvironments();
   const [asked, setAsked] = useState<Asked>();
-  const [failures, setFailures] = useState<readonly string[]>([]);
   // What ends late ends no question but its own.
   const close = () => setAsked((now) => (now === asked ? undefined : now));
   return (
     <Stack>
       <Title order={1} size="h2">Environments</Title>
       <Trouble trouble={trouble} />
-      {failures.map((failure, index) => (
-        <Alert key={index} color="red" role="alert" title="It was not done" withCloseButton closeButtonLabel="Close" onClose={() => setFailures(failures.filter((_, other) => other !== index))}>{failure}</Alert>
-      ))}
       {environments ? <List environments={environments} ask={setAsked} /> : !trouble && <Center p="xl"><Loader aria-label="Loading environments" /></Center>}
-      {asked && <Confirmation {...asked} close={close} failedLate={(failure) => setFailures((before) => [...before, failure])} />}
+      {asked && <Confirmation {...asked} close={close} />}
     </Stack>
   );
 }
 
 function List({ environments, ask }: { environments: readonly WatchedEnvironment[]; ask: (asked: Asked) => void }) {
+  const room = useRoom();
   if (environments.length === 0) return <Text>There are none yet. They are made by the API or by `portcullis env create`.</Text>;
   return (
     <Table verticalSpacing="sm" highlightOnHover>
@@ -51,27 +50,28 @@ function List({ environments, ask }: { environments: readonly WatchedEnvironment
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
-        {environments.map((environment) => <Row key={environment.env?.appid} environment={environment} ask={ask} />)}
+        {environments.map((environment) => <Row key={environment.env?.appid} environment={environment} room={room} ask={ask} />)}
       </Table.Tbody>
     </Table>
   );
 }
 
-function Row({ environment: { env, nodes }, ask }: { environment: WatchedEnvironment; ask: (asked: Asked) => void }) {
+function Row({ environment: { env, nodes }, room, ask }: { environment: WatchedEnvironment; room: Room; ask: (asked: Asked) => void }) {
   const button = useRef<HTMLButtonElement>(null);
   if (!env) return null;
   const actions = ACTIONS.filter(({ from }) => from.includes(env.status));
-  const running = nodes.filter((node) => node.status === 1).length;
+  const running = `${nodes.filter((node) => node.status === 1).length} of ${nodes.length} running`;
   return (
     <Table.Tr>
       <Table.Th scope="row">
         <Anchor component={Link} href={`/environments/${env.envName}`} fw={600}>{env.displayName}</Anchor>
         {env.displayName !== env.envName && <Text size="sm" fw={400}>{env.envName}</Text>}
+        <Lines room={room} of={[["Nodes", "sm", running]]} />
       </Table.Th>
       <Table.Td>
         <StatusBadge number={env.status} />
       </Table.Td>
-      <Table.Td visibleFrom="sm">{running} of {nodes.length} running</Table.Td>
+      <Table.Td visibleFrom="sm">{running}</Table.Td>
       <Table.Td ta="right">
         <Menu position="bottom-end" withinPortal={false} withInitialFocusPlaceholder={false}>
           <Menu.Target>
@@ -91,26 +91,16 @@ function Row({ environment: { env, nodes }, ask }: { environment: WatchedEnviron
   );
 }
 
-interface Closing {
-  readonly close: () => void;
-  /** Tells in the page what has failed after the question was closed. */
-  readonly failedLate: (failure: string) => void;
-}
-
-function Confirmation({ action, environment, back, close: closed, failedLate }: Asked & Closing) {
-  const isOpen = useRef(false);
-  useEffect(() => {
-    isOpen.current = true;
-    return () => { isOpen.current = false; };
-  }, []);
+function Confirmation({ action, environment, back, close: closed }: Asked & { close: () => void }) {
+  const late = useLate();
   const close = () => {
     closed();
     requestAnimationFrame(back);
   };
   const run = useMutation({
     mutationFn: () => action.run(environment),
-    onSuccess: () => { if (isOpen.current) close(); },
-    onError: (error) => { if (!isOpen.current) failedLate(`${action.label} “${environment}”: ${sentence(error.message)}`); },
+    onSuccess: () => { if (!late.is()) close(); },
+    onError: (error) => late.failed(`${action.label} “${environment}”`, error),
   });
   return (
     <Dialog title={`${action.label}?`} close={close}>

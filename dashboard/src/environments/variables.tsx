@@ -2,12 +2,14 @@ import { Alert, Button, Group, Stack, Table, Text, Textarea, TextInput, Title } 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Node } from "../api/schema.gen";
-import { ApiError, call } from "../api/client";
+import { call } from "../api/client";
 import { Dialog } from "../ui/dialog";
+import { useLate } from "../ui/notices";
 import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
 import { Told } from "../ui/told";
 import { Unread } from "../ui/unread";
+import { useLeadBack, wrongWith } from "../ui/wrong";
 
 /** A node, by its environment. */
 interface Place {
@@ -78,7 +80,7 @@ interface Asked {
 function Add({ place, close, tell, taken }: Asked & { taken: readonly string[] }) {
   const [name, setName] = useState("");
   const [value, setValue] = useState("");
-  const add = useChange(place, () => call("/1.0/environment/control/rest/addcontainerenvvars", { ...place, vars: { [name]: value } }), () => { tell(`“${name}” was added.`); close(); });
+  const add = useChange(`Add “${name}”`, place, () => call("/1.0/environment/control/rest/addcontainerenvvars", { ...place, vars: { [name]: value } }), () => { tell(`“${name}” was added.`); close(); });
   const there = taken.includes(name) ? "There is one of this name already: change that one." : undefined;
   return (
     <Dialog title="Add a variable" close={close} held={add.isPending}>
@@ -92,7 +94,7 @@ function Add({ place, close, tell, taken }: Asked & { taken: readonly string[] }
 
 function Change({ place, close, tell, name, before }: Asked & { name: string; before: string }) {
   const [value, setValue] = useState(before);
-  const change = useChange(place, () => call("/1.0/environment/control/rest/addcontainerenvvars", { ...place, vars: { [name]: value } }), () => { tell(`“${name}” was changed.`); close(); });
+  const change = useChange(`Change “${name}”`, place, () => call("/1.0/environment/control/rest/addcontainerenvvars", { ...place, vars: { [name]: value } }), () => { tell(`“${name}” was changed.`); close(); });
   return (
     <Dialog title={`Change ${name}`} close={close} held={change.isPending}>
       <Fields label="Save" change={change} submit={() => change.mutate()} close={close}>
@@ -103,7 +105,7 @@ function Change({ place, close, tell, name, before }: Asked & { name: string; be
 }
 
 function Remove({ place, close, tell, name }: Asked & { name: string }) {
-  const remove = useChange(place, () => call("/1.0/environment/control/rest/removecontainerenvvars", { ...place, vars: [name] }), () => { tell(`“${name}” was removed.`); close(); });
+  const remove = useChange(`Remove “${name}”`, place, () => call("/1.0/environment/control/rest/removecontainerenvvars", { ...place, vars: [name] }), () => { tell(`“${name}” was removed.`); close(); });
   return (
     <Dialog title="Remove a variable?" close={close} held={remove.isPending}>
       <Fields label="Remove" change={remove} submit={() => remove.mutate()} close={close} autofocus>
@@ -129,8 +131,9 @@ interface Form {
 
 /** What the fields do not tell is told above them. */
 function Fields({ label, change, submit, close, autofocus, children }: Form) {
+  const here = useLeadBack<HTMLFormElement>(change.error);
   return (
-    <form onSubmit={submitting(submit)}>
+    <form ref={here} onSubmit={submitting(submit)}>
       <Stack>
         {change.error && refusal(change.error) === undefined && <Alert color="red" role="alert" title="It was not done">{sentence(change.error.message)}</Alert>}
         {children}
@@ -146,16 +149,18 @@ function Fields({ label, change, submit, close, autofocus, children }: Form) {
 
 /** What is wrong with the name or the value. */
 function refusal(error: Error | null): string | undefined {
-  return error instanceof ApiError && error.failure.parameter === "vars" ? error.message : undefined;
+  return wrongWith("vars", error);
 }
 
-function useChange({ envName, nodeId }: Place, change: () => Promise<unknown>, done: () => void) {
+function useChange(what: string, { envName, nodeId }: Place, change: () => Promise<unknown>, done: () => void) {
   const queries = useQueryClient();
+  const late = useLate();
   return useMutation({
     mutationFn: change,
     onSuccess: async () => {
       await queries.invalidateQueries({ queryKey: ["variables", envName, nodeId] });
       done();
     },
+    onError: (error) => late.failed(what, error),
   });
 }

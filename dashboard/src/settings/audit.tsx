@@ -2,9 +2,11 @@ import { Button, Group, Loader, Stack, Table, Text, Title } from "@mantine/core"
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { call } from "../api/client";
 import { moment } from "../tokens/data";
+import { Lines, useRoom } from "../ui/room";
 import { Unread } from "../ui/unread";
 
 export function AuditLog() {
+  const room = useRoom();
   const log = useInfiniteQuery({
     queryKey: ["audit"],
     queryFn: ({ pageParam, signal }) => call("/1.0/users/account/rest/getauditlog", { limit: 50, ...(pageParam !== undefined && { before: pageParam }) }, { signal }),
@@ -33,13 +35,14 @@ export function AuditLog() {
             {entries.map(({ id, at, action, object, changes, actor, address, outcome }) => (
               <Table.Tr key={id}>
                 <Table.Td>{moment(at, "unknown")}</Table.Td>
-                <Table.Td>
+                <Table.Td className="any-wrap">
                   {action} {object}
                   {changes !== "" && <Text size="sm">{changes}</Text>}
+                  <Lines room={room} of={[["By", "sm", actor], ["From", "md", address], ["Outcome", "sm", inWords(outcome)]]} />
                 </Table.Td>
                 <Table.Td visibleFrom="sm">{actor}</Table.Td>
                 <Table.Td visibleFrom="md">{address}</Table.Td>
-                <Table.Td visibleFrom="sm">{outcome === "SUCCESS" ? "done" : outcome}</Table.Td>
+                <Table.Td visibleFrom="sm">{inWords(outcome)}</Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>
@@ -48,4 +51,8 @@ export function AuditLog() {
       <Group>{log.hasNextPage && <Button variant="default" loading={log.isFetchingNextPage} onClick={() => void log.fetchNextPage()}>Earlier</Button>}</Group>
     </Stack>
   );
+}
+
+function inWords(outcome: string): string {
+  return outcome === "SUCCESS" ? "done" : outcome;
 }

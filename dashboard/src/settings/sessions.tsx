@@ -2,10 +2,14 @@ import { Alert, Badge, Button, Group, Loader, Stack, Table, Text, Title } from "
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { call } from "../api/client";
 import { moment } from "../tokens/data";
+import { useLate } from "../ui/notices";
+import { Lines, useRoom } from "../ui/room";
 import { Unread } from "../ui/unread";
 
 export function Sessions() {
   const queries = useQueryClient();
+  const room = useRoom();
+  const late = useLate();
   const sessions = useQuery({
     queryKey: ["sessions"],
     queryFn: async ({ signal }) => (await call("/1.0/users/authentication/rest/getsessions", {}, { signal })).sessions,
@@ -13,6 +17,7 @@ export function Sessions() {
   const end = useMutation({
     mutationFn: (id: number | undefined) => call("/1.0/users/authentication/rest/signoutsessions", { ids: [id ?? "*"] }),
     onSuccess: () => queries.invalidateQueries({ queryKey: ["sessions"] }),
+    onError: (error) => late.failed("Sign out sessions", error),
   });
   const others = sessions.data?.filter(({ current }) => !current) ?? [];
   return (
@@ -37,7 +42,10 @@ export function Sessions() {
           <Table.Tbody>
             {sessions.data.map(({ id, host, userAgent, createdOn, lastAccess, current }) => (
               <Table.Tr key={id}>
-                <Table.Th scope="row">{host || "unknown"} {current && <Badge variant="dot" tt="none">this one</Badge>}</Table.Th>
+                <Table.Th scope="row" className="any-wrap">
+                  {host || "unknown"} {current && <Badge variant="dot" tt="none">this one</Badge>}
+                  <Lines room={room} of={[["Program", "sm", userAgent || "unknown"], ["Signed in", "sm", moment(createdOn, "unknown")]]} />
+                </Table.Th>
                 <Table.Td visibleFrom="sm" maw={320}><Text truncate size="sm" title={userAgent}>{userAgent || "unknown"}</Text></Table.Td>
                 <Table.Td visibleFrom="sm">{moment(createdOn, "unknown")}</Table.Td>
                 <Table.Td>{moment(lastAccess, "never")}</Table.Td>

@@ -1,10 +1,14 @@
-import { Alert, Button, Code, Group, List, Loader, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Alert, Button, Code, Group, List, Loader, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { QRCodeSVG } from "qrcode.react";
 import { type ReactNode, useState } from "react";
 import { call } from "../api/client";
+import { PasswordField } from "../ui/field";
+import { useLate } from "../ui/notices";
+import { sentence } from "../ui/sentence";
 import { submitting } from "../ui/submit";
 import { Unread } from "../ui/unread";
+import { useLeadBack, wrongWith } from "../ui/wrong";
 
 export function TwoFactor() {
   const queries = useQueryClient();
@@ -42,20 +46,24 @@ function RecoveryCodes({ codes, done }: { codes: readonly string[]; done: () => 
 function Off({ changed }: { changed: (codes?: readonly string[]) => void }) {
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
+  const late = useLate();
+  const onError = (error: Error) => late.failed("Turn on two-factor authentication", error);
   const begin = useMutation({
     mutationFn: () => call("/1.0/users/account/rest/enable2fa", { password }),
+    onError,
     onSettled: () => setPassword(""),
   });
   const confirm = useMutation({
     mutationFn: async () => (await call("/1.0/users/account/rest/confirm2fa", { code })).recoveryCodes,
     onSuccess: (codes) => { begin.reset(); changed(codes); },
+    onError,
     onSettled: () => setCode(""),
   });
   if (!begin.data) {
     return (
       <Asked error={begin.error} submit={() => begin.mutate()} pending={begin.isPending} label="Set up">
         <Text>It is off.</Text>
-        <PasswordInput label="Your password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+        <PasswordField label="Your password" autoComplete="current-password" required data-again error={wrongWith("password", begin.error)} value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
       </Asked>
     );
   }
@@ -64,7 +72,7 @@ function Off({ changed }: { changed: (codes?: readonly string[]) => void }) {
       <Text>Scan this with an authenticator, or type the secret into it. Then type the code that it shows.</Text>
       <QRCodeSVG value={begin.data.uri} size={192} marginSize={4} title="The secret as a QR code" />
       <Text>Secret: <Code>{begin.data.secret}</Code></Text>
-      <TextInput label="Code" autoComplete="one-time-code" inputMode="numeric" required value={code} onChange={(event) => setCode(event.currentTarget.value)} />
+      <TextInput label="Code" autoComplete="one-time-code" inputMode="numeric" required data-again error={wrongWith("code", confirm.error)} value={code} onChange={(event) => setCode(event.currentTarget.value)} />
     </Asked>
   );
 }
@@ -72,31 +80,39 @@ function Off({ changed }: { changed: (codes?: readonly string[]) => void }) {
 function On({ left, changed }: { left: number; changed: (codes?: readonly string[]) => void }) {
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
+  const late = useLate();
   const forget = () => { setPassword(""); setCode(""); };
   const off = useMutation({
     mutationFn: () => call("/1.0/users/account/rest/disable2fa", { password, code }),
     onSuccess: () => changed(),
+    onError: (error) => late.failed("Turn off two-factor authentication", error),
     onSettled: forget,
   });
   const renew = useMutation({
     mutationFn: async () => (await call("/1.0/users/account/rest/regeneraterecoverycodes", { password, code })).recoveryCodes,
     onSuccess: (codes) => changed(codes),
+    onError: (error) => late.failed("Make new recovery codes", error),
     onSettled: forget,
   });
+  // What was wrong with the one says nothing of the other.
+  const error = off.error ?? renew.error;
+  const turnOff = () => { renew.reset(); off.mutate(); };
   return (
-    <Asked error={off.error ?? renew.error} submit={() => renew.mutate()} pending={renew.isPending} label="Make new recovery codes" more={<Button color="red" variant="default" loading={off.isPending} onClick={() => off.mutate()}>Turn off</Button>}>
+    <Asked error={error} submit={() => { off.reset(); renew.mutate(); }} pending={renew.isPending} label="Make new recovery codes" more={<Button color="red" variant="default" loading={off.isPending} onClick={turnOff}>Turn off</Button>}>
       <Text>It is on. {left === 1 ? "1 recovery code is" : `${left} recovery codes are`} left.</Text>
-      <PasswordInput label="Your password" autoComplete="current-password" required value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
-      <TextInput label="Code" description="Of your authenticator, or a recovery code." autoComplete="one-time-code" required value={code} onChange={(event) => setCode(event.currentTarget.value)} />
+      <PasswordField label="Your password" autoComplete="current-password" required data-again error={wrongWith("password", error)} value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
+      <TextInput label="Code" description="Of your authenticator, or a recovery code." autoComplete="one-time-code" required error={wrongWith("code", error)} value={code} onChange={(event) => setCode(event.currentTarget.value)} />
     </Asked>
   );
 }
 
 function Asked({ children, error, submit, pending, label, more }: { children: ReactNode; error: Error | null; submit: () => void; pending: boolean; label: string; more?: ReactNode }) {
+  const here = useLeadBack<HTMLFormElement>(error);
+  const isBesideField = wrongWith("password", error) !== undefined || wrongWith("code", error) !== undefined;
   return (
-    <form onSubmit={submitting(submit)}>
+    <form ref={here} onSubmit={submitting(submit)}>
       <Stack>
-        {error && <Alert color="red" role="alert" title="It was not done">{error.message}</Alert>}
+        {error && !isBesideField && <Alert color="red" role="alert" title="It was not done">{sentence(error.message)}</Alert>}
         {children}
         <Group>
           <Button type="submit" loading={pending}>{label}</Button>

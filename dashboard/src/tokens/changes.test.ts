@@ -28,6 +28,24 @@ test("what was changed is told, and what was emptied as well", () => {
   expect(changesOf(TOKEN, { ...BEFORE, set: "IDE Plugins", chosen: new Set(["environment.file.Read"]) })).toEqual({ tokenTemplate: "IDE Plugins" });
 });
 
+test("the last day is told where it is chosen anew, and the token ends earlier on it", () => {
+  const until = BEFORE.until!;
+  expect(changesOf(TOKEN, { ...BEFORE, isNewExpiry: true })).toEqual({ expiresAt: toApi(endOf(until)) });
+  expect(changesOf({ ...TOKEN, expiresAt: toApi(endOf(until)) }, { ...BEFORE, isNewExpiry: true })).toEqual({});
+  const lasting = { ...TOKEN };
+  delete lasting.expiresAt;
+  expect(changesOf(lasting, { ...draftOf(lasting), isNewExpiry: true })).toEqual({});
+});
+
+test("methods that are picked by hand are no set, be they just those of one", () => {
+  const follows = { ...TOKEN, tokenTemplate: { id: 2, name: "IDE Plugins", apiListItems: [] } };
+  expect(changesOf(TOKEN, { ...BEFORE, set: "IDE Plugins" })).toEqual({ tokenTemplate: "IDE Plugins" });
+  expect(changesOf(follows, { ...draftOf(follows), set: "Custom" })).toEqual({ tokenTemplate: "Custom", apiList: ["environment.control.StopEnv"] });
+  // The set has grown since the token was read: the token has grown with it.
+  expect(changesOf(follows, { ...draftOf(follows), chosen: new Set(["environment.control.StopEnv", "environment.file.Read"]) })).toEqual({});
+  expect(parameters(draftOf(follows))).toMatchObject({ tokenTemplate: "IDE Plugins" });
+});
+
 test("a token like another is made with all of it", () => {
   expect(parameters({ ...BEFORE, until: undefined })).toEqual({
     description: "deploys", tokenTemplate: "Custom", apiList: ["environment.control.StopEnv"], environments: ["staging-*"], sourceNetworks: ["*"],

@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { ApiToken } from "../api/schema.gen";
 import { call, contract } from "../api/client";
+import { useLate } from "../ui/notices";
 import { endOf, fromApi, lastDayBefore } from "./dates";
 
 export type State = "active" | "expires soon" | "expired" | "leaked";
@@ -97,12 +98,14 @@ export function useDocumentation() {
   });
 }
 
-/** A change of tokens, after which the list is read anew. */
-export function useChange<Input, Output>(change: (input: Input) => Promise<Output>) {
+/** A change of tokens, by what it is called, after which the list is read anew. */
+export function useChange<Input, Output>(what: string, change: (input: Input) => Promise<Output>) {
   const queries = useQueryClient();
+  const late = useLate();
   return useMutation({
     mutationFn: change,
     onSuccess: () => queries.invalidateQueries({ queryKey: ["tokens"] }),
+    onError: (error) => late.failed(what, error),
   });
 }
 

@@ -26,7 +26,7 @@ export function Generate({ like, close }: { like: ApiToken | undefined; close: (
   const [draft, setDraft] = useState(() => ({ ...draftOf(like), description: like ? `${like.description} (copy)` : "" }));
   const [asking, setAsking] = useState(false);
   const [value, setValue] = useState<string>();
-  const make = useChange(async (password: Secret) => {
+  const make = useChange(`Generate “${draft.description}”`, async (password: Secret) => {
     const made = await call(CREATE, { ...parameters(draft), password: password() });
     setValue(valueOf(made.token));
   });
@@ -66,7 +66,7 @@ function EditOf({ token, close, tell }: { token: ApiToken; close: () => void; te
   const [value, setValue] = useState<string>();
   const changes = changesOf(token, draft);
   const revives = token.isExpired && ("expiresAt" in changes || "neverExpires" in changes);
-  const change = useChange(async (password: Secret) => {
+  const change = useChange(`${asking === "regenerate" ? "Regenerate" : "Edit"} “${token.description}”`, async (password: Secret) => {
     if (asking === "regenerate") {
       const made = await call(REGENERATE, { id: token.id, password: password(), ...(overlap > 0 && { overlapSeconds: overlap }) });
       setValue(valueOf(made.token));
@@ -129,7 +129,7 @@ function Regeneration({ overlap, setOverlap }: { overlap: number; setOverlap: (s
 }
 
 export function Remove({ tokens, close, tell }: { tokens: readonly ApiToken[]; close: () => void; tell: (text: string) => void }) {
-  const remove = useChange(async (password: Secret) => {
+  const remove = useChange(tokens.length === 1 ? `Remove “${tokens[0]?.description}”` : `Remove ${tokens.length} tokens`, async (password: Secret) => {
     const gone = await call(DELETE, { ids: tokens.map(({ id }) => id), password: password() });
     const what = tokens.length === 1 ? `“${tokens[0]?.description}” was removed` : `${tokens.length} tokens were removed`;
     tell(`${what}: confirmed everywhere after ${milliseconds(gone.confirmationMicros)}. No call is executed with ${tokens.length === 1 ? "it" : "them"} any more.`);

@@ -9,7 +9,7 @@ afterEach(() => vi.useRealTimers());
 
 function Field({ tried = false, refused }: { tried?: boolean; refused?: string }) {
   const [text, setText] = useState("");
-  return <MantineProvider env="test"><Expiry text={text} change={setText} tried={tried} refused={refused} /></MantineProvider>;
+  return <MantineProvider env="test"><Expiry text={text} write={setText} choose={setText} tried={tried} refused={refused} /></MantineProvider>;
 }
 
 const field = () => screen.getByLabelText<HTMLInputElement>("Expires At");
@@ -41,7 +41,7 @@ test("what was saved in vain, or the API has refused, is told at once", () => {
 
 test("the usual spans are counted from today, and none is one of them", () => {
   render(<Field />);
-  for (const [name, day] of [["30 days", "28-12-2026"], ["90 days", "26-02-2027"], ["1 year", "28-11-2027"], ["Never", ""]] as const) {
+  for (const [name, day] of [["Today", "28-11-2026"], ["30 days", "28-12-2026"], ["90 days", "26-02-2027"], ["1 year", "28-11-2027"], ["Never", ""]] as const) {
     fireEvent.click(screen.getByRole("button", { name }));
     expect(field().value).toBe(day);
   }

@@ -4,14 +4,17 @@ import { IconCalendar } from "@tabler/icons-react";
 import { useEffect, useId, useRef, useState } from "react";
 import { dayOf, daysFrom, expiryProblem, firstDayOfWeek, fromIso, isoOf, midnight, parseDay, writeDay } from "./dates";
 
-const PRESETS = [["30 days", 30], ["90 days", 90], ["1 year", 365]] as const;
+const PRESETS = [["Today", 0], ["30 days", 30], ["90 days", 90], ["1 year", 365]] as const;
 
 interface Asked {
   /** The day as it is written, `dd-mm-yyyy`; empty for none. */
   readonly text: string;
   /** What is there already, and may stay, be it over or not. */
   readonly kept?: string | undefined;
-  readonly change: (text: string) => void;
+  /** A day is written, letter by letter. */
+  readonly write: (text: string) => void;
+  /** A day, or none, is chosen by a button or from the calendar, be it the one that is written already. */
+  readonly choose: (text: string) => void;
   /** Whether all was to be saved already. */
   readonly tried: boolean;
   /** What was wrong with the day, as the API has told. */
@@ -19,13 +22,13 @@ interface Asked {
 }
 
 /** The last day of a token: written, chosen from a calendar, one of the usual spans, or none. */
-export function Expiry({ text, kept, change, tried, refused }: Asked) {
+export function Expiry({ text, kept, write, choose, tried, refused }: Asked) {
   const [left, setLeft] = useState(false);
   const [open, setOpen] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const calendar = useId();
   const problem = (left || tried) && text !== kept ? expiryProblem(text, new Date()) : undefined;
-  const chosen = (text: string) => { setLeft(true); change(text); };
+  const chosen = (text: string) => { setLeft(true); choose(text); };
   const close = () => { setOpen(false); button.current?.focus(); };
   return (
     <Stack gap={6}>
@@ -36,7 +39,7 @@ export function Expiry({ text, kept, change, tried, refused }: Asked) {
         autoComplete="off"
         value={text}
         error={problem ?? refused}
-        onChange={(event) => change(event.currentTarget.value)}
+        onChange={(event) => write(event.currentTarget.value)}
         onFocus={() => setLeft(false)}
         onBlur={() => setLeft(true)}
         rightSectionPointerEvents="all"

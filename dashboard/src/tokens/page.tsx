@@ -2,6 +2,7 @@ import { Badge, Button, Center, Group, Loader, NativeSelect, Stack, Table, Text,
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import { memo, type MouseEvent, startTransition, useMemo, useState } from "react";
 import type { ApiToken } from "../api/schema.gen";
+import { Lines, type Room, useRoom } from "../ui/room";
 import { Told } from "../ui/told";
 import { Unread } from "../ui/unread";
 import { filtered, moment, type State, STATE_COLORS, stateOf, STATES, useTokens, useUses, validity } from "./data";
@@ -26,6 +27,7 @@ type Open = { dialog: "generate" } | { dialog: "copy" | "edit"; token: ApiToken 
 export function Tokens() {
   const tokens = useTokens();
   const uses = useUses(DAYS);
+  const room = useRoom();
   const [filter, setFilter] = useState("");
   const [state, setState] = useState<State>();
   const [sorted, setSorted] = useState<{ by: Column; down: boolean }>();
@@ -92,7 +94,7 @@ export function Tokens() {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody onClick={click}>
-            {rows.map((token) => <Row key={token.id} token={token} chosen={chosen.has(token.id)} counts={uses.data && (uses.data.get(token.id) ?? UNUSED)} />)}
+            {rows.map((token) => <Row key={token.id} token={token} chosen={chosen.has(token.id)} counts={uses.data && (uses.data.get(token.id) ?? UNUSED)} room={room} />)}
           </Table.Tbody>
         </Table>
       )}
@@ -106,35 +108,53 @@ export function Tokens() {
 
 const UNUSED: readonly number[] = [];
 
+interface Shown {
+  readonly token: ApiToken;
+  /** The uses of each day, where they are known. */
+  readonly counts: readonly number[] | undefined;
+  readonly room: Room;
+}
+
 /** A click makes only those rows anew that it is about, and of those what it changes. */
-const Row = memo(function Row({ token, chosen, counts }: { token: ApiToken; chosen: boolean; counts: readonly number[] | undefined }) {
+const Row = memo(function Row({ chosen, ...cells }: Shown & { chosen: boolean }) {
+  const { token } = cells;
   return (
     <Table.Tr className="row" data-token={token.id} data-chosen={chosen || undefined}>
       <Table.Td><input type="checkbox" className="box" aria-label={`Select ${token.description}`} checked={chosen} readOnly /></Table.Td>
-      <Cells token={token} counts={counts} />
+      <Cells {...cells} />
     </Table.Tr>
   );
 });
 
-const Cells = memo(function Cells({ token, counts }: { token: ApiToken; counts: readonly number[] | undefined }) {
+const Cells = memo(function Cells({ token, counts, room }: Shown) {
   const state = stateOf(token);
+  const set = token.tokenTemplate?.name ?? "Custom";
+  const expires = validity(token.expiresAt);
+  const used = moment(token.lastUsed, "never");
   return (
     <>
-      <Table.Th scope="row" className="any-wrap">{token.description}</Table.Th>
-      <Table.Td visibleFrom="sm">{token.tokenTemplate?.name ?? "Custom"}</Table.Td>
-      <Table.Td visibleFrom="sm">{validity(token.expiresAt)}</Table.Td>
-      <Table.Td visibleFrom="md">{moment(token.lastUsed, "never")}</Table.Td>
+      <Table.Th scope="row" className="any-wrap">
+        {token.description}
+        <Lines room={room} of={[["API", "sm", set], ["Expires", "sm", expires], ["Last use", "md", used], [`Last ${DAYS} days`, "md", counts ? inWords(counts) : "not known"]]} />
+      </Table.Th>
+      <Table.Td visibleFrom="sm">{set}</Table.Td>
+      <Table.Td visibleFrom="sm">{expires}</Table.Td>
+      <Table.Td visibleFrom="md">{used}</Table.Td>
       <Table.Td><Badge variant="dot" tt="none" fw={500} color={STATE_COLORS[state]}>{state}</Badge></Table.Td>
       <Table.Td visibleFrom="md">{counts ? <Sparkline counts={counts} /> : "not known"}</Table.Td>
     </>
   );
 });
 
+function inWords(counts: readonly number[]): string {
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  return all === 1 ? "1 use" : `${all} uses`;
+}
+
 /** The uses of each day, beside each other. */
 function Sparkline({ counts }: { counts: readonly number[] }) {
-  const all = counts.reduce((sum, count) => sum + count, 0);
   const most = Math.max(1, ...counts);
-  const label = all === 1 ? "1 use" : `${all} uses`;
+  const label = inWords(counts);
   return (
     <svg role="img" aria-label={label} width={DAYS * 3} height={24} viewBox={`0 0 ${DAYS * 3} 24`}>
       <title>{label}</title>

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { ApiListItem, TokenTemplate } from "../api/schema.gen";
-import { choiceOf, choose, grouped, setOf, shortName, shown } from "./permissions";
+import type { ApiListItem } from "../api/schema.gen";
+import { choiceOf, choose, grouped, shortName, shown } from "./permissions";
 
 const item = (method: string, id: number): ApiListItem => ({ id, method, isSafe: method.includes("Get"), isCollaborationAccessible: false });
 const STOP = item("environment.control.StopEnv", 3);
@@ -29,12 +29,4 @@ test("a search is of each word, and of what is checked where that is wanted", ()
   expect(names(shown(GROUPS, "file", undefined))).toEqual([["environment.file", "Read"]]);
   expect(names(shown(GROUPS, "", new Set([LIST.method])))).toEqual([["environment.control", "GetEnvs"]]);
   expect(shown(GROUPS, "stop", new Set([LIST.method]))).toEqual([]);
-});
-
-test("what is just a predefined set is called so", () => {
-  const set = (id: number, name: string, apiListItems: ApiListItem[]): TokenTemplate => ({ id, name, apiListItems });
-  const sets = [set(1, "Extended Access", [STOP, LIST, READ]), set(2, "IDE Plugins", [STOP, LIST]), set(5, "Custom", [])];
-  expect(setOf(new Set([LIST.method, STOP.method]), sets)?.name).toBe("IDE Plugins");
-  expect(setOf(new Set([LIST.method]), sets)).toBeUndefined();
-  expect(setOf(new Set(), sets)).toBeUndefined();
 });

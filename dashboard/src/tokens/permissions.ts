@@ -1,4 +1,4 @@
-import type { ApiListItem, TokenTemplate } from "../api/schema.gen";
+import type { ApiListItem } from "../api/schema.gen";
 
 /** The methods of one service. */
 export interface Group {
@@ -47,9 +47,4 @@ export function shown(groups: readonly Group[], search: string, only: ReadonlySe
   const words = search.toLowerCase().split(/\s+/).filter((word) => word !== "");
   const fits = ({ method }: ApiListItem) => words.every((word) => method.toLowerCase().includes(word)) && (only?.has(method) ?? true);
   return groups.map((group) => ({ ...group, methods: group.methods.filter(fits) })).filter(({ methods }) => methods.length > 0);
-}
-
-/** The predefined set that holds just what is chosen, if there is one: otherwise it is picked by hand. */
-export function setOf(chosen: ReadonlySet<string>, sets: readonly TokenTemplate[]): TokenTemplate | undefined {
-  return sets.find(({ apiListItems }) => apiListItems.length > 0 && apiListItems.length === chosen.size && apiListItems.every(({ method }) => chosen.has(method)));
 }

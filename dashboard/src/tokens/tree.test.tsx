@@ -69,7 +69,6 @@ test("each method says whether it changes something, and what it does as soon as
   const row = (name: string) => within(box(name).closest<HTMLElement>("[data-method]")!);
   expect([row("StopEnv").getByText("changes").id, row("GetEnvs").getByText("reads").id]).toEqual([box("StopEnv").getAttribute("aria-describedby"), box("GetEnvs").getAttribute("aria-describedby")]);
   fireEvent.focus(box("StopEnv"));
-  expect(screen.getByRole<HTMLAnchorElement>("link", { name: "Docs" }).hash).toBe("#environment.control.StopEnv");
   expect(screen.getByText("all").tagName).toBe("CODE");
   // What has moved is the method, not the pointer.
   const move = (by: number) => fireEvent(box("GetEnvs"), Object.defineProperty(createEvent.mouseMove(box("GetEnvs")), "movementX", { value: by }));
@@ -77,4 +76,34 @@ test("each method says whether it changes something, and what it does as soon as
   expect(screen.queryByText("environment.control.GetEnvs")).toBeNull();
   move(1);
   expect(screen.getByText("environment.control.GetEnvs")).toBeTruthy();
+});
+
+const docs = (name: string) => screen.getByRole<HTMLAnchorElement>("link", { name: `Docs of ${name}` });
+const press = (...keys: readonly string[]) => { for (const key of keys) fireEvent.keyDown(document.activeElement!, { key: key.replace("Control+", ""), ctrlKey: key.startsWith("Control+") }); };
+
+test("each method's documentation is beside its box, where Tab and the arrows come to it", async () => {
+  await tree();
+  const stops = () => [...screen.getByRole("grid", { name: "Methods" }).querySelectorAll<HTMLElement>("input, a")].filter(({ tabIndex }) => tabIndex === 0);
+  expect(docs("StopEnv").hash).toBe("#environment.control.StopEnv");
+  expect(stops()).toEqual([box("environment.control")]);
+  box("environment.control").focus();
+  press("ArrowUp", "ArrowLeft");
+  expect(document.activeElement).toBe(box("environment.control"));
+  press("ArrowDown", "ArrowDown");
+  expect(document.activeElement).toBe(box("StartEnv"));
+  // One row is on Tab's way, not hundreds.
+  expect(stops()).toEqual([box("StartEnv"), docs("StartEnv")]);
+  press("ArrowRight");
+  expect(document.activeElement).toBe(docs("StartEnv"));
+  press("ArrowDown", "ArrowDown");
+  expect(document.activeElement).toBe(box("environment.file"));
+  press("Control+End");
+  expect(document.activeElement).toBe(docs("Read"));
+  press("Home");
+  expect(document.activeElement).toBe(box("Read"));
+  press("Control+Home");
+  expect(document.activeElement).toBe(box("environment.control"));
+  // Where the row of before is not shown any more, it is the first one.
+  fireEvent.change(screen.getByLabelText("Search"), { target: { value: "file" } });
+  await waitFor(() => expect(stops()).toEqual([box("environment.file")]));
 });

@@ -18,6 +18,9 @@ test("a wrong password is told, and nothing else", async () => {
   await alert.waitFor();
   expect(await alert.textContent()).toContain("Not signed in");
   await expect.poll(() => visitor.password.inputValue()).toBe("");
+  await visitor.password.fill("nor this");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await visitor.password.and(page.locator(":focus[aria-invalid=true]")).waitFor();
   expect(await visitor.context.cookies()).toEqual([]);
   await visitor.look("sign-in-refused");
   await visitor.leave();

@@ -164,6 +164,8 @@ test("what ends late ends no other question, and what fails late is told in the 
   await other.waitFor({ state: "detached" });
 
   const fail = await leave("Start", /startenv$/, "abort");
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("row", { name: /first steps/ }).waitFor();
   fail();
   const told = page.getByRole("alert").filter({ hasText: "Start “my-project”: The service does not answer." });
   await told.waitFor();

@@ -56,6 +56,25 @@ test("everything is done without a mouse", async () => {
   await keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
   await expect.poll(focused).toBe("Edit");
+
+  // Of the methods one row is on the way; from its box the arrows lead to its documentation, and to the other rows.
+  await page.getByRole("button", { name: "Generate", exact: true }).focus();
+  await keyboard.press("Enter");
+  const methods = page.getByRole("grid", { name: "Methods" });
+  await methods.waitFor();
+  const search = page.getByLabel("Search");
+  await search.focus();
+  await keyboard.press("Tab");
+  await keyboard.press("Tab");
+  await methods.getByRole("checkbox").first().and(page.locator(":focus")).waitFor();
+  await keyboard.press("ArrowDown");
+  await methods.getByRole("checkbox").nth(1).and(page.locator(":focus")).waitFor();
+  await keyboard.press("Tab");
+  await methods.getByRole("link").first().and(page.locator(":focus")).waitFor();
+  await keyboard.press("ArrowDown");
+  await methods.getByRole("link").nth(1).and(page.locator(":focus")).waitFor();
+  await keyboard.press("Tab");
+  await page.getByLabel("Environments", { exact: true }).and(page.locator(":focus")).waitFor();
   await visitor.leave();
 });
 

@@ -54,6 +54,39 @@ test("a session that others have ended leads to the sign-in, whatever is done ne
   }
 });
 
+test("a page never shows or changes one account's things under another's name", async () => {
+  const session = await system.signIn();
+  const bob = { login: "bob", password: "bob has another horse" };
+  const made = await fetch(`${system.url}/1.0/users/account/rest/createaccount`, {
+    method: "POST",
+    body: new URLSearchParams({ session, password: system.password, login: bob.login, accountPassword: bob.password }),
+  });
+  expect(await made.json()).toMatchObject({ result: 0 });
+  const visitor = await system.visitor();
+  const { page, context } = visitor;
+  await visitor.signIn();
+  await page.getByRole("row", { name: /my-project/ }).waitFor();
+  const other = await context.newPage();
+  await other.goto("/environments");
+  await other.getByRole("button", { name: `Account of ${system.login}` }).click();
+  await other.getByRole("menuitem", { name: "Sign out" }).click();
+  // Who signs out of one page is signed out of all.
+  await page.getByRole("status").filter({ hasText: "Your session has ended" }).waitFor();
+  await other.getByLabel("Login").fill(bob.login);
+  await other.getByLabel(/^Password/).and(other.locator("input")).fill(bob.password);
+  await other.getByRole("button", { name: "Sign in" }).click();
+  for (const of of [other, page]) await of.getByRole("button", { name: "Account of bob" }).waitFor();
+
+  // Somebody signs in without a page of ours knowing, and the page is come back to.
+  await other.evaluate(async ({ login, password }) => {
+    const headers = { "portcullis-session": "cookie" };
+    await fetch("/1.0/users/authentication/rest/signin", { method: "POST", headers, body: new URLSearchParams({ login, password }) });
+  }, { login: system.login, password: system.password });
+  await page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await page.getByRole("button", { name: `Account of ${system.login}` }).waitFor();
+  await visitor.leave();
+});
+
 test("what is done without a network fails at once, and is not done later", async () => {
   const visitor = await system.visitor();
   const { page, context } = visitor;
@@ -91,7 +124,8 @@ test("the password is changed, and what is wrong is told beside it", async () =>
   await page.getByText(/newPassword.* 12 /).waitFor();
   await visitor.look("settings-password");
   await change("no such password", CHANGED);
-  await page.getByRole("alert").filter({ hasText: "It was not changed" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "The password is wrong." }).waitFor();
+  await field(/^Present password/).and(page.locator(":focus[aria-invalid=true]")).waitFor();
   await change(system.password, CHANGED);
   await page.getByRole("status").filter({ hasText: "The password was changed" }).waitFor();
   system.password = CHANGED;

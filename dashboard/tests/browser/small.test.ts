@@ -37,6 +37,8 @@ test("on a small screen and in the dark: environments", async () => {
   const { page } = visitor;
   const row = page.getByRole("row", { name: /my-project/ });
   await row.getByText("running", { exact: true }).waitFor();
+  // What has no room for a column of its own is told below.
+  await row.getByText("Nodes: ").waitFor();
   await look(visitor, "environments");
   await row.getByRole("button", { name: "Actions for my-project" }).click();
   await page.getByRole("menuitem", { name: "Restart" }).waitFor();
@@ -53,6 +55,7 @@ test("on a small screen and in the dark: environments", async () => {
 
   await page.getByRole("link", { name: "My project" }).click();
   await page.getByLabel("The end of the log").getByText(/serving/).waitFor();
+  for (const name of ["Group", "Version", "Address"]) await page.getByRole("row", { name: /web/ }).getByText(`${name}: `).waitFor();
   await look(visitor, "environment");
   const variables = page.getByRole("region", { name: "Variables" });
   await variables.getByRole("button", { name: "Add a variable" }).click();
@@ -86,7 +89,7 @@ test("on a small screen and in the dark: access tokens", async () => {
   const { page } = visitor;
   const dialog = page.getByRole("dialog");
   await page.goto("/settings/tokens");
-  await page.getByRole("row", { name: /first steps/ }).waitFor();
+  for (const name of ["API", "Expires", "Last use", "Last 30 days"]) await page.getByRole("row", { name: /first steps/ }).getByText(`${name}: `).waitFor();
   await look(visitor, "tokens");
 
   await page.getByRole("button", { name: "Generate", exact: true }).click();
@@ -141,13 +144,13 @@ test("on a small screen and in the dark: the other settings, and the second fact
   const visitor = await signedIn();
   const { page } = visitor;
   await page.goto("/settings/sessions");
-  await page.getByRole("rowheader").first().waitFor();
+  await page.getByRole("rowheader").first().getByText("Program: ").waitFor();
   await look(visitor, "settings-sessions");
   await page.goto("/settings/password");
   await page.getByLabel(/^New password, again/).and(page.locator("input")).waitFor();
   await look(visitor, "settings-password");
   await page.goto("/settings/audit-log");
-  await page.getByRole("row", { name: /session/ }).first().waitFor();
+  for (const name of ["By", "From", "Outcome"]) await page.getByRole("row", { name: /session/ }).first().getByText(`${name}: `).waitFor();
   await look(visitor, "settings-audit-log");
 
   await page.goto("/settings/two-factor");

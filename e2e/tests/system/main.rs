@@ -10,6 +10,7 @@ mod departures;
 mod direct;
 mod edits_at_once;
 mod faults;
+mod floods;
 mod matrix;
 mod page_session;
 mod parameters;

@@ -1,13 +1,14 @@
 use std::collections::HashSet;
 
 use access::AccountId;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigError;
 use crate::domain::{DriverKind, ImagePattern, Policies, Policy, Quota};
 
 /// How much an account may have. Environments that were there before do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Environments: 0 to 100,000. Default: 100.
@@ -25,7 +26,7 @@ impl Default for Limits {
 }
 
 /// What one account may. What is not given is as for all others.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountRules {
     /// The account's number.
@@ -39,6 +40,7 @@ pub struct AccountRules {
     /// The images that it may run, by name without version, of those that a driver may run; `*` stands for any characters but
     /// a slash. Default: all of these.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
     pub images: Option<Vec<ImagePattern>>,
     /// Environments. Default: as in `limits`.
     #[serde(default)]
@@ -52,7 +54,7 @@ pub struct AccountRules {
 }
 
 /// A driver by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DriverName {
     /// Processes of this machine.

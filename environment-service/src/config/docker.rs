@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -7,7 +8,7 @@ use crate::domain::ImagePattern;
 use crate::driver::{ComposeProject, DockerTemplate, Restart};
 
 /// The Docker engine on which nodes are run.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DockerConfig {
     /// Where it listens: `unix://` and a path. Default: `unix:///var/run/docker.sock`.
@@ -15,6 +16,7 @@ pub struct DockerConfig {
     pub socket: String,
     /// The images that callers may run, by name without version; `*` stands for any characters but a slash. Default: none.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub images: Vec<ImagePattern>,
     /// Whether a node of such an image that has ended by itself is launched again, and one that ended with the engine: `always` or
     /// `never`. Default: `never`.

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use access::AccountId;
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -14,7 +15,7 @@ const MAX_NAMESPACE: usize = 63;
 const MAX_SELECTOR: usize = 1000;
 
 /// How environments run in a Kubernetes cluster: the section `[kubernetes]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesConfig {
     /// The file that says where the cluster is and by which credentials. Default: the service runs in the cluster itself, and uses
@@ -30,6 +31,7 @@ pub struct KubernetesConfig {
     pub port: u16,
     /// How long a workload may take to be ready after its launch: 1 s to 1 h. Default: 5 min.
     #[serde(default = "default_ready_timeout", deserialize_with = "settings::duration")]
+    #[schemars(with = "settings::DurationText")]
     pub ready_timeout: SignedDuration,
     /// The environments that are there already.
     #[serde(default, rename = "environment")]
@@ -37,7 +39,7 @@ pub struct KubernetesConfig {
 }
 
 /// An environment that is there already: the Deployments, StatefulSets and CronJobs of a namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesEnvironment {
     /// Its name.

@@ -1,12 +1,13 @@
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigError;
 use crate::driver::{Bounding, BoundingSettings};
 
 /// Whether nodes that are processes are held to their cloudlets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Enforce {
     /// As far as the machine lets this service; what it does not is told when the service starts.
@@ -19,7 +20,7 @@ pub enum Enforce {
 }
 
 /// How nodes that are processes are held to their cloudlets: by control groups of the kernel (cgroup v1 and v2).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeLimits {
     /// Whether they are: `auto`, `required` or `off`. Default: `auto`.

@@ -48,7 +48,7 @@ struct Shared {
 
 /// Why the authority's keys are not known.
 #[derive(Debug, thiserror::Error)]
-enum FetchError {
+pub(crate) enum FetchError {
     #[error("the authority does not tell its keys")]
     Authority(#[source] Box<Status>),
     #[error("the authority tells a key that is none")]
@@ -100,7 +100,8 @@ impl AuthorityKeys {
         }
     }
 
-    async fn fetch(&self) -> Result<(), FetchError> {
+    /// Fetches the keys.
+    pub(crate) async fn fetch(&self) -> Result<(), FetchError> {
         let ask = |channel| {
             let mut request = tonic::Request::new(GetPublicKeysRequest {});
             request.metadata_mut().insert("authorization", self.0.service_key.clone());

@@ -21,7 +21,11 @@ use tonic::{Request, Response, Status};
 use crate::authority::with_grant;
 use crate::stage::Stage;
 
-const MANIFEST: &str = include_str!("../../../deploy/kubernetes/rbac.yaml");
+const MANIFEST: &str = concat!(
+    include_str!("../../../deploy/kubernetes/rbac.yaml"),
+    "\n---\n",
+    include_str!("../../../deploy/kubernetes/rbac-environment.yaml")
+);
 /// The namespace of the manifest for what is made.
 pub(crate) const NODES: &str = "portcullis-nodes";
 /// The version of an image that never gets ready.

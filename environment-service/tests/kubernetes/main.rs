@@ -1,5 +1,5 @@
 //! The environment-service through its gRPC surface, with a real authority and a real Kubernetes API server, under the account and
-//! the roles of `deploy/kubernetes/rbac.yaml`.
+//! the roles of `deploy/kubernetes`.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
 

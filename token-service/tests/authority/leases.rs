@@ -8,7 +8,7 @@ use access::lease::wire::{Introduction, from_authority};
 use access::lease::{Holder, HolderId, LeaseHandle, LeaseKeeper, ToAuthority, ToHolder};
 use access::{Credential, Replicas, Revision};
 use futures::StreamExt;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use lifecycle::Clock;
 use proto::ErrorKind;
 use proto::token::v1::leases_client::LeasesClient;
@@ -75,8 +75,12 @@ struct Silent {
 impl Silent {
     /// One with a lease.
     async fn start(stage: &Stage) -> Self {
+        Self::connect(stage, Holder::new(100)).await
+    }
+
+    /// The same, of a holder that may have had one before.
+    async fn connect(stage: &Stage, mut holder: Holder) -> Self {
         let clock = Clock::system();
-        let mut holder = Holder::new(100);
         let resume = holder.connect();
         let (outgoing, messages) = mpsc::channel(8);
         let id = HolderId(uuid::Uuid::new_v4());
@@ -121,6 +125,36 @@ async fn delete(stage: &Stage, session: &str, id: i64) -> (bool, u64) {
     let request = stage.granted(session, request).await;
     let answer = stage.authority.clone().delete_tokens(request).await.unwrap().into_inner();
     (answer.confirmed, answer.confirmation_micros)
+}
+
+#[tokio::test]
+async fn who_had_a_lease_before_the_database_was_put_back_goes_on_with_nothing() {
+    for database in databases() {
+        let stage = stage(database).await;
+        let session = stage.session().await;
+        let token = stage.stop_token(&session).await;
+        let mut silent = Silent::start(&stage).await;
+        let begun = silent.holder.applied();
+        delete(&stage, &session, token.id).await;
+        while silent.holder.applied() == begun {
+            silent.take().await;
+        }
+        let before = (silent.holder.applied().unwrap(), silent.holder.generation());
+        let put_back_at = Timestamp::now().as_microsecond();
+        stage.drain();
+        token_service::restored(&stage.config).await.unwrap();
+
+        let restored = stage.replica().await;
+        let silent = Silent::connect(&restored, silent.holder).await;
+        assert!(
+            before.0.0 < 1_000 && silent.holder.floor().0 >= put_back_at,
+            "{}: no number is given twice",
+            stage.engine
+        );
+        assert_ne!(silent.holder.generation(), before.1, "{}: what was remembered is forgotten", stage.engine);
+        let next = restored.stop_token(&restored.session().await).await;
+        assert!(next.id > token.id + 1_000, "{}: numbers are not given twice", stage.engine);
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,9 @@ const COMPILER: &str = "/usr/lib/go-1.19/bin";
 
 const ETCD: Package = Package { name: "etcd-server", is_there: |_| on_path(&search_path(), "etcd") };
 
+/// It tells what `deploy/kubernetes` is by Kustomize.
+const CLIENT: Package = Package { name: "kubernetes-client", is_there: |_| on_path(&search_path(), "kubectl") };
+
 /// What the build needs, and the tests do not.
 const BUILD: [Package; 5] = [
     Package { name: "dpkg-dev", is_there: |_| on_path(&search_path(), "dpkg-source") },
@@ -30,7 +33,7 @@ const BUILD: [Package; 5] = [
 pub(super) fn packages() -> Vec<Package> {
     // Where that cannot be said, the build will say why.
     let built = programs().is_ok_and(|programs| programs.is_some());
-    std::iter::once(ETCD).chain(BUILD.into_iter().filter(|_| !built)).collect()
+    [ETCD, CLIENT].into_iter().chain(BUILD.into_iter().filter(|_| !built)).collect()
 }
 
 /// Builds the programs from Debian's sources where they are not there yet.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use access::AccountId;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::DockerDriver;
@@ -9,7 +10,7 @@ use crate::driver::Unfit;
 use crate::driver::template::{Restart, TemplateError, check_variables};
 
 /// What nodes of one type run in a container. Only the operator's configuration holds templates: an account chooses one by its name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DockerTemplate {
     /// The name: what a node's `nodeType` says.
@@ -32,7 +33,7 @@ pub struct DockerTemplate {
 }
 
 /// A Docker Compose project that is an account's.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ComposeProject {
     /// The project's name; `*` for each that is not named otherwise.

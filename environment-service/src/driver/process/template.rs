@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::{InvalidNodeType, NodeType, VariablePattern, Variables};
@@ -8,7 +9,7 @@ use crate::driver::Unfit;
 use crate::driver::template::{Restart, TemplateError, check_variables};
 
 /// What nodes of one type run. Only the operator's configuration holds templates: an account chooses one by its name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
     /// The name: what a node's `nodeType` says.
@@ -24,6 +25,7 @@ pub struct Template {
     /// The variables that owners of nodes may set besides: names, in which `*` stands for any characters. Default: none. Nodes run as
     /// the service's own user, and many a variable has a program run another: `*` gives owners that user.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     pub variables: Vec<VariablePattern>,
     /// The folder that it is run in. Default: the node's own.
     #[serde(default)]

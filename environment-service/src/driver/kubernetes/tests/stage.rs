@@ -1,4 +1,4 @@
-//! A driver and the API server that it works with, under the account and the roles of `deploy/kubernetes/rbac.yaml`. There are no
+//! A driver and the API server that it works with, under the account and the roles of `deploy/kubernetes`. There are no
 //! machines: what a kubelet would say of pods, [`Kubelet`] says.
 
 use std::fmt::Debug;
@@ -28,7 +28,11 @@ use crate::domain::{
 
 /// Longer than anything that succeeds takes.
 pub(super) const LONG: Duration = Duration::from_secs(60);
-const MANIFEST: &str = include_str!("../../../../../deploy/kubernetes/rbac.yaml");
+const MANIFEST: &str = concat!(
+    include_str!("../../../../../deploy/kubernetes/rbac.yaml"),
+    "\n---\n",
+    include_str!("../../../../../deploy/kubernetes/rbac-environment.yaml")
+);
 
 /// The server of all tests but those that kill it. Nobody's files of it are written at once.
 static SHARED: OnceCell<Mutex<KubernetesApi>> = OnceCell::const_new();

@@ -1,0 +1,98 @@
+//! `docker-compose.yml` as an operator starts it, on a real engine: the file, the configurations and the runtime stage of the image are
+//! those of the repository. Images of others are made from what the machine has, since tests reach no registry.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod images;
+mod least;
+mod project;
+
+use std::time::Duration;
+
+use e2e::{Client, PASSWORD};
+use project::Project;
+use testkit::eventually;
+
+const LOGIN: &str = "admin";
+const STOP: &str = "/1.0/environment/control/rest/stopenv";
+const START: &str = "/1.0/environment/control/rest/startenv";
+const UNAVAILABLE: i64 = 9105;
+/// How long it may take until what was killed is not asked any more, and what was started is known.
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_stack_stops_a_project_and_goes_on_when_a_part_of_it_dies() {
+    let project = Project::prepare().await;
+    project.compose(&["up", "--detach", "--no-build"]).await;
+    let [first, second] = project.gateways();
+    ready(&first).await;
+    ready(&second).await;
+    least::assert_least_privileges(&project).await;
+
+    let create = ["run", "--rm", "-T", "token-service-1", "create-account", "--login", LOGIN, "--administrator"];
+    project.compose_with(&create, PASSWORD).await;
+    let session = signin(&first).await;
+    let (id, token) = token(&first, &session).await;
+
+    project.example(&["up", "--detach"]).await;
+    eventually("the project is an environment", LONG, async || (call(&first, START, &token).await == 0).then_some(()))
+        .await;
+    assert_eq!(project.running_examples().await, 2);
+    assert_eq!(call(&first, STOP, &token).await, 0);
+    assert_eq!(project.running_examples().await, 0, "it has really stopped");
+
+    // Without a chance to tell anybody.
+    project.compose(&["kill", "api-gateway-1", "token-service-1"]).await;
+    // Whoever was connected to it learns of it by its silence.
+    eventually("calls go on", LONG, async || {
+        let result = call(&second, START, &token).await;
+        assert!(result == 0 || result == UNAVAILABLE, "{result}");
+        (result == 0).then_some(())
+    })
+    .await;
+    assert_eq!(project.running_examples().await, 2);
+    let session = signin(&second).await;
+    let delete = "/1.0/users/authentication/rest/deletetokens";
+    second.post(delete, &[("session", &session), ("password", PASSWORD), ("ids", &id.to_string())]).await.success();
+    assert_refused(&second, &token).await;
+
+    project.compose(&["up", "--detach", "--no-build"]).await;
+    ready(&first).await;
+    assert_refused(&first, &token).await;
+    assert_eq!(project.running_examples().await, 2);
+
+    project.example(&["down"]).await;
+    project.compose(&["down", "--volumes"]).await;
+    assert_eq!(project.left().await, Vec::<String>::new());
+}
+
+async fn ready(gateway: &Client) {
+    eventually("the gateway is ready", LONG, async || {
+        let asked = gateway.request(reqwest::Method::GET, "/readyz").send().await;
+        asked.is_ok_and(|answer| answer.status() == 200).then_some(())
+    })
+    .await;
+}
+
+async fn signin(gateway: &Client) -> String {
+    let path = "/1.0/users/authentication/rest/signin";
+    let answer = gateway.post(path, &[("login", LOGIN), ("password", PASSWORD)]).await.success();
+    answer["session"].as_str().unwrap().to_owned()
+}
+
+async fn token(gateway: &Client, session: &str) -> (i64, String) {
+    let methods = "environment.control.StopEnv,environment.control.StartEnv";
+    let form = [("session", session), ("password", PASSWORD), ("description", "test"), ("apiList", methods)];
+    let answer = gateway.post("/1.0/users/authentication/rest/createtoken", &form).await.success();
+    (answer["token"]["id"].as_i64().unwrap(), answer["token"]["key"].as_str().unwrap().to_owned())
+}
+
+/// The result of a call for the example, with the token as a script has it.
+async fn call(gateway: &Client, path: &str, token: &str) -> i64 {
+    gateway.get(&format!("{path}?envName=example&session={token}")).await.result()
+}
+
+async fn assert_refused(gateway: &Client, token: &str) {
+    let answer = gateway.get(&format!("{STOP}?envName=example&session={token}")).await;
+    assert_eq!(answer.json()["reason"], "NOT_AUTHENTICATED", "{answer:?}");
+}

@@ -1,0 +1,146 @@
+//! The manifests of `deploy/kubernetes`, on a real API server.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use serde_json::Value;
+use testkit::{KubernetesApi, eventually};
+
+use crate::manifest::{Manifest, manifests};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Says what the server makes of a manifest. It refuses a field that it does not know, which it would drop from a manifest that it were to create.
+async fn apply(client: &Client, manifest: &Manifest, query: &str) -> Value {
+    // Servers before 1.21 have it as a beta of the same form.
+    let url = manifest.url().replace("/policy/v1/", "/policy/v1beta1/");
+    let text = manifest.text.replace("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n");
+    let request = http::Request::patch(format!("{url}?fieldManager=test{query}"));
+    let request = request.header("content-type", "application/apply-patch+yaml").body(text.into_bytes()).unwrap();
+    let answer = client.request(request).await;
+    answer.unwrap_or_else(|error| panic!("{error}:\n{}", manifest.text))
+}
+
+#[tokio::test]
+async fn a_cluster_takes_the_manifests_and_makes_the_pods() {
+    let server = KubernetesApi::with_controllers().await;
+    let client = server.client(server.admin_token()).await;
+    let manifests = manifests();
+    let (namespaces, others): (Vec<_>, Vec<_>) = manifests.iter().partition(|manifest| manifest.kind() == "Namespace");
+    // Nothing is taken for a namespace that is not there, on trial neither.
+    for manifest in namespaces {
+        apply(&client, manifest, "").await;
+    }
+    for manifest in &others {
+        let tried = apply(&client, manifest, "&dryRun=All").await;
+        assert_eq!(tried["metadata"]["name"], manifest.object["metadata"]["name"]);
+        assert_is_kept(&manifest.object["spec"], &tried["spec"], manifest.name());
+    }
+    let pods = Api::<Pod>::namespaced(client.clone(), "portcullis");
+    assert_eq!(pods.list(&ListParams::default()).await.unwrap().items.len(), 0, "it was a trial");
+
+    for manifest in &others {
+        apply(&client, manifest, "").await;
+    }
+    let expected: BTreeMap<String, usize> = [
+        ("api-gateway", 3),
+        ("environment-service", 1),
+        ("environment-service-migration", 1),
+        ("token-service", 2),
+        ("token-service-migration", 1),
+    ]
+    .map(|(name, count)| (name.to_owned(), count))
+    .into();
+    eventually("all pods are made", LONG, async || {
+        let mut counted = BTreeMap::new();
+        for pod in pods.list(&ListParams::default()).await.unwrap() {
+            let name = pod.metadata.labels.unwrap_or_default().remove("app.kubernetes.io/name").unwrap();
+            *counted.entry(name).or_insert(0) += 1;
+        }
+        (counted == expected).then_some(())
+    })
+    .await;
+}
+
+/// Whether all that was written is there: what a server of this version does not know would be missing.
+fn assert_is_kept(written: &Value, kept: &Value, place: &str) {
+    match (written, kept) {
+        (Value::Object(written), Value::Object(kept)) => {
+            for (name, value) in written {
+                let place = format!("{place}.{name}");
+                let kept = kept.get(name).unwrap_or_else(|| panic!("{place} is dropped"));
+                assert_is_kept(value, kept, &place);
+            }
+        }
+        (Value::Array(written), Value::Array(kept)) => {
+            assert_eq!(written.len(), kept.len(), "{place}");
+            written.iter().zip(kept).for_each(|(written, kept)| assert_is_kept(written, kept, place));
+        }
+        _ => assert_eq!(written, kept, "{place}"),
+    }
+}
+
+#[test]
+fn what_is_named_is_there() {
+    let manifests = manifests();
+    let named = |kind: &str, name: &Value| {
+        manifests.iter().any(|manifest| manifest.kind() == kind && manifest.name() == name.as_str().unwrap())
+    };
+    for manifest in &manifests {
+        let spec = &manifest.object["spec"];
+        let selectors: Vec<&Value> = match manifest.kind() {
+            "Deployment" | "PodDisruptionBudget" | "Service" => vec![&spec["selector"]],
+            "NetworkPolicy" => peers(spec),
+            _ => Vec::new(),
+        };
+        for selector in selectors {
+            let found = manifests.iter().any(|other| other.is_selected(selector));
+            assert!(found, "{} of {} selects nothing: {selector}", manifest.kind(), manifest.name());
+        }
+        let Some(pods) = manifest.pods() else { continue };
+        for volume in pods["spec"]["volumes"].as_array().unwrap() {
+            let config = &volume["configMap"]["name"];
+            assert!(config.is_null() || named("ConfigMap", config), "{}: {volume}", manifest.name());
+        }
+        let account = &pods["spec"]["serviceAccountName"];
+        let none = account.is_null() && pods["spec"]["automountServiceAccountToken"] == false;
+        assert!(none || named("ServiceAccount", account), "{}: {account}", manifest.name());
+    }
+}
+
+/// What a policy selects: its own pods, and those in its rules that are in the same namespace.
+fn peers(spec: &Value) -> Vec<&Value> {
+    let rules = ["ingress", "egress"].into_iter().flat_map(|way| spec[way].as_array().into_iter().flatten());
+    let peers = rules.flat_map(|rule| rule["from"].as_array().or(rule["to"].as_array()).into_iter().flatten());
+    let own = peers.filter(|peer| peer.get("namespaceSelector").is_none()).map(|peer| &peer["podSelector"]);
+    std::iter::once(&spec["podSelector"]).chain(own).collect()
+}
+
+/// The pod security standard `restricted`, which the namespace enforces, and what it does not ask for besides.
+#[test]
+fn pods_have_the_least_privileges() {
+    for manifest in manifests() {
+        let Some(pods) = manifest.pods() else { continue };
+        let (name, spec) = (manifest.name(), &pods["spec"]);
+        let security = &spec["securityContext"];
+        assert_eq!(security["runAsNonRoot"], true, "{name}");
+        assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault", "{name}");
+        for key in ["hostNetwork", "hostPID", "hostIPC"] {
+            assert!(spec[key].is_null(), "{name}: {key}");
+        }
+        for container in spec["containers"].as_array().unwrap() {
+            let security = &container["securityContext"];
+            assert_eq!(security["allowPrivilegeEscalation"], false, "{name}");
+            assert_eq!(security["readOnlyRootFilesystem"], true, "{name}");
+            assert_eq!(security["capabilities"], serde_json::json!({ "drop": ["ALL"] }), "{name}");
+            assert!(container["resources"]["limits"]["memory"].is_string(), "{name}");
+            assert_eq!(container["image"], "registry.example.org/portcullis:0.1.0", "{name}");
+        }
+        for volume in spec["volumes"].as_array().unwrap() {
+            assert!(volume.get("hostPath").is_none(), "{name}: {volume}");
+        }
+    }
+}
