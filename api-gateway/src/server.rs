@@ -165,11 +165,7 @@ impl Gateway {
             upstreams: Upstreams::new((services, streams), AUTHORITY, &service_key),
             uses: Uses::new(Clock::system()),
             proxies: TrustedProxies::new(config.trusted_proxies.clone()),
-            limits: Limits {
-                body_time: config.body_timeout.unsigned_abs(),
-                body: config.max_body_bytes,
-                parameter: config.max_parameter_bytes,
-            },
+            limits: limits(&config),
             page: Page::new(config.public_url.as_ref().and_then(|url| url.parse().ok())),
             room: Arc::new(Semaphore::new(config.max_calls)),
             load: Load::new(catalog(), config.max_waiting_calls, config.max_calls, Clock::system()),
@@ -264,6 +260,14 @@ impl Gateway {
         self.uses.end();
         drop((reports.await, kept.await));
         Ok(())
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        body_time: config.body_timeout.unsigned_abs(),
+        body: config.max_body_bytes,
+        parameter: config.max_parameter_bytes,
     }
 }
 

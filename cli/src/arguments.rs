@@ -1,5 +1,6 @@
 mod certs;
 mod env;
+mod identity;
 mod keys;
 mod second_factor;
 
@@ -13,6 +14,7 @@ use token_service::AuditHead;
 
 pub(crate) use certs::{Certs, Issue};
 pub(crate) use env::{Env, EnvGroups, Group, ImageNode, Logs, NodeGroup, Nodes, Variable, Variables, Vars};
+pub(crate) use identity::Identity;
 pub(crate) use keys::{AuthorityPlace, Keys};
 pub(crate) use second_factor::{Code, TwoFactor};
 
@@ -131,6 +133,8 @@ pub(crate) enum Command {
         /// Where it is: a service by its address alone, `http://127.0.0.1:9001`, is asked by gRPC's protocol for that; an address with
         /// a path, `http://127.0.0.1:8080/readyz`, has to answer 200.
         address: Url,
+        #[command(flatten)]
+        identity: Identity,
     },
     /// Makes a key for a service: prints the key, and the hash that the authority's configuration takes.
     ServiceKey,

@@ -67,7 +67,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Restore { data_dir, from } => backup::restore(&from, &data_dir).await,
         Command::Doctor { service, file } => config::doctor(output, service, &file).await,
         Command::Migrate { service, file } => config::migrate(service, &file).await,
-        Command::Health { address } => health::ask(&address).await,
+        Command::Health { address, identity } => health::ask(&address, &identity).await,
         Command::ServiceKey => key::service_key(output),
         Command::SigningKey => key::signing_key(),
         Command::SecondFactorKey => key::second_factor_key(),

@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How many handshakes are under way at once; who comes later waits to be accepted.
 const HANDSHAKES: usize = 256;
 
+/// How many bytes may wait until a client takes them: whoever writes more waits as well, and sees that none are taken.
+const UNTAKEN_BYTES: usize = 16 * 1024;
+
 /// How long to wait after a connection could not be accepted: most often there are too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -85,7 +88,9 @@ impl Listener {
 /// # Errors
 /// Where the client does not speak TLS, takes too long, or is nobody who may connect.
 pub async fn accept(certificates: &Certificates, stream: TcpStream, patience: Duration) -> io::Result<Stream> {
-    let accepted = timeout(patience, TlsAcceptor::from(certificates.server()).accept(stream)).await;
+    let acceptor = TlsAcceptor::from(certificates.server());
+    let accepted = acceptor.accept_with(stream, |session| session.set_buffer_limit(Some(UNTAKEN_BYTES)));
+    let accepted = timeout(patience, accepted).await;
     let accepted = accepted.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the handshake took too long"))??;
     let stream = Stream::Tls(Box::new(TlsStream::Server(accepted)));
     let peer = stream.peer();

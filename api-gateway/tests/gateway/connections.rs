@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 use tonic::transport::Channel;
 use tower::{Service, ServiceExt};
 
+use crate::raw::Raw;
 use crate::stage::{LONG, STOP, Stage};
 
 #[tokio::test]
@@ -85,6 +86,22 @@ async fn a_drain_finishes_what_was_taken_and_takes_nothing_new() {
     call.await.unwrap().assert_done();
     stage.gateway.drained(LONG).await.unwrap();
     drop(idle);
+}
+
+#[tokio::test]
+async fn connections_are_served_until_the_drains_delay_is_over() {
+    let delay = jiff::SignedDuration::from_secs(60);
+    let stage = Stage::configured(|config| config.drain_delay = delay).await;
+    stage.gateway.begin_drain();
+    let token = stage.stopper();
+    for _ in 0..10 {
+        let mut late = Raw::connect(stage.address).await;
+        // What would be told to end at once would have ended by then.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        late.send(format!("GET {STOP}?envName=a&session={token} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
+        let answer = late.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (200, "close"));
+    }
 }
 
 #[tokio::test]

@@ -21,4 +21,5 @@ mod slow_clients;
 mod stage;
 mod standards;
 mod streams;
+mod tls;
 mod upstream;

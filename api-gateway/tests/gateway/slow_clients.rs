@@ -11,12 +11,12 @@ use crate::stage::{LIST, LONG, STOP, Stage};
 
 const ENDED: &str = "portcullis.gateway.connections.ended";
 
-fn short() -> SignedDuration {
+pub(crate) fn short() -> SignedDuration {
     SignedDuration::from_millis(200)
 }
 
 /// Waits until as many connections were ended for a reason.
-async fn ended(stage: &Stage, reason: &str, connections: f64) {
+pub(crate) async fn ended(stage: &Stage, reason: &str, connections: f64) {
     let count = || async { stage.metrics.value(ENDED, Some(("reason", reason))).filter(|ended| *ended == connections) };
     testkit::eventually(&format!("{connections} connections ended: {reason}"), LONG, count).await;
 }

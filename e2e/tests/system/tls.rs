@@ -11,8 +11,9 @@ use e2e::{Certificates, Client, SERVICES, Stack};
 use proto::token::v1::GetPublicKeysRequest;
 use proto::token::v1::introspection_client::IntrospectionClient;
 use proto::{ErrorKind, Failure};
-use testkit::eventually;
+use testkit::{binary, eventually};
 use tls::{Connector, MutualConfig};
+use tokio::process::Command;
 use tonic::Request;
 use tonic::transport::Endpoint;
 
@@ -126,6 +127,35 @@ async fn a_service_key_is_good_beside_its_own_certificate_only() {
     let basic = basic.basic_auth(e2e::CLIENT_NAME, Some(stack.service_key(e2e::CLIENT_NAME)));
     let answer = stack.client.send(basic.form(&[("token", "pcl_pat_none")])).await;
     assert_eq!((answer.status, answer.json()["active"].as_bool()), (200, Some(false)), "{answer:?}");
+}
+
+/// What `portcullis` prints.
+async fn said(arguments: &[&str]) -> String {
+    let output = Command::new(binary("portcullis")).args(arguments).output().await.unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn operators_ask_services_behind_tls() {
+    let stack = Stack::secured().await;
+    for (service, findings) in [
+        ("token-service", &["ok      schema"][..]),
+        ("environment-service", &["ok      authority"]),
+        ("api-gateway", &["ok      authority", "ok      services"]),
+    ] {
+        let told = said(&["doctor", service, &stack.config(service)]).await;
+        assert!(findings.iter().all(|finding| told.contains(finding)), "{service}: {told}");
+    }
+    let certificates = stack.certificates.as_ref().unwrap();
+    let file = |name, ending| certificates.file(name, ending).display().to_string();
+    let authority = file("ca", "pem");
+    let (certificate, key) = (file("api-gateway", "pem"), file("api-gateway", "key"));
+    let identity = ["--certificate-file", &certificate, "--key-file", &key, "--ca-file", &authority];
+    for url in [&stack.token_urls[0], &stack.environment_url] {
+        e2e::run("portcullis", &[&["health", url.as_str()][..], &identity].concat(), "").await;
+    }
+    let ready = format!("{}/readyz", stack.url);
+    e2e::run("portcullis", &["health", &ready, "--ca-file", &authority], "").await;
 }
 
 /// Calls until it is told to stop. Answers how many calls there were.
