@@ -77,8 +77,6 @@ pub struct Stack {
     pub token: Option<ServiceProcess>,
     /// Where the environment-service listens for gRPC.
     pub environment_url: String,
-    /// Where the token-service listens for gRPC.
-    pub token_url: String,
     /// Where the gateway listens.
     pub url: String,
     /// Where the token-service listens for gRPC, and its second replica.
@@ -148,7 +146,6 @@ impl Stack {
             environment: None,
             token: None,
             environment_url,
-            token_url: token_urls[0].clone(),
             url,
             token_urls,
             certificates,

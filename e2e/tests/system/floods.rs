@@ -32,7 +32,7 @@ async fn the_services_end_connections_that_are_misused() {
     let stack = Stack::sqlite().await;
     let session = stack.session().await;
     stack.create_environment(&session, "my-project", "worker", 1).await;
-    for url in [&stack.environment_url, &stack.token_url] {
+    for url in [&stack.environment_url, &stack.token_urls[0]] {
         let address = url.strip_prefix("http://").unwrap();
         let path = "/grpc.health.v1.Health/Check";
         for part in [&b""[..], &[0; 16_000]] {
