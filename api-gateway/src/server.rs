@@ -217,7 +217,8 @@ impl Gateway {
         let kept = self.lifecycle.spawn("api-gateway.lease", self.keeper.keep());
         let router = router(Arc::clone(&self.shared));
         let (shared, bounds, lifecycle) = (self.shared, self.bounds, self.lifecycle);
-        let connections = Connections { shared, router, bounds, lifecycle };
+        let closing = CancellationToken::new();
+        let connections = Connections { shared, router, bounds, lifecycle, closing };
         let lifecycle = &connections.lifecycle;
         let last_call = async {
             lifecycle.draining().await;
@@ -235,6 +236,7 @@ impl Gateway {
             connections.serve(accepted);
         }
         drop(self.listener);
+        connections.closing.cancel();
         tokio::select! {
             () = none_left(&self.connections, connections.bounds.all) => {}
             () = lifecycle.aborted() => {}
@@ -265,6 +267,8 @@ struct Connections {
     router: Router,
     bounds: ConnectionBounds,
     lifecycle: Lifecycle,
+    /// All of them are to end.
+    closing: CancellationToken,
 }
 
 impl Connections {
@@ -325,9 +329,9 @@ impl Connections {
         let (patience, cuts) = (self.bounds.patience, self.bounds.cuts.clone());
         let socket = TokioIo::new(Timely::new(socket, patience.answer, Arc::clone(&exchange)));
         let connection = self.builder().serve_connection(socket, service).into_owned();
-        let lifecycle = self.lifecycle.clone();
+        let closing = self.closing.clone();
         drop(self.lifecycle.spawn("api-gateway.connection", async move {
-            if let Err(cut) = keep(connection, &exchange, patience, &lifecycle).await {
+            if let Err(cut) = keep(connection, &exchange, patience, &closing).await {
                 cuts.note(cut);
             }
             drop((place, permit));

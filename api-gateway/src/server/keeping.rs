@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use hyper_util::server::graceful::GracefulConnection;
-use lifecycle::Lifecycle;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::exchange::Exchange;
 
@@ -88,7 +88,7 @@ pub(super) async fn keep<C>(
     connection: C,
     exchange: &Arc<Exchange>,
     patience: Patience,
-    lifecycle: &Lifecycle,
+    closing: &CancellationToken,
 ) -> Result<(), Cut>
 where
     C: GracefulConnection,
@@ -97,7 +97,7 @@ where
     let mut connection = pin!(connection);
     // By themselves, so that they are not looked at whenever something comes or goes.
     let mut orders = FuturesUnordered::new();
-    orders.push(Keeper::new(Arc::clone(exchange), patience, lifecycle.clone()).next());
+    orders.push(Keeper::new(Arc::clone(exchange), patience, closing.clone()).next());
     let mut ending = None;
     loop {
         let (order, keeper) = tokio::select! {
@@ -132,7 +132,7 @@ enum Order {
 struct Keeper {
     exchange: Arc<Exchange>,
     patience: Patience,
-    lifecycle: Lifecycle,
+    closing: CancellationToken,
     /// Until when a client that has said nothing yet is waited for.
     silent: Option<Instant>,
     idle: Watch,
@@ -143,10 +143,10 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn new(exchange: Arc<Exchange>, patience: Patience, lifecycle: Lifecycle) -> Self {
+    fn new(exchange: Arc<Exchange>, patience: Patience, closing: CancellationToken) -> Self {
         let silent = Some(Instant::now() + patience.head);
         let (idle, taken) = (Watch::new(patience.idle), Watch::new(patience.answer));
-        Self { exchange, patience, lifecycle, silent, idle, taken, drains: false, ending: None }
+        Self { exchange, patience, closing, silent, idle, taken, drains: false, ending: None }
     }
 
     /// What is to be done next, as soon as it is.
@@ -156,7 +156,7 @@ impl Keeper {
         loop {
             let (silent, ending) = (self.silent.unwrap_or(far), self.ending.map_or(far, |(_, until)| until));
             tokio::select! {
-                () = self.lifecycle.draining(), if !self.drains => {
+                () = self.closing.cancelled(), if !self.drains => {
                     self.drains = true;
                     return (Order::Finish(None), self);
                 }

@@ -101,3 +101,22 @@ async fn an_abort_waits_for_nobody() {
     testkit::eventually("the port to be closed", LONG, ended).await;
     call.abort();
 }
+
+/// Whoever shares calls out takes a while to notice: until then calls are taken, and each client is told to connect anew.
+#[tokio::test]
+async fn during_the_delay_of_a_drain_calls_are_answered_and_connections_not_kept() {
+    let stage = Stage::configured(|config| config.drain_delay = jiff::SignedDuration::from_mins(5)).await;
+    stage.gateway.begin_drain();
+    let path = format!("{STOP}?envName=a&session={}", stage.stopper());
+    for (path, begins, holds) in
+        [("/readyz", "HTTP/1.1 503", "draining"), (path.as_str(), "HTTP/1.1 200", "{\"result\":0}")]
+    {
+        let mut client = TcpStream::connect(stage.address).await.unwrap();
+        client.write_all(format!("GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n").as_bytes()).await.unwrap();
+        let mut heard = String::new();
+        tokio::time::timeout(LONG, client.read_to_string(&mut heard)).await.expect("it is closed").unwrap();
+        let closes = heard.contains("connection: close");
+        assert!(heard.starts_with(begins) && closes && heard.contains(holds), "{heard}");
+    }
+    stage.gateway.abort();
+}
