@@ -232,7 +232,7 @@ impl Gateway {
         let (shared, certificates) = (self.shared, self.certificates);
         let (bounds, lifecycle) = (self.bounds, self.lifecycle);
         let closing = CancellationToken::new();
-        let connections = Connections { shared, router, certificates, bounds, closing, lifecycle };
+        let connections = Connections { shared, router, certificates, bounds, lifecycle, closing };
         let lifecycle = &connections.lifecycle;
         let last_call = async {
             lifecycle.draining().await;
@@ -284,9 +284,9 @@ struct Connections {
     router: Router,
     certificates: Option<Certificates>,
     bounds: ConnectionBounds,
-    /// That none is accepted any more, and those that there are shall end.
-    closing: CancellationToken,
     lifecycle: Lifecycle,
+    /// All of them are to end.
+    closing: CancellationToken,
 }
 
 impl Connections {

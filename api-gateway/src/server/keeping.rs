@@ -137,7 +137,7 @@ struct Keeper {
     silent: Option<Instant>,
     idle: Watch,
     taken: Watch,
-    is_closing: bool,
+    drains: bool,
     /// Why it is told to finish, and until when that may take.
     ending: Option<(Cut, Instant)>,
 }
@@ -146,7 +146,7 @@ impl Keeper {
     fn new(exchange: Arc<Exchange>, patience: Patience, closing: CancellationToken) -> Self {
         let silent = Some(Instant::now() + patience.head);
         let (idle, taken) = (Watch::new(patience.idle), Watch::new(patience.answer));
-        Self { exchange, patience, closing, silent, idle, taken, is_closing: false, ending: None }
+        Self { exchange, patience, closing, silent, idle, taken, drains: false, ending: None }
     }
 
     /// What is to be done next, as soon as it is.
@@ -156,8 +156,8 @@ impl Keeper {
         loop {
             let (silent, ending) = (self.silent.unwrap_or(far), self.ending.map_or(far, |(_, until)| until));
             tokio::select! {
-                () = self.closing.cancelled(), if !self.is_closing => {
-                    self.is_closing = true;
+                () = self.closing.cancelled(), if !self.drains => {
+                    self.drains = true;
                     return (Order::Finish(None), self);
                 }
                 // Until it is known which version of HTTP a client speaks, no time-out of either version runs.

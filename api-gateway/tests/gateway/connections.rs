@@ -7,7 +7,6 @@ use tokio::net::TcpStream;
 use tonic::transport::Channel;
 use tower::{Service, ServiceExt};
 
-use crate::raw::Raw;
 use crate::stage::{LONG, STOP, Stage};
 
 #[tokio::test]
@@ -89,22 +88,6 @@ async fn a_drain_finishes_what_was_taken_and_takes_nothing_new() {
 }
 
 #[tokio::test]
-async fn connections_are_served_until_the_drains_delay_is_over() {
-    let delay = jiff::SignedDuration::from_secs(60);
-    let stage = Stage::configured(|config| config.drain_delay = delay).await;
-    stage.gateway.begin_drain();
-    let token = stage.stopper();
-    for _ in 0..10 {
-        let mut late = Raw::connect(stage.address).await;
-        // What would be told to end at once would have ended by then.
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        late.send(format!("GET {STOP}?envName=a&session={token} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
-        let answer = late.answer().await;
-        assert_eq!((answer.status, answer.header("connection")), (200, "close"));
-    }
-}
-
-#[tokio::test]
 async fn an_abort_waits_for_nobody() {
     let stage = Stage::start().await;
     let (client, token) = (stage.client.clone(), stage.stopper());
@@ -117,4 +100,23 @@ async fn an_abort_waits_for_nobody() {
     let ended = || async { TcpStream::connect(stage.address).await.is_err().then_some(()) };
     testkit::eventually("the port to be closed", LONG, ended).await;
     call.abort();
+}
+
+/// Whoever shares calls out takes a while to notice: until then calls are taken, and each client is told to connect anew.
+#[tokio::test]
+async fn during_the_delay_of_a_drain_calls_are_answered_and_connections_not_kept() {
+    let stage = Stage::configured(|config| config.drain_delay = jiff::SignedDuration::from_mins(5)).await;
+    stage.gateway.begin_drain();
+    let path = format!("{STOP}?envName=a&session={}", stage.stopper());
+    for (path, begins, holds) in
+        [("/readyz", "HTTP/1.1 503", "draining"), (path.as_str(), "HTTP/1.1 200", "{\"result\":0}")]
+    {
+        let mut client = TcpStream::connect(stage.address).await.unwrap();
+        client.write_all(format!("GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n").as_bytes()).await.unwrap();
+        let mut heard = String::new();
+        tokio::time::timeout(LONG, client.read_to_string(&mut heard)).await.expect("it is closed").unwrap();
+        let closes = heard.contains("connection: close");
+        assert!(heard.starts_with(begins) && closes && heard.contains(holds), "{heard}");
+    }
+    stage.gateway.abort();
 }

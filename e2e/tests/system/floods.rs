@@ -10,21 +10,24 @@ use tokio::net::TcpStream;
 /// Longer than anything takes.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Sends something again and again, until the other end has had enough; answers what it said.
+/// Sends something again and again, until the other end has had enough; answers what it said meanwhile.
 async fn flood(address: &str, beginning: &[u8], again: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(&[&http2::opening(), beginning].concat()).await.unwrap();
-    let flooded = async {
+    let (mut incoming, mut outgoing) = TcpStream::connect(address).await.unwrap().into_split();
+    let send = async {
+        let mut sent = outgoing.write_all(&[&http2::opening(), beginning].concat()).await;
         for _ in 0..10_000 {
-            if stream.write_all(again).await.is_err() {
+            if sent.is_err() || again.is_empty() {
                 break;
             }
+            sent = outgoing.write_all(again).await;
         }
-        let mut heard = Vec::new();
-        let _ = stream.read_to_end(&mut heard).await;
-        heard
     };
-    tokio::time::timeout(LONG, flooded).await.expect("the connection is ended")
+    let mut heard = Vec::new();
+    // Who has had enough may reset the connection, after what it had to say.
+    let hear = incoming.read_to_end(&mut heard);
+    let ended = tokio::time::timeout(LONG, async { tokio::join!(send, hear) }).await;
+    assert!(ended.is_ok(), "the connection is ended");
+    heard
 }
 
 #[tokio::test]
