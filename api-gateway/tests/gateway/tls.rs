@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api_gateway::Config;
+use jiff::SignedDuration;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -60,7 +61,7 @@ impl Secured {
 
 #[tokio::test]
 async fn who_does_not_end_its_handshake_or_says_nothing_after_it_is_cut() {
-    let secured = Secured::configured(|config| config.head_timeout = short()).await;
+    let secured = Secured::configured(|config| config.head_timeout = SignedDuration::from_secs(1)).await;
     // The head of a record that does not come.
     for (beginning, silent_ones) in [(b"".as_slice(), 1.0), (b"\x16\x03\x01\x02\x00", 2.0)] {
         let mut silent = TcpStream::connect(secured.stage.address).await.unwrap();
