@@ -192,10 +192,19 @@ fn was_not_sent(status: &Status) -> bool {
     let mut next = status.source();
     while let Some(cause) = next {
         let closed = cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
-        if closed || cause.is::<ConnectError>() {
+        let unprocessed = cause.downcast_ref::<h2::Error>().is_some_and(is_unprocessed);
+        if closed || unprocessed || cause.is::<ConnectError>() {
             return true;
         }
         next = cause.source();
     }
     false
+}
+
+/// Whether a server has said that it has not looked at a request: it ends the connection, and the request came after the last one
+/// that it takes, or it refuses the stream (RFC 9113, sections 6.8 and 8.7).
+fn is_unprocessed(error: &h2::Error) -> bool {
+    let leaves = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    let refuses = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (leaves || refuses)
 }

@@ -22,12 +22,3 @@ async fn valid_tokens_are_served_without_a_gap() {
     let availability = steady(&run).await.expect("the system works");
     assert!(availability.failed == 0 && availability.renewed > 0, "{availability}");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rolling_restart_loses_no_call() {
-    // Long enough for a machine that does something else besides.
-    let (renewal, shape) = (Renewal::Everything, Shape { lease: Duration::from_secs(10), ..Shape::DIRECT });
-    let run = Steady { calls: 2_000, renewal, seed: 1, shape, at_most: AT_MOST };
-    let availability = steady(&run).await.expect("the system works");
-    assert!(availability.failed == 0 && availability.renewed == 6, "{availability}");
-}
