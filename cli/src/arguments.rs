@@ -1,5 +1,6 @@
 mod env;
 mod second_factor;
+mod service;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use token_service::AuditHead;
 
 pub(crate) use env::{Env, EnvGroups, Group, ImageNode, Logs, NodeGroup, Nodes, Variable, Variables, Vars};
 pub(crate) use second_factor::{Code, TwoFactor};
+pub(crate) use service::{ConfigCommand, MigratedService, ServiceName};
 
 /// Personal access tokens for a platform's API, and the environments that they control.
 ///
@@ -128,45 +130,6 @@ pub(crate) enum Command {
     SigningKey,
     /// Makes the key under which the authority seals the secrets of second factors, and prints it in base64.
     SecondFactorKey,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Reads a configuration as its service would, with the environment over it and the files that it names, and says what is wrong with
-    /// it. Nothing is started, and nobody asked.
-    Check {
-        /// Whose it is.
-        #[arg(value_enum)]
-        service: ServiceName,
-        /// The file.
-        file: PathBuf,
-    },
-    /// Lists all that a configuration can hold, as Markdown.
-    Reference {
-        /// Whose it is.
-        #[arg(value_enum)]
-        service: ServiceName,
-    },
-}
-
-/// A service that runs by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ServiceName {
-    /// The authority.
-    TokenService,
-    /// The one that runs environments.
-    EnvironmentService,
-    /// REST in, gRPC out.
-    ApiGateway,
-}
-
-/// A service that has a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MigratedService {
-    /// The authority.
-    TokenService,
-    /// The one that runs environments.
-    EnvironmentService,
 }
 
 #[derive(Args)]
