@@ -13,6 +13,7 @@ mod origin;
 mod permission;
 mod permit;
 mod replicas;
+mod server;
 mod service_key;
 mod standing;
 
@@ -29,4 +30,5 @@ pub use origin::{GATEWAY_KEY_HEADER, ORIGIN_HEADER, Origin};
 pub use permission::{PermissionBits, PermissionSet};
 pub use permit::{AccountPermit, AdministratorPermit, NoPermit, PublicPermit, ServicePermit, SessionPermit};
 pub use replicas::{Replicas, is_outage};
+pub use server::server;
 pub use service_key::{ServiceKey, ServiceKeyError, ServiceKeyFileError, ServiceKeys};

@@ -165,9 +165,9 @@ impl Calls {
             let grant = known.as_ref().map(|known| known.grant());
             let called = timeout(self.patience, self.upstreams.call(method, &message, grant, &told)).await;
             match (called.unwrap_or_else(|_| Err(self.too_long(method))), &credential) {
-                (Ok(mut answer), _) => {
+                (Ok((mut answer, took)), _) => {
                     if let Some(load) = load {
-                        load.succeeded();
+                        load.succeeded(took);
                     }
                     let set = match cookie {
                         CookieUse { shown: true, .. } if method.ends_session() => page::forgotten(),

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use lifecycle::Clock;
 use proto::{Catalog, ErrorKind, Failure, Method};
 
 use crate::refusals::Limit;
@@ -35,16 +34,15 @@ struct Inside {
     services: Vec<Pressure>,
     /// How long each method that reads takes without load.
     baselines: HashMap<&'static str, Baseline>,
-    clock: Clock,
 }
 
 impl Load {
     /// With so many calls that wait at each service, and so many in all.
-    pub(crate) fn new(catalog: &'static Catalog, waiting: usize, most: usize, clock: Clock) -> Self {
+    pub(crate) fn new(catalog: &'static Catalog, waiting: usize, most: usize) -> Self {
         let services = catalog.audiences().iter().map(|_| Pressure::new(waiting, most)).collect();
         let methods = catalog.methods().iter().filter(|method| counts(method));
         let baselines = methods.map(|method| (method.name(), Baseline::default())).collect();
-        Self(Arc::new(Inside { services, baselines, clock }))
+        Self(Arc::new(Inside { services, baselines }))
     }
 
     /// Looks whether a call would be refused at this moment, before anything is done for it.
@@ -60,8 +58,7 @@ impl Load {
         let Some(baseline) = self.0.baselines.get(method.name()) else { return Ok(None) };
         let Some(service) = self.service(method) else { return Ok(None) };
         let calls = service.enter().ok_or_else(|| busy(method))?;
-        let began = self.0.clock.monotonic();
-        Ok(Some(Call { service, baseline, calls, began, clock: &self.0.clock }))
+        Ok(Some(Call { service, baseline, calls }))
     }
 
     fn service(&self, method: &Method) -> Option<&Pressure> {
@@ -84,14 +81,11 @@ pub(crate) struct Call<'a> {
     baseline: &'a Baseline,
     /// How many there were with it.
     calls: usize,
-    began: Duration,
-    clock: &'a Clock,
 }
 
 impl Call<'_> {
-    /// It succeeded: how long that took is worth knowing.
-    pub(crate) fn succeeded(self) {
-        let took = self.clock.monotonic().saturating_sub(self.began);
+    /// It succeeded: how long its service took is worth knowing.
+    pub(crate) fn succeeded(self, took: Duration) {
         self.service.learn(self.calls, took, self.baseline);
     }
 }
@@ -294,7 +288,7 @@ mod tests {
 
     #[test]
     fn only_reading_counts() {
-        let load = Load::new(proto::catalog(), 0, 1, Clock::system());
+        let load = Load::new(proto::catalog(), 0, 1);
         let method = |name: &str| proto::catalog().by_name(name).unwrap();
         let (read, change) = (method("environment.control.GetEnvs"), method("environment.control.StopEnv"));
         let first = load.enter(read).unwrap();

@@ -168,7 +168,7 @@ impl Gateway {
             limits: limits(&config),
             page: Page::new(config.public_url.as_ref().and_then(|url| url.parse().ok())),
             room: Arc::new(Semaphore::new(config.max_calls)),
-            load: Load::new(catalog(), config.max_waiting_calls, config.max_calls, Clock::system()),
+            load: Load::new(catalog(), config.max_waiting_calls, config.max_calls),
             rates: Arc::new(Rates::new(&config.rate_limits, &Clock::system())),
             refusals: Refusals::new(Clock::system()),
             patience: config.call_timeout.unsigned_abs(),

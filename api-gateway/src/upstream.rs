@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use access::{Credential, GRANT_HEADER, ORIGIN_HEADER, Replicas};
 use bytes::{BufMut, Bytes};
@@ -51,23 +51,27 @@ impl Upstreams {
         Self { services, streams, authority, service_key: service_key.bearer() }
     }
 
-    /// Calls a method under a grant; a public one needs none.
+    /// Calls a method under a grant; a public one needs none. Tells as well how long the service took, without what it was waited
+    /// for it to take connections.
     pub(crate) async fn call(
         &self,
         method: &Method,
         message: &Bytes,
         grant: Option<BinaryMetadataValue>,
         origin: &BinaryMetadataValue,
-    ) -> Result<DynamicMessage, Failure> {
+    ) -> Result<(DynamicMessage, Duration), Failure> {
         let service = of(&self.services, method)?;
         let attempt = |channel| {
             let mut request = self.request(method, message, grant.as_ref(), origin);
             let (path, codec) = way(method);
             let span = telemetry::client_span(path.as_str(), request.metadata_mut());
-            telemetry::in_client_span(span, async move { client(channel).await?.unary(request, path, codec).await })
+            telemetry::in_client_span(span, async move {
+                let began = Instant::now();
+                let answer = client(channel).await?.unary(request, path, codec).await?;
+                Ok((answer.into_inner(), began.elapsed()))
+            })
         };
-        let answer = service.call(attempt).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| failure(method, status))
+        service.call(attempt).await.map_err(|status| failure(method, status))
     }
 
     /// Calls a method that answers with a stream. Dropping the stream ends the call.

@@ -3,6 +3,7 @@ mod env;
 mod identity;
 mod keys;
 mod second_factor;
+mod service;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub(crate) use env::{Env, EnvGroups, Group, ImageNode, Logs, NodeGroup, Nodes, V
 pub(crate) use identity::Identity;
 pub(crate) use keys::{AuthorityPlace, Keys};
 pub(crate) use second_factor::{Code, TwoFactor};
+pub(crate) use service::{ConfigCommand, MigratedService, ServiceName};
 
 /// Personal access tokens for a platform's API, and the environments that they control.
 ///
@@ -142,45 +144,6 @@ pub(crate) enum Command {
     SigningKey,
     /// Makes the key under which the authority seals the secrets of second factors, and prints it in base64.
     SecondFactorKey,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum ConfigCommand {
-    /// Reads a configuration as its service would, with the environment over it and the files that it names, and says what is wrong with
-    /// it. Nothing is started, and nobody asked.
-    Check {
-        /// Whose it is.
-        #[arg(value_enum)]
-        service: ServiceName,
-        /// The file.
-        file: PathBuf,
-    },
-    /// Lists all that a configuration can hold, as Markdown.
-    Reference {
-        /// Whose it is.
-        #[arg(value_enum)]
-        service: ServiceName,
-    },
-}
-
-/// A service that runs by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ServiceName {
-    /// The authority.
-    TokenService,
-    /// The one that runs environments.
-    EnvironmentService,
-    /// REST in, gRPC out.
-    ApiGateway,
-}
-
-/// A service that has a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MigratedService {
-    /// The authority.
-    TokenService,
-    /// The one that runs environments.
-    EnvironmentService,
 }
 
 #[derive(Args)]

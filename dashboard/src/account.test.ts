@@ -16,12 +16,12 @@ afterEach(() => {
 /** A page that shows an account, or none; what it knows is its own. */
 async function page(uid: number | null) {
   vi.resetModules();
-  const [{ keepToAccount }, { newQueries }, { userOf, ...session }, client] = await Promise.all([import("./account"), import("./queries"), import("./session"), import("./api/client")]);
+  const [{ keepToAccount }, { newQueries }, { userOf, ...session }, client, { doubt }] = await Promise.all([import("./account"), import("./queries"), import("./session"), import("./api/client"), import("./api/doubt")]);
   const queries = newQueries();
   queries.setQueryData(["user"], uid === null ? null : { result: 0, uid, name: "alice" });
   const beginAnew = vi.fn();
   stop = keepToAccount(queries, beginAnew);
-  return { queries, beginAnew, session, client, shown: () => userOf(queries)?.uid ?? null };
+  return { queries, beginAnew, session, client, doubt, shown: () => userOf(queries)?.uid ?? null };
 }
 
 const come = () => window.dispatchEvent(new Event("focus"));
@@ -42,13 +42,15 @@ test("nothing is called for another account, and its page begins anew", async ()
 test("an answer that comes when the session has become another's is not shown", async () => {
   let answer: () => void = () => undefined;
   serve({ stopenv: () => new Promise<object>((resolve) => { answer = () => resolve({}); }) });
-  const { beginAnew, client } = await page(1);
+  const { beginAnew, client, doubt } = await page(1);
+  const held = vi.spyOn(doubt, "outlast");
   const ended = vi.fn();
   void client.call(STOP, { envName: "shop" }).finally(ended);
   other.postMessage({ uid: 2 });
   await vi.waitFor(() => expect(beginAnew).toHaveBeenCalledTimes(1));
   answer();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  // The answer has come, and is held back.
+  await vi.waitFor(() => expect(held).toHaveBeenCalledTimes(1));
   expect(ended).not.toHaveBeenCalled();
 });
 

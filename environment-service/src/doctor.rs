@@ -11,7 +11,7 @@ use storage::{Database, DatabaseOptions};
 use tls::Connector;
 
 use crate::Config;
-use crate::driver::{DockerDriver, DockerSettings, Driver, KubernetesDriver};
+use crate::driver::{DockerDriver, Driver, KubernetesDriver};
 use crate::grpc::AuthorityKeys;
 use crate::store::MIGRATIONS;
 
@@ -31,17 +31,9 @@ pub async fn doctor(config: &Config) -> Vec<Finding> {
     findings.push(authority(config).await);
     findings.push(Finding::of("data folder", data_folder(&config.data_dir)));
     findings.push(Finding::of("templates", templates(config)));
-    if let Some(docker) = config.docker.clone() {
-        let settings = DockerSettings {
-            socket: docker.socket,
-            stop_grace: config.stop_grace(),
-            images: docker.images.into_iter().collect(),
-            restart: docker.restart,
-            templates: docker.templates,
-            compose: docker.compose,
-        };
+    if let Some(docker) = &config.docker {
         let lifecycle = Lifecycle::new();
-        match DockerDriver::open(settings, &lifecycle) {
+        match DockerDriver::open(docker.settings(config.stop_grace()), &lifecycle) {
             Ok(driver) => findings.push(driven("Docker", &driver).await),
             Err(error) => findings.push(Finding::of("Docker", Err(error))),
         }
@@ -66,12 +58,7 @@ pub async fn doctor(config: &Config) -> Vec<Finding> {
 }
 
 async fn database(config: &Config, findings: &mut Vec<Finding>) {
-    if !config.database_url.is_there() {
-        let missing = format!("{} is not there: `migrate` makes it", config.database_url);
-        findings.push(Finding { what: "database", found: Err(missing) });
-        return;
-    }
-    match Database::open(&config.database_url, &DatabaseOptions::default()).await {
+    match Database::open_existing(&config.database_url, &DatabaseOptions::default()).await {
         Ok(database) => {
             findings.push(Finding { what: "database", found: Ok(format!("{} answers", config.database_url)) });
             let schema = database.check_schema(&MIGRATIONS).await;

@@ -21,4 +21,4 @@ pub use driver::{
     ComposeProject, DockerTemplate, KubernetesError, OpenError, Restart, ScanError, Template, TemplateError,
 };
 pub use operation::RecoverError;
-pub use service::{CopyError, ForgetError, MigrationError, RunError, Service, backup, forget_authority, migrate, run};
+pub use service::{ForgetError, MigrationError, RunError, Service, forget_authority, migrate, run};

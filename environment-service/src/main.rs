@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use environment_service::Config;
 use lifecycle::Lifecycle;
+use storage::Database;
 
 /// Environments, their lifecycle, and the processes that they are.
 #[derive(Parser)]
@@ -36,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(&arguments.config)?;
     match arguments.command {
         Some(Command::Migrate) => return Ok(environment_service::migrate(&config).await?),
-        Some(Command::Backup { file }) => return Ok(environment_service::backup(&config, &file).await?),
+        Some(Command::Backup { file }) => return Ok(Database::back_up(&config.database_url, &file).await?),
         Some(Command::ForgetAuthority) => return Ok(environment_service::forget_authority(&config).await?),
         None => {}
     }

@@ -1,5 +1,4 @@
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +11,12 @@ use tls::{Certificates, Connector, Listener};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::config::{Config, ConfigError, OnShutdown};
 use crate::driver::{
-    self, DockerDriver, DockerSettings, Driver, Drivers, KubernetesDriver, KubernetesError, LogLimits, ProcessDriver,
-    ProcessSettings,
+    self, DockerDriver, Driver, Drivers, KubernetesDriver, KubernetesError, LogLimits, ProcessDriver, ProcessSettings,
 };
 use crate::grpc::{self, AuthorityKeys, Control, Departures};
 use crate::operation::{Claims, Commands, Operations, Parts, RecoverError};
@@ -33,19 +30,6 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 /// How long calls that come right after the start are left waiting until there is a lease to decide them by. After that they are told
 /// to try again.
 const FIRST_LEASE_PATIENCE: Duration = Duration::from_secs(3);
-/// How many calls of one connection are worked on at once.
-const CONCURRENCY_PER_CONNECTION: usize = 1024;
-
-/// How many streams of one connection are open at once: as many calls as a gateway works on.
-const STREAMS_PER_CONNECTION: u32 = 4096;
-
-/// The largest head of a request, in bytes, and the largest frame.
-const MAX_HEAD_BYTES: u32 = 16 * 1024;
-const MAX_FRAME_BYTES: u32 = 16 * 1024;
-
-/// How many streams that a client has reset may wait to be accepted before its connection is ended. A gateway passes on what its
-/// own clients reset, many at once where many give up.
-const MAX_PENDING_RESETS: usize = 200;
 
 /// Why the service does not start or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -215,14 +199,8 @@ impl Service {
         }
         tracing::info!(address = %self.address, "environment-service is listening");
         let control = Control::new(self.operations.clone());
-        let server = Server::builder()
+        let server = access::server()
             .layer(telemetry::ServerSpans)
-            .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
-            .max_concurrent_streams(STREAMS_PER_CONNECTION)
-            .max_frame_size(MAX_FRAME_BYTES)
-            .http2_max_header_list_size(MAX_HEAD_BYTES)
-            .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .add_routes(grpc::routes(control, self.keys, self.layer).add_service(health))
             .serve_with_incoming_shutdown(self.listener.incoming(), self.lifecycle.draining());
         let lifecycle = &self.lifecycle;
@@ -262,15 +240,8 @@ async fn drivers(config: &Config, lifecycle: &Lifecycle) -> Result<Drivers, RunE
 
 /// The engine need not answer yet.
 fn docker_driver(config: &Config, lifecycle: &Lifecycle) -> Result<Option<Arc<dyn Driver>>, driver::OpenError> {
-    let Some(docker) = config.docker.clone() else { return Ok(None) };
-    let settings = DockerSettings {
-        socket: docker.socket,
-        stop_grace: config.stop_grace(),
-        images: docker.images.into_iter().collect(),
-        restart: docker.restart,
-        templates: docker.templates,
-        compose: docker.compose,
-    };
+    let Some(docker) = &config.docker else { return Ok(None) };
+    let settings = docker.settings(config.stop_grace());
     let driver = DockerDriver::open(settings, lifecycle).map_err(driver::OpenError::Template)?;
     Ok(Some(Arc::new(driver)))
 }
@@ -330,20 +301,6 @@ pub enum MigrationError {
     Migrate(#[from] MigrateError),
 }
 
-/// Why the database was not copied.
-#[derive(Debug, thiserror::Error)]
-pub enum CopyError {
-    /// The database cannot be opened.
-    #[error("the database cannot be opened")]
-    Open(#[from] storage::OpenError),
-    /// The database is not of this version.
-    #[error("the database's schema does not fit")]
-    Schema(#[from] SchemaError),
-    /// It does not let itself be copied, or there is no room for the copy.
-    #[error(transparent)]
-    Backup(#[from] storage::BackupError),
-}
-
 /// Why the authority was not forgotten.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
@@ -369,18 +326,6 @@ pub async fn forget_authority(config: &Config) -> Result<(), ForgetError> {
     store.forget_authority().await?;
     store.close().await;
     Ok(())
-}
-
-/// Copies the database into a new file, as it is at one moment. The service may use it meanwhile.
-///
-/// # Errors
-/// Where the database cannot be read, is none of SQLite's, or the file is there already.
-pub async fn backup(config: &Config, file: &Path) -> Result<(), CopyError> {
-    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
-    database.check_schema(&MIGRATIONS).await?;
-    let copied = database.copy_to(file).await;
-    database.close().await;
-    Ok(copied?)
 }
 
 /// Brings the database to this version.

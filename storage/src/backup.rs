@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use crate::engine::Use;
-use crate::{Database, Engine, StorageError};
+use crate::{Database, DatabaseOptions, DatabaseUrl, Engine, OpenError, StorageError};
 
 /// Why a database was not copied.
 #[derive(Debug, thiserror::Error)]
@@ -22,25 +22,31 @@ pub enum BackupError {
         /// What is wrong.
         source: io::Error,
     },
+    /// It cannot be opened.
+    #[error("the database cannot be opened")]
+    Open(#[from] OpenError),
     /// The database did not let itself be copied.
     #[error("the database was not copied")]
     Storage(#[from] StorageError),
 }
 
 impl Database {
-    /// Copies the database, as it is at one moment, into a new file for its owner only. Others go on reading and writing meanwhile.
+    /// Copies a database, as it is at one moment and of whatever version, into a new file for its owner only. Others go on reading
+    /// and writing meanwhile.
     ///
     /// # Errors
-    /// Where the engine has tools of its own for it, or the file cannot be made or written. No file is left then.
-    pub async fn copy_to(&self, file: &Path) -> Result<(), BackupError> {
-        if self.engine() != Engine::Sqlite {
+    /// Where there is none, its engine has tools of its own for it, or the file cannot be made or written. No file is left then.
+    pub async fn back_up(url: &DatabaseUrl, file: &Path) -> Result<(), BackupError> {
+        if url.engine() != Engine::Sqlite {
             return Err(BackupError::Engine);
         }
         let failed = |source| BackupError::File { path: file.to_owned(), source };
         let name = file.to_str().ok_or_else(|| failed(io::Error::new(io::ErrorKind::InvalidInput, "not UTF-8")));
         let name = name?.replace('\'', "''");
+        let database = Self::open_existing(url, &DatabaseOptions::default()).await?;
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
-        let copied = self.vacuum_into(&name).await;
+        let copied = database.vacuum_into(&name).await;
+        database.close().await;
         if let Err(error) = copied {
             let _ = std::fs::remove_file(file);
             return Err(error.into());

@@ -37,6 +37,12 @@ pub enum OpenError {
         /// What is wrong.
         source: std::io::Error,
     },
+    /// There is no such file.
+    #[error("{url} is not there: `migrate` makes it")]
+    Missing {
+        /// The database.
+        url: DatabaseUrl,
+    },
     /// It does not answer, or not as a database does.
     #[error("cannot connect to {url}")]
     Connect {
@@ -86,6 +92,17 @@ impl Database {
             database.checkpoints = Some(Checkpoints::begin(connection, statement));
         }
         Ok(database)
+    }
+
+    /// Opens a database that is there already: no file is made.
+    ///
+    /// # Errors
+    /// Where its file is not there, or it does not answer within the patience.
+    pub async fn open_existing(url: &DatabaseUrl, options: &DatabaseOptions) -> Result<Self, OpenError> {
+        if !url.is_there() {
+            return Err(OpenError::Missing { url: url.clone() });
+        }
+        Self::open(url, options).await
     }
 
     /// Which engine it is.

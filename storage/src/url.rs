@@ -56,7 +56,7 @@ impl DatabaseUrl {
 
     /// Whether there is such a file. A server may be there or not: only a question to it can tell.
     #[must_use]
-    pub fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         match &self.0 {
             Place::File(path) => path.is_file(),
             Place::Server(_) => true,

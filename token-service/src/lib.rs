@@ -8,8 +8,8 @@ mod domain;
 mod grpc;
 mod housekeeping;
 mod lease;
-mod operate;
 mod password;
+mod restored;
 mod second_factor;
 mod service;
 mod signing_keys;
@@ -20,7 +20,7 @@ pub use audit::{AuditHead, AuditHeadError, AuditLogError, export_audit, verify_a
 pub use config::{Config, ConfigError, ServiceKeyConfig, ThrottleConfig, WebhookConfig};
 pub use doctor::doctor;
 pub use domain::{Login, LoginError, NewAccount, NewPassword, PasswordError, Role};
-pub use operate::{OperateError, backup, restored};
+pub use restored::{RestoredError, restored};
 pub use second_factor::{SecondFactorKey, SecondFactorKeyError};
 pub use service::{
     AdministerError, RunError, Service, create_account, has_accounts, migrate, reset_second_factor, set_password,

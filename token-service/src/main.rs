@@ -1,7 +1,7 @@
 //! The token-service as a process of its own.
 
 mod arguments;
-mod commands;
+mod operate;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use arguments::{Arguments, Command};
 use clap::Parser;
 use lifecycle::Lifecycle;
+use storage::Database;
 use token_service::{Config, Service};
 
 /// How long accepted calls may take when the service is told to stop.
@@ -29,13 +30,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = Config::load(&arguments.config)?;
     match arguments.command {
         Some(Command::Migrate) => return Ok(token_service::migrate(&config).await?),
-        Some(Command::Backup { file }) => return Ok(token_service::backup(&config, &file).await?),
+        Some(Command::Backup { file }) => return Ok(Database::back_up(&config.database_url, &file).await?),
         Some(Command::Restored) => return Ok(token_service::restored(&config).await?),
-        Some(Command::CreateAccount(account)) => return commands::create_account(&config, account).await,
-        Some(Command::SetPassword { login }) => return commands::set_password(&config, &login).await,
-        Some(Command::ResetSecondFactor { login }) => return commands::reset_second_factor(&config, &login).await,
-        Some(Command::RotateSigningKey { lead }) => return commands::rotate_signing_key(&config, lead).await,
-        Some(Command::ResetSigningKeys) => return commands::reset_signing_keys(&config).await,
+        Some(Command::CreateAccount(account)) => return operate::create_account(&config, account).await,
+        Some(Command::SetPassword { login }) => return operate::set_password(&config, &login).await,
+        Some(Command::ResetSecondFactor { login }) => return operate::reset_second_factor(&config, &login).await,
+        Some(Command::RotateSigningKey { lead }) => return operate::rotate_signing_key(&config, lead).await,
+        Some(Command::ResetSigningKeys) => return operate::reset_signing_keys(&config).await,
         None => {}
     }
     let _telemetry = telemetry::init("token-service", &config.telemetry)?;

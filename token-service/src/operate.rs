@@ -1,59 +1,54 @@
-//! Copies of the database, and its return to an earlier state.
+//! The operator's way to keys and to accounts: the first administrator can be made by nobody else, and the last one who has lost the
+//! password can be helped by nobody else.
 
-use std::path::Path;
+use std::time::Duration;
 
-use lifecycle::Clock;
-use storage::{BackupError, Database, DatabaseOptions, OpenError, SchemaError, StorageError};
+use anyhow::Context;
+use token_service::{Config, Login, NewAccount, NewPassword, Role};
 
-use crate::Config;
-use crate::store::{MIGRATIONS, Store};
+use crate::arguments::CreateAccount;
 
-/// Why an operator's command was not carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum OperateError {
-    /// The database cannot be opened.
-    #[error("the database cannot be opened")]
-    Open(#[from] OpenError),
-    /// The database is not of this version.
-    #[error("the database's schema does not fit")]
-    Schema(#[from] SchemaError),
-    /// The database was not copied.
-    #[error(transparent)]
-    Backup(#[from] BackupError),
-    /// The database did not keep the change.
-    #[error("the database did not keep the change")]
-    Storage(#[from] StorageError),
-}
-
-/// Copies the database into a new file, as it is at one moment. Services may use it meanwhile.
-///
-/// # Errors
-/// Where the database cannot be read, is none of SQLite's, or the file is there already.
-pub async fn backup(config: &Config, file: &Path) -> Result<(), OperateError> {
-    let database = open(config).await?;
-    let copied = database.copy_to(file).await;
-    database.close().await;
-    Ok(copied?)
-}
-
-/// Makes a database that was put back to an earlier state fit to be served from: nothing that was given out since is given out
-/// again, and no holder goes on where it stopped. Returns when every lease that was given before has run out, so that no revocation
-/// from then on is confirmed without those who have one. No replica may run meanwhile.
-///
-/// # Errors
-/// Where the database cannot be opened or changed, or is not of this version.
-pub async fn restored(config: &Config) -> Result<(), OperateError> {
-    let store = Store::new(open(config).await?);
-    let done = store.start_anew(Clock::system().now()).await;
-    store.close().await;
-    done?;
-    let longest = config.lease_duration.unsigned_abs();
-    tokio::time::sleep(longest + longest / 20).await;
+pub(crate) async fn create_account(config: &Config, account: CreateAccount) -> anyhow::Result<()> {
+    let password = password()?;
+    let CreateAccount { login, administrator } = account;
+    let role = if administrator { Role::Administrator } else { Role::Member };
+    let name = login.to_string();
+    let id = token_service::create_account(config, NewAccount { login, name, password, role }).await?;
+    eprintln!("account {id} was created");
     Ok(())
 }
 
-async fn open(config: &Config) -> Result<Database, OperateError> {
-    let database = Database::open(&config.database_url, &DatabaseOptions::default()).await?;
-    database.check_schema(&MIGRATIONS).await?;
-    Ok(database)
+pub(crate) async fn set_password(config: &Config, login: &Login) -> anyhow::Result<()> {
+    token_service::set_password(config, login, password()?).await?;
+    eprintln!("{login} has another password, and no session");
+    Ok(())
+}
+
+pub(crate) async fn reset_second_factor(config: &Config, login: &Login) -> anyhow::Result<()> {
+    token_service::reset_second_factor(config, login).await?;
+    eprintln!("{login} has no second factor, and no session");
+    Ok(())
+}
+
+pub(crate) async fn rotate_signing_key(config: &Config, lead: u64) -> anyhow::Result<()> {
+    for key in token_service::rotate_signing_key(config, Duration::from_secs(lead)).await? {
+        match key.verifies_until {
+            None => eprintln!("{} signs from {} on", key.key_id, key.signs_from),
+            Some(until) => eprintln!("{} is deleted at {until}", key.key_id),
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn reset_signing_keys(config: &Config) -> anyhow::Result<()> {
+    let deleted = token_service::reset_signing_keys(config).await?;
+    eprintln!("{deleted} keys were deleted; grants are signed with signing_key_file");
+    Ok(())
+}
+
+/// A line of standard input.
+fn password() -> anyhow::Result<NewPassword> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("no password on standard input")?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned().into())
 }

@@ -8,7 +8,6 @@ use opentelemetry::metrics::Meter;
 use proto::catalog::ServiceRole;
 use storage::{Database, DatabaseOptions, MigrateError, OpenError, SchemaError};
 use tls::{Certificates, Listener};
-use tonic::transport::Server;
 
 use crate::domain::{AccountChange, Login, NewAccount, NewPassword, PasswordError};
 use crate::grpc::{self, Authority, Policy};
@@ -27,20 +26,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long connections may take to end: no call takes longer.
 const DRAIN_TIMEOUT: Duration = CALL_TIMEOUT;
-
-/// How many calls of one connection are worked on at once.
-const CONCURRENCY_PER_CONNECTION: usize = 1024;
-
-/// How many streams of one connection are open at once: as many calls as a gateway works on.
-const STREAMS_PER_CONNECTION: u32 = 4096;
-
-/// The largest head of a request, in bytes, and the largest frame.
-const MAX_HEAD_BYTES: u32 = 16 * 1024;
-const MAX_FRAME_BYTES: u32 = 16 * 1024;
-
-/// How many streams that a client has reset may wait to be accepted before its connection is ended. A gateway passes on what its
-/// own clients reset, many at once where many give up.
-const MAX_PENDING_RESETS: usize = 200;
 
 /// Why the service does not start or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -191,15 +176,9 @@ impl Service {
             self.lifecycle.spawn("token-service.certificates", certificates.follow(self.lifecycle.clone()));
         }
         tracing::info!(address = %self.address, "token-service is listening");
-        let served = Server::builder()
+        let served = access::server()
             .layer(telemetry::ServerSpans)
             .timeout(CALL_TIMEOUT)
-            .concurrency_limit_per_connection(CONCURRENCY_PER_CONNECTION)
-            .max_concurrent_streams(STREAMS_PER_CONNECTION)
-            .max_frame_size(MAX_FRAME_BYTES)
-            .http2_max_header_list_size(MAX_HEAD_BYTES)
-            .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .add_routes(grpc::routes(&self.authority, self.layer).add_service(health))
             .serve_with_incoming_shutdown(self.listener.incoming(), self.lifecycle.draining());
         let drain = self.lifecycle.clone();

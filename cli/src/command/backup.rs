@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use storage::DatabaseUrl;
+use storage::{Database, DatabaseUrl};
 
 use crate::output;
 
@@ -51,15 +51,10 @@ pub(super) async fn backup(data: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 async fn copy(data: &Path, to: &Path) -> anyhow::Result<usize> {
-    let environments = environment_service::Config::new(
-        DatabaseUrl::sqlite(&data.join(ENVIRONMENTS)),
-        String::new(),
-        PathBuf::new(),
-        PathBuf::new(),
-    );
-    environment_service::backup(&environments, &to.join(ENVIRONMENTS)).await.context(ENVIRONMENTS)?;
-    let accounts = token_service::Config::new(DatabaseUrl::sqlite(&data.join(ACCOUNTS)), PathBuf::new());
-    token_service::backup(&accounts, &to.join(ACCOUNTS)).await.context(ACCOUNTS)?;
+    for name in [ENVIRONMENTS, ACCOUNTS] {
+        let copied = Database::back_up(&DatabaseUrl::sqlite(&data.join(name)), &to.join(name)).await;
+        copied.with_context(|| name.to_owned())?;
+    }
     let mut names = vec![ENVIRONMENTS, ACCOUNTS];
     for name in FILES {
         match fs::read(data.join(name)) {

@@ -1,11 +1,12 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ConfigError;
 use crate::domain::ImagePattern;
-use crate::driver::{ComposeProject, DockerTemplate, Restart};
+use crate::driver::{ComposeProject, DockerSettings, DockerTemplate, Restart};
 
 /// The Docker engine on which nodes are run.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -47,6 +48,18 @@ impl Default for DockerConfig {
 }
 
 impl DockerConfig {
+    /// What the driver is told.
+    pub(crate) fn settings(&self, stop_grace: Duration) -> DockerSettings {
+        DockerSettings {
+            socket: self.socket.clone(),
+            stop_grace,
+            images: self.images.iter().cloned().collect(),
+            restart: self.restart,
+            templates: self.templates.clone(),
+            compose: self.compose.clone(),
+        }
+    }
+
     /// Looks whether each value is what it may be. The names of templates are those of all drivers.
     pub(super) fn validate(&self, names: &mut HashSet<String>) -> Result<(), ConfigError> {
         let value = |fits: bool, key, allowed| if fits { Ok(()) } else { Err(ConfigError::Value { key, allowed }) };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what the tests share fails the test that calls it")]
 
 mod again;
+mod backup;
 mod opening;
 mod schema;
 mod tls;
