@@ -23,6 +23,7 @@ use tower::ServiceExt;
 use super::Shared;
 use super::addresses::{Addresses, Place};
 use super::exchange::Exchange;
+use super::head::MAX_HEAD_BYTES;
 use super::keeping::{Cut, Cuts, Patience, keep};
 use super::socket::Socket;
 use super::timely::Timely;
@@ -31,8 +32,6 @@ use crate::call::Peer;
 use crate::http_request::MAX_FIELDS;
 use crate::rates::Network;
 
-/// The largest head of a request, in bytes.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// How many streams that their client has reset may wait to be accepted before a connection is ended.
 const MAX_PENDING_RESETS: usize = 20;
 /// How many streams of a connection may be reset for what their client does wrong.

@@ -5,8 +5,11 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::percent_decode;
 use proto::{ErrorKind, Failure};
 
-use super::{MAX_FIELDS, MAX_HEAD_BYTES};
 use crate::answer::Form;
+use crate::http_request::MAX_FIELDS;
+
+/// The largest head of a request, in bytes.
+pub(super) const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// A longer name is none that could be told.
 const MAX_NAME_BYTES: usize = 64;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use tls::Stream;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::ending::{close, linger, refuse};
 use super::exchange::Exchange;
