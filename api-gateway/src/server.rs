@@ -37,11 +37,12 @@ use crate::introspection::Introspections;
 use crate::load::Load;
 use crate::page::Page;
 use crate::rates::Rates;
+use crate::readiness::Readiness;
 use crate::refusals::Refusals;
 use crate::standards::{ClientAuthority, Endpoint, METADATA_PATH, Standards};
 use crate::stream::Streaming;
 use crate::upstream::{self, Upstreams};
-use crate::{Config, ConfigError, dashboard, openapi, readiness};
+use crate::{Config, ConfigError, dashboard, openapi};
 use connections::Connections;
 
 /// Why the gateway does not start.
@@ -78,7 +79,7 @@ pub struct Gateway {
 struct Shared {
     calls: Calls,
     standards: Standards,
-    authority: Authority,
+    readiness: Readiness,
     lifecycle: Lifecycle,
 }
 
@@ -118,7 +119,8 @@ impl Gateway {
             authority: ClientAuthority::new(replicas.clone(), &service_key, timeout),
             issuer: config.issuer(address)?.into(),
         };
-        let shared = Arc::new(Shared { calls, standards, authority: authority.clone(), lifecycle: lifecycle.clone() });
+        let readiness = Readiness::new(authority.clone(), calls.upstreams.clone());
+        let shared = Arc::new(Shared { calls, standards, readiness, lifecycle: lifecycle.clone() });
         let router = router(Arc::clone(&shared));
         let connections = Connections::new((shared, router), certificates, &config, meter, lifecycle.clone());
         let released = CancellationToken::new();
@@ -253,8 +255,7 @@ async fn healthy() -> Response {
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    let upstreams = &shared.calls.upstreams;
-    let answer = readiness::answer(&shared.authority, upstreams, shared.lifecycle.is_draining()).await;
+    let answer = shared.readiness.answer(shared.lifecycle.is_draining()).await;
     answer.into_response(&Uuid::now_v7().to_string())
 }
 

@@ -107,6 +107,12 @@ impl Postgres {
         Err(line)
     }
 
+    /// Where its programs are.
+    #[must_use]
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     /// Where its files are.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -91,6 +91,32 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// What a text has `cargo xtask` do.
+    fn commands(text: &str) -> Vec<Vec<String>> {
+        let lines = text.split("```sh\n").skip(1).flat_map(|rest| rest.split("```").next().unwrap_or_default().lines());
+        let commands = lines.flat_map(|line| line.split(" #").next().unwrap_or_default().split("&&"));
+        let arguments = commands.filter_map(|command| command.trim().strip_prefix("cargo xtask "));
+        arguments.map(|arguments| arguments.split_whitespace().map(str::to_owned).collect()).collect()
+    }
+
+    #[test]
+    fn the_commands_of_the_book_are_commands() {
+        let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let docs = std::fs::read_dir(top.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+        let docs = docs.filter(|path| path.extension().is_some_and(|end| end == "md"));
+        let texts = docs.chain(["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(|name| top.join(name)));
+        let mut found = 0;
+        for path in texts {
+            for arguments in commands(&std::fs::read_to_string(&path).unwrap()) {
+                found += 1;
+                let line = ["xtask".to_owned()].into_iter().chain(arguments.clone());
+                let parsed = Cli::try_parse_from(line);
+                assert!(parsed.is_ok(), "{}: cargo xtask {}", path.display(), arguments.join(" "));
+            }
+        }
+        assert!(found > 10, "{found}");
+    }
+
     #[test]
     fn the_tests_can_be_narrowed() {
         let parse = |line: &[&str]| match Cli::try_parse_from(line).unwrap().command {

@@ -1,6 +1,7 @@
 //! An authority that says what a test tells it to, signs real grants, and remembers what it was asked.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use access::{
@@ -66,6 +67,8 @@ pub(crate) struct Inside {
     pub(crate) newest: watch::Sender<Revision>,
     pub(crate) acknowledged: watch::Sender<Revision>,
     asked: Mutex<Vec<(String, String)>>,
+    /// How often it was asked for its keys.
+    pub(crate) asked_for_keys: AtomicUsize,
     /// How long its grants are good.
     pub(crate) grants_last: Mutex<SignedDuration>,
     /// How old an answer may have been at most.
@@ -95,6 +98,7 @@ impl Authority {
             newest: watch::Sender::new(Revision(0)),
             acknowledged: watch::Sender::new(Revision(0)),
             asked: Mutex::default(),
+            asked_for_keys: AtomicUsize::new(0),
             grants_last: Mutex::new(SignedDuration::from_secs(60)),
             oldest: Mutex::default(),
             revoked: Mutex::default(),
@@ -218,6 +222,7 @@ impl Handle<Introspect> for Authority {
 
 impl Handle<GetPublicKeys> for Authority {
     async fn handle(&self, _: &ServicePermit, _: GetPublicKeysRequest) -> Result<GetPublicKeysResponse, Failure> {
+        self.0.asked_for_keys.fetch_add(1, Relaxed);
         Ok(GetPublicKeysResponse::default())
     }
 }

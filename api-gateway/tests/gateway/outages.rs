@@ -1,5 +1,6 @@
 //! An outage is an outage: it is never told as a refusal.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
@@ -18,11 +19,27 @@ async fn an_authority_that_is_gone() {
     stage.client.post(STOP, &form).await.assert_refused(9105, "unavailable");
     assert_eq!(stage.upstream.reached().len(), 1, "nothing is executed");
     stage.client.post(STOP, &[("session", "pcl_pat_x"), ("envName", "a")]).await.assert_refused(702, "");
-    let ready = stage.client.get("/readyz").await;
-    assert_eq!(ready.status, 503);
+    // What was found just before is told for a moment.
+    let ready = testkit::eventually("the outage in its readiness", Duration::from_secs(10), || async {
+        let ready = stage.client.get("/readyz").await;
+        (ready.status == 503).then_some(ready)
+    })
+    .await;
     assert!(ready.body.contains("token-service"), "{ready:?}");
     assert!(!ready.body.contains("environment-service"), "{ready:?}");
     assert_eq!(stage.client.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn readiness_is_asked_for_once_for_all_who_want_to_know() {
+    const ASKING: usize = 60;
+    let stage = Stage::start().await;
+    let before = stage.authority.0.asked_for_keys.load(Relaxed);
+    let answers = (0..ASKING).map(|_| stage.client.get("/readyz"));
+    let answers = futures::future::join_all(answers).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let asked = stage.authority.0.asked_for_keys.load(Relaxed) - before;
+    assert!((1..ASKING / 2).contains(&asked), "the authority was asked {asked} times");
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@
 mod accounts;
 mod audit;
 mod backup;
-mod book;
 mod certs;
 mod config;
 mod doctor;

@@ -14,6 +14,10 @@ use project::Project;
 use testkit::eventually;
 
 const LOGIN: &str = "admin";
+const UP: &[&str] = &["up", "--detach"];
+const CREATE_ACCOUNT: &[&str] =
+    &["run", "--rm", "-T", "token-service-1", "create-account", "--login", LOGIN, "--administrator"];
+const DOWN: &[&str] = &["down", "--volumes"];
 const STOP: &str = "/1.0/environment/control/rest/stopenv";
 const START: &str = "/1.0/environment/control/rest/startenv";
 const UNAVAILABLE: i64 = 9105;
@@ -23,18 +27,19 @@ const LONG: Duration = Duration::from_secs(60);
 #[tokio::test]
 async fn a_stack_stops_a_project_and_goes_on_when_a_part_of_it_dies() {
     let project = Project::prepare().await;
-    project.compose(&["up", "--detach", "--no-build"]).await;
+    // The image's own stages for building need a registry.
+    let up = [UP, &["--no-build"]].concat();
+    project.compose(&up).await;
     let [first, second] = project.gateways();
     ready(&first).await;
     ready(&second).await;
     least::assert_least_privileges(&project).await;
 
-    let create = ["run", "--rm", "-T", "token-service-1", "create-account", "--login", LOGIN, "--administrator"];
-    project.compose_with(&create, PASSWORD).await;
+    project.compose_with(CREATE_ACCOUNT, PASSWORD).await;
     let session = signin(&first).await;
     let (id, token) = token(&first, &session).await;
 
-    project.example(&["up", "--detach"]).await;
+    project.example(UP).await;
     eventually("the project is an environment", LONG, async || (call(&first, START, &token).await == 0).then_some(()))
         .await;
     assert_eq!(project.running_examples().await, 2);
@@ -56,14 +61,35 @@ async fn a_stack_stops_a_project_and_goes_on_when_a_part_of_it_dies() {
     second.post(delete, &[("session", &session), ("password", PASSWORD), ("ids", &id.to_string())]).await.success();
     assert_refused(&second, &token).await;
 
-    project.compose(&["up", "--detach", "--no-build"]).await;
+    project.compose(&up).await;
     ready(&first).await;
     assert_refused(&first, &token).await;
     assert_eq!(project.running_examples().await, 2);
 
     project.example(&["down"]).await;
-    project.compose(&["down", "--volumes"]).await;
+    project.compose(DOWN).await;
     assert_eq!(project.left().await, Vec::<String>::new());
+}
+
+/// The commands of the book and of the README are those of the test above, but for those that need a registry, and for one that is as
+/// good as another.
+#[test]
+fn the_commands_of_the_book_are_these() {
+    let run = [UP, CREATE_ACCOUNT, DOWN].map(|arguments| arguments.join(" "));
+    let example = format!("--project-name example --file deploy/compose/example.yml {}", UP.join(" "));
+    let not_run = ["build", "--profile telemetry up --detach", "down"];
+    let known: Vec<&str> = run.iter().map(String::as_str).chain([example.as_str()]).chain(not_run).collect();
+    for text in ["docs/compose.md", "README.md"] {
+        let text = std::fs::read_to_string(project::top().join(text)).unwrap();
+        let lines = text.split("```sh\n").skip(1).flat_map(|rest| rest.split("```").next().unwrap_or_default().lines());
+        let commands = lines.flat_map(|line| line.split(" # ").next().unwrap_or_default().split("&&"));
+        let compose: Vec<&str> =
+            commands.filter_map(|command| command.split_once("docker compose ")).map(|(_, rest)| rest.trim()).collect();
+        assert!(compose.contains(&run[0].as_str()) && compose.contains(&run[1].as_str()), "{compose:?}");
+        for command in compose {
+            assert!(known.contains(&command), "`docker compose {command}` is run by no test");
+        }
+    }
 }
 
 async fn ready(gateway: &Client) {

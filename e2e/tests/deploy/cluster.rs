@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::Value;
@@ -63,6 +63,43 @@ async fn a_cluster_takes_the_manifests_and_makes_the_pods() {
         (counted == expected).then_some(())
     })
     .await;
+}
+
+/// The first block of commands after a line of the chapter.
+fn commands(after: &str) -> String {
+    let chapter = crate::read("docs/kubernetes.md");
+    let (_, rest) = chapter.split_once(after).unwrap_or_else(|| panic!("the chapter has no `{after}`"));
+    let (_, rest) = rest.split_once("```sh\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn the_commands_of_the_book_make_the_secrets() {
+    let server = KubernetesApi::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(crate::path("deploy"), folder.path().join("deploy")).unwrap();
+    let programs = testkit::binary("portcullis");
+    let search = format!("{}:{}", programs.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let run = |commands: String| {
+        let mut shell = std::process::Command::new("/bin/bash");
+        shell.args(["-e", "-c", &commands]).current_dir(&folder).env_clear().env("PATH", &search);
+        let done = shell.env("HOME", folder.path()).env("KUBECONFIG", server.kubeconfig(server.admin_token())).output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "{commands}\n{}", String::from_utf8_lossy(&done.stderr));
+    };
+    run(commands("and the secrets:"));
+    let client = server.client(server.admin_token()).await;
+    let secrets = Api::<Secret>::namespaced(client, "portcullis");
+    for (part, key) in
+        [("token-service", "signing-key.pem"), ("environment-service", "database-url"), ("api-gateway", "service.key")]
+    {
+        let kept = secrets.get(part).await.unwrap().data.unwrap_or_default();
+        let file = std::fs::read(folder.path().join("secrets").join(part).join(key)).unwrap();
+        assert_eq!(kept[key].0, file, "{part}");
+    }
+    // What is not there need not be deleted.
+    let upgrade = commands("## Upgrades");
+    run(upgrade.lines().next().unwrap().to_owned());
 }
 
 /// Whether all that was written is there: what a server of this version does not know would be missing.

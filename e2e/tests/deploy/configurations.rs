@@ -29,7 +29,13 @@ fn secrets(folder: &Path) -> BTreeMap<String, String> {
         for file in fs::read_dir(part.path()).unwrap().flatten() {
             let name = format!("{}/{}", part.file_name().display(), file.file_name().display());
             let mode = file.metadata().unwrap().permissions().mode() & 0o777;
-            assert_eq!(mode, if name.starts_with("postgres/") { 0o444 } else { 0o440 }, "{name}");
+            let expected = match name.as_str() {
+                // PostgreSQL's image reads it as another user.
+                name if name.starts_with("postgres/") => 0o444,
+                "certificates/ca.key" | "certificates/ca.pem" => 0o600,
+                _ => 0o440,
+            };
+            assert_eq!(mode, expected, "{name}");
             found.insert(name, fs::read_to_string(file.path()).unwrap());
         }
     }
@@ -43,17 +49,28 @@ fn secrets_are_made_once_and_each_for_its_service() {
     let first = secrets(folder.path());
     let names: Vec<&str> = first.keys().map(String::as_str).collect();
     let expected = [
+        "api-gateway/api-gateway.key",
+        "api-gateway/api-gateway.pem",
+        "api-gateway/ca.pem",
         "api-gateway/service.key",
+        "certificates/ca.key",
+        "certificates/ca.pem",
+        "environment-service/ca.pem",
         "environment-service/database-url",
+        "environment-service/environment-service.key",
+        "environment-service/environment-service.pem",
         "environment-service/service.key",
         "postgres/environment.password",
         "postgres/password",
         "postgres/token.password",
         "token-service/api-gateway.sha256",
+        "token-service/ca.pem",
         "token-service/database-url",
         "token-service/environment-service.sha256",
         "token-service/second-factor.key",
         "token-service/signing-key.pem",
+        "token-service/token-service.key",
+        "token-service/token-service.pem",
     ];
     assert_eq!(names, expected);
     let url = format!("postgres://token:{}@db.example.org:5433/token\n", first["postgres/token.password"]);
@@ -68,6 +85,18 @@ fn secrets_are_made_once_and_each_for_its_service() {
     let changed = secrets(folder.path());
     let others = changed.iter().filter(|(name, secret)| first[*name] != **secret).map(|(name, _)| name.as_str());
     assert_eq!(others.collect::<Vec<_>>(), ["api-gateway/service.key", "token-service/api-gateway.sha256"]);
+
+    // Nobody believes certificates of an authority that is gone.
+    fs::remove_file(folder.path().join("certificates/ca.key")).unwrap();
+    make(folder.path());
+    let renewed = secrets(folder.path());
+    let others = renewed.iter().filter(|(name, secret)| changed[*name] != **secret).map(|(name, _)| name.as_str());
+    let expected = expected.into_iter().filter(|name| {
+        let part = name.split('/').next().unwrap();
+        ["certificates/ca.key", &format!("{part}/ca.pem"), &format!("{part}/{part}.pem"), &format!("{part}/{part}.key")]
+            .contains(name)
+    });
+    assert_eq!(others.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
 }
 
 #[test]

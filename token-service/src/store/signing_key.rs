@@ -90,25 +90,27 @@ impl Store {
         .await?;
         // Whoever replaces the same key at the same time waits here, and finds it replaced.
         let replaced = sqlx::query(AssertSqlSafe(format!(
-            "update signing_key set verifies_until = {clock} + $1 where verifies_until is null and signs_from <= {clock}"
+            "update signing_key set verifies_until = {clock} + $1 where verifies_until is null and signs_from <= {clock} \
+             returning verifies_until"
         )))
         .bind(lead + remains)
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
-        if replaced.rows_affected() != 1 {
+        let Some(replaced) = replaced else {
             let newest = "select key_id, public_key, sealed, signs_from, verifies_until from signing_key \
                           where verifies_until is null";
             let newest = read(&sqlx::query(newest).fetch_one(&mut *tx).await?)?;
             return Err(SuccessionError::UnderWay(newest.key_id, newest.signs_from));
-        }
+        };
+        let signs_from = replaced.try_get::<i64, _>("verifies_until")? - remains;
         sqlx::query(AssertSqlSafe(format!(
             "insert into signing_key (key_id, public_key, sealed, created_at, signs_from, verifies_until) \
-             values ($1, $2, $3, {clock}, {clock} + $4, null)"
+             values ($1, $2, $3, {clock}, $4, null)"
         )))
         .bind(&new.key_id)
         .bind(&new.public_key)
         .bind(&new.sealed)
-        .bind(lead)
+        .bind(signs_from)
         .execute(&mut *tx)
         .await?;
         let kept = sqlx::query(AssertSqlSafe(format!(
