@@ -151,8 +151,8 @@ impl AccessLayer {
         Origin::from_bytes(&BINARY_METADATA.decode(headers.get(ORIGIN_HEADER)?.as_bytes()).ok()?)
     }
 
-    /// The service whose key the call carries. Behind TLS the certificate has to be the service's own, or a gateway's that passes the
-    /// key on and shows its own beside.
+    /// The service whose key the call carries. Behind TLS the certificate has to be the service's own; of a client's key that a gateway
+    /// passes on, showing its own beside, the gateway's.
     fn service<B>(&self, method: &Method, request: &Request<B>) -> Result<&ServiceKey, Failure> {
         let key = service_key(request.headers());
         let key = key.ok_or_else(|| Failure::new(ErrorKind::NotAuthenticated, "a service key is needed"))?;
@@ -160,15 +160,22 @@ impl AccessLayer {
             tracing::warn!(rpc.method = method.name(), "an unknown service key was refused");
             Failure::new(ErrorKind::NotAuthenticated, "the service key is not known").because(error)
         })?;
-        if may_be(request, service) || self.is_passed_on(request) {
+        // What somebody has shown to a gateway is a client's key, or none: those of services are shown by themselves.
+        let passed_on = request.headers().contains_key(GATEWAY_KEY_HEADER);
+        let fits = if passed_on {
+            service.role == ServiceRole::Client && self.is_passed_on(request)
+        } else {
+            may_be(request, service)
+        };
+        if fits {
             return Ok(service);
         }
         tracing::warn!(
             rpc.method = method.name(),
             service = service.name,
-            "a key beside another service's certificate was refused"
+            "a service key that another has shown was refused"
         );
-        Err(Failure::new(ErrorKind::NotAuthenticated, "the certificate is not that of the service whose key it is"))
+        Err(Failure::new(ErrorKind::NotAuthenticated, "the service key is not shown by the service whose it is"))
     }
 
     /// Whether a gateway's own key stands beside, on a connection of that gateway.

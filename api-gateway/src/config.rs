@@ -343,7 +343,8 @@ impl Config {
         for (name, endpoints) in self.endpoints()? {
             let key = format!("upstreams: {name:?}");
             for endpoint in endpoints {
-                tls::may_connect(&key, endpoint.uri(), section, self.allow_plaintext)?;
+                // Whoever has a certificate for the services calls none of them without it.
+                tls::may_connect(&key, endpoint.uri(), section, self.allow_plaintext && self.upstream_tls.is_none())?;
             }
         }
         Ok(())

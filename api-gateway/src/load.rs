@@ -6,10 +6,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use lifecycle::Lifecycle;
 use proto::{Catalog, ErrorKind, Failure, Method};
+use tokio::time::Instant;
 
 use crate::refusals::Limit;
 
@@ -25,6 +27,10 @@ const AT_EASE: f64 = 256.0;
 /// Each answer without load moves what is known of its method by one part in so many.
 const BASELINE_INERTIA: u64 = 32;
 
+/// How often it is looked whether this process itself is behind, and how late it is then.
+const LOOK: Duration = Duration::from_millis(100);
+const BEHIND: Duration = Duration::from_millis(3);
+
 /// The load of all services.
 #[derive(Clone)]
 pub(crate) struct Load(Arc<Inside>);
@@ -34,6 +40,8 @@ struct Inside {
     services: Vec<Pressure>,
     /// How long each method that reads takes without load.
     baselines: HashMap<&'static str, Baseline>,
+    /// Whether this process does not come round to what it has to do: then no call takes as long as it does without load.
+    behind: AtomicBool,
 }
 
 impl Load {
@@ -42,7 +50,19 @@ impl Load {
         let services = catalog.audiences().iter().map(|_| Pressure::new(waiting, most)).collect();
         let methods = catalog.methods().iter().filter(|method| counts(method));
         let baselines = methods.map(|method| (method.name(), Baseline::default())).collect();
-        Self(Arc::new(Inside { services, baselines }))
+        Self(Arc::new(Inside { services, baselines, behind: AtomicBool::new(false) }))
+    }
+
+    /// Looks from time to time whether this process is behind.
+    pub(crate) async fn watch(self, lifecycle: Lifecycle) {
+        loop {
+            let due = Instant::now() + LOOK;
+            tokio::select! {
+                () = lifecycle.draining() => return,
+                () = tokio::time::sleep_until(due) => {}
+            }
+            self.0.behind.store(due.elapsed() >= BEHIND, Relaxed);
+        }
     }
 
     /// Looks whether a call would be refused at this moment, before anything is done for it.
@@ -58,7 +78,7 @@ impl Load {
         let Some(baseline) = self.0.baselines.get(method.name()) else { return Ok(None) };
         let Some(service) = self.service(method) else { return Ok(None) };
         let calls = service.enter().ok_or_else(|| busy(method))?;
-        Ok(Some(Call { service, baseline, calls }))
+        Ok(Some(Call { service, baseline, calls, behind: &self.0.behind }))
     }
 
     fn service(&self, method: &Method) -> Option<&Pressure> {
@@ -81,12 +101,13 @@ pub(crate) struct Call<'a> {
     baseline: &'a Baseline,
     /// How many there were with it.
     calls: usize,
+    behind: &'a AtomicBool,
 }
 
 impl Call<'_> {
     /// It succeeded: how long its service took is worth knowing.
     pub(crate) fn succeeded(self, took: Duration) {
-        self.service.learn(self.calls, took, self.baseline);
+        self.service.learn(self.calls, took, self.baseline, self.behind.load(Relaxed));
     }
 }
 
@@ -101,8 +122,12 @@ impl Drop for Call<'_> {
 struct Baseline(AtomicU64);
 
 impl Baseline {
-    fn learn(&self, took: u64) {
+    fn learn(&self, took: u64, behind: bool) {
         let known = self.0.load(Relaxed);
+        // What was waited for here is none of the service's time.
+        if behind && known != 0 && took > known {
+            return;
+        }
         let next = if known == 0 { took } else { known - known / BASELINE_INERTIA + took / BASELINE_INERTIA };
         self.0.store(next.max(1), Relaxed);
     }
@@ -142,10 +167,10 @@ impl Pressure {
     }
 
     /// A call that was one of so many took so long.
-    fn learn(&self, calls: usize, took: Duration, baseline: &Baseline) {
+    fn learn(&self, calls: usize, took: Duration, baseline: &Baseline, behind: bool) {
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1);
         if calls <= CALM {
-            baseline.learn(took);
+            baseline.learn(took, behind);
         }
         let alone = baseline.0.load(Relaxed);
         if alone == 0 {
@@ -232,7 +257,7 @@ mod tests {
             while self.under_way.front().is_some_and(|(end, ..)| *end <= now) {
                 let (end, among, began) = self.under_way.pop_front().unwrap();
                 self.took.push(end - began);
-                self.pressure.learn(among, Duration::from_micros(end - began), &self.baseline);
+                self.pressure.learn(among, Duration::from_micros(end - began), &self.baseline, false);
                 self.pressure.calls.fetch_sub(1, Relaxed);
             }
         }
@@ -284,6 +309,36 @@ mod tests {
         service.work = 5000;
         service.offer(2000, 5000).offer(10_000, 1500);
         assert_eq!(service.refused, 0);
+    }
+
+    #[test]
+    fn what_was_waited_for_in_this_process_is_not_the_services() {
+        let baseline = Baseline::default();
+        let known = || baseline.0.load(Relaxed);
+        baseline.learn(1000, true);
+        assert_eq!(known(), 1000, "it is better than nothing");
+        (0..1000).for_each(|_| baseline.learn(20_000, true));
+        assert_eq!(known(), 1000);
+        (0..1000).for_each(|_| baseline.learn(500, true));
+        assert!((500..520).contains(&known()), "{}", known());
+        (0..1000).for_each(|_| baseline.learn(2000, false));
+        assert!((1900..=2000).contains(&known()), "{}", known());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_comes_late_is_behind() {
+        let (load, lifecycle) = (Load::new(proto::catalog(), 1, 1), Lifecycle::new());
+        let behind = || load.0.behind.load(Relaxed);
+        let watching = tokio::spawn(load.clone().watch(lifecycle.clone()));
+        tokio::time::sleep(LOOK * 3).await;
+        assert!(!behind());
+        // Nobody runs meanwhile.
+        tokio::time::advance(LOOK + BEHIND * 2).await;
+        tokio::task::yield_now().await;
+        assert!(behind());
+        tokio::time::sleep(LOOK * 3).await;
+        assert!(!behind());
+        watching.abort();
     }
 
     #[test]

@@ -70,6 +70,7 @@ pub struct Gateway {
     /// How long connections are taken after it was told to end.
     drain_delay: Duration,
     uses: Uses,
+    load: Load,
     authority: Authority,
     keeper: LeaseKeeper,
     released: CancellationToken,
@@ -113,6 +114,7 @@ impl Gateway {
         let (listener, address) = listen(config.listen).await?;
         calls.introspections.show(meter);
         calls.refusals.show(meter);
+        let load = calls.load.clone();
         let (uses, timeout) = (calls.uses.clone(), config.introspection_timeout.unsigned_abs());
         let standards = Standards {
             calls: calls.clone(),
@@ -132,6 +134,7 @@ impl Gateway {
             address,
             drain_delay: config.drain_delay.unsigned_abs(),
             uses,
+            load,
             authority,
             keeper,
             released,
@@ -160,6 +163,7 @@ impl Gateway {
         let reports = self.uses.clone().report(self.authority.clone(), self.lifecycle.clone());
         let reports = self.lifecycle.spawn("api-gateway.uses", reports);
         let kept = self.lifecycle.spawn("api-gateway.lease", self.keeper.keep());
+        self.lifecycle.spawn("api-gateway.load", self.load.watch(self.lifecycle.clone()));
         let last_call = async {
             self.lifecycle.draining().await;
             tokio::select! {

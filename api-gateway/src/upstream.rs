@@ -164,11 +164,12 @@ pub(crate) fn services(
     certificates: Option<Certificates>,
 ) -> Result<(Services, Services), ConfigError> {
     let (endpoints, patience) = (config.endpoints()?, config.restart_patience.unsigned_abs());
-    let connector = Connector::new(certificates);
-    let replicas = |all: Vec<Endpoint>| Replicas::patient(all, connector.clone(), patience);
+    let replicas = |name: &'static str, all: Vec<Endpoint>| {
+        Replicas::patient(all, Connector::to(certificates.clone(), name), patience)
+    };
     let streams = endpoints.iter().map(|(name, all)| (*name, all.iter().cloned().map(for_streams).collect()));
-    let streams = streams.map(|(name, all)| (name, replicas(all))).collect();
-    Ok((endpoints.into_iter().map(|(name, all)| (name, replicas(all))).collect(), streams))
+    let streams = streams.map(|(name, all)| (name, replicas(name, all))).collect();
+    Ok((endpoints.into_iter().map(|(name, all)| (name, replicas(name, all))).collect(), streams))
 }
 
 /// For a connection of streams: of each a little waits to be read, and of all together as much as there is.

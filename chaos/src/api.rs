@@ -84,16 +84,30 @@ impl Api {
 
     /// The same, as whoever shares calls out: to a gateway that says that it is ready, and to the next where one takes no connection.
     pub(crate) async fn call_any(&self, first: usize, method: Method, credential: &str, environment: &str) -> Reply {
+        self.any(first, |gateway| self.request(gateway, method, credential, environment)).await
+    }
+
+    /// Changes something, shared out likewise: gives an environment another display name.
+    pub(crate) async fn rename_any(&self, first: usize, credential: &str, environment: &str, name: &str) -> Reply {
+        let form = [("envName", environment), ("displayName", name)];
+        let request = |gateway: usize| {
+            let url = format!("{}/1.0/environment/control/rest/setenvdisplayname", self.urls[gateway]);
+            self.http.post(url).bearer_auth(credential).form(&form)
+        };
+        self.any(first, request).await
+    }
+
+    async fn any(&self, first: usize, request: impl Fn(usize) -> reqwest::RequestBuilder) -> Reply {
         let mut gateways: Vec<usize> = (first..first + GATEWAYS).map(|gateway| gateway % GATEWAYS).collect();
         gateways.sort_by_key(|gateway| !self.ready[*gateway].load(Ordering::Relaxed));
         let last = gateways.pop().expect("there is a gateway");
         for gateway in gateways {
-            match self.request(gateway, method, credential, environment).send().await {
+            match request(gateway).send().await {
                 Err(error) if error.is_connect() => {}
                 response => return reply(response).await,
             }
         }
-        self.call(last, method, credential, environment).await
+        reply(request(last).send().await).await
     }
 
     /// Asks the gateways again and again whether they are ready. Never returns.

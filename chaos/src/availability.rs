@@ -23,6 +23,9 @@ const CALLERS: usize = 8;
 /// How many tokens they call with.
 const TOKENS: usize = 400;
 
+/// One of so many calls changes something.
+const EACH: usize = 10;
+
 /// How many failures are described.
 const DESCRIBED: usize = 5;
 
@@ -192,9 +195,16 @@ async fn call(gateway: usize, shared: Arc<Shared>, mut rng: StdRng) -> Vec<Strin
             shared.half.notify_one();
         }
         let target = &shared.targets[rng.random_range(0..shared.targets.len())];
-        let method = if rng.random() { Method::GetEnvs } else { Method::GetEnvInfo };
         let environment = &shared.environments[target.account];
-        match shared.api.call_any(gateway, method, &target.value(target.newest()), environment).await {
+        let token = target.value(target.newest());
+        let reply = match rng.random_range(0..EACH) {
+            0 => shared.api.rename_any(gateway, &token, environment, &format!("by {gateway}")).await,
+            number => {
+                let method = if number % 2 == 0 { Method::GetEnvs } else { Method::GetEnvInfo };
+                shared.api.call_any(gateway, method, &token, environment).await
+            }
+        };
+        match reply {
             Reply::Done(_) => {}
             Reply::Refused(result, answer) => {
                 failures.push(shared.describe(&format!("{result}: {}", answer["error"])));

@@ -255,7 +255,8 @@ impl Config {
         let (tls, allowed) = (self.tls.is_some(), self.allow_plaintext);
         tls::may_listen("listen", self.listen, tls, allowed)?;
         for endpoint in self.authority()? {
-            tls::may_connect("authority_url", endpoint.uri(), ("tls", tls), allowed)?;
+            // Whoever has a certificate calls nobody without it.
+            tls::may_connect("authority_url", endpoint.uri(), ("tls", tls), allowed && !tls)?;
         }
         self.policies()?;
         value(!self.data_dir.as_os_str().is_empty(), "data_dir", "a folder")?;

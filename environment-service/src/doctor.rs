@@ -13,6 +13,7 @@ use tls::Connector;
 use crate::Config;
 use crate::driver::{DockerDriver, Driver, KubernetesDriver};
 use crate::grpc::AuthorityKeys;
+use crate::service::AUTHORITY;
 use crate::store::MIGRATIONS;
 
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +73,7 @@ async fn database(config: &Config, findings: &mut Vec<Finding>) {
 /// Whether the authority answers to this service's key.
 async fn authority(config: &Config) -> Finding {
     let replicas = config.certificates().and_then(|certificates| {
-        let connector = Connector::new(certificates);
+        let connector = Connector::to(certificates, AUTHORITY);
         Ok(Replicas::new(config.authority()?, connector))
     });
     let (replicas, key) = match (replicas, config.service_key()) {

@@ -22,6 +22,9 @@ use crate::grpc::{self, AuthorityKeys, Control, Departures};
 use crate::operation::{Claims, Commands, Operations, Parts, RecoverError};
 use crate::store::{MIGRATIONS, Store};
 
+/// The service that is the authority, as its certificate names it.
+pub(crate) const AUTHORITY: &str = "token-service";
+
 /// How often health looks at the database.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long, besides the nodes' grace, accepted calls may take when the drain has begun. One that watches the health never
@@ -106,7 +109,7 @@ impl Service {
         config.validate()?;
         let service_key = config.service_key()?;
         let certificates = config.certificates()?;
-        let authority = Replicas::new(config.authority()?, Connector::new(certificates.clone()));
+        let authority = Replicas::new(config.authority()?, Connector::to(certificates.clone(), AUTHORITY));
         let clock = Clock::system();
 
         let drivers = drivers(&config, &lifecycle).await?;
@@ -172,6 +175,8 @@ impl Service {
     /// # Errors
     /// Where the server fails, what was begun before cannot be taken up, or all is to end at once.
     pub async fn serve(self) -> Result<(), RunError> {
+        // Who connects meanwhile is let in, and waits for an answer.
+        let incoming = self.listener.incoming();
         self.operations.adopt_all().await;
         self.operations.recover().await?;
         drop(self.lifecycle.spawn("environment-service.adopt", self.operations.clone().keep_adopting()));
@@ -202,7 +207,7 @@ impl Service {
         let server = access::server()
             .layer(telemetry::ServerSpans)
             .add_routes(grpc::routes(control, self.keys, self.layer).add_service(health))
-            .serve_with_incoming_shutdown(self.listener.incoming(), self.lifecycle.draining());
+            .serve_with_incoming_shutdown(incoming, self.lifecycle.draining());
         let lifecycle = &self.lifecycle;
         let too_late = async { (lifecycle.draining().await, tokio::time::sleep(self.patience).await) };
         tokio::select! {

@@ -16,13 +16,20 @@ use crate::{Certificates, Stream};
 #[derive(Clone, Default)]
 pub struct Connector {
     certificates: Option<Certificates>,
+    service: Option<&'static str>,
 }
 
 impl Connector {
     /// One that shows these.
     #[must_use]
     pub fn new(certificates: Option<Certificates>) -> Self {
-        Self { certificates }
+        Self { certificates, service: None }
+    }
+
+    /// One that connects only to who has this service's name in its certificate as well: others can be on the same host.
+    #[must_use]
+    pub fn to(certificates: Option<Certificates>, service: &'static str) -> Self {
+        Self { certificates, service: Some(service) }
     }
 
     async fn connect(self, uri: Uri) -> io::Result<TokioIo<Stream>> {
@@ -42,7 +49,14 @@ impl Connector {
         let config = config.ok_or_else(|| unusable("there is no certificate to connect with"))?;
         let name = ServerName::try_from(host.to_owned()).map_err(|_| unusable("the host is no name"))?;
         let stream = TlsConnector::from(config).connect(name, stream).await?;
-        Ok(TokioIo::new(Stream::Tls(Box::new(TlsStream::Client(stream)))))
+        let stream = Stream::Tls(Box::new(TlsStream::Client(stream)));
+        match self.service {
+            Some(service) if !stream.peer().may_be(service) => {
+                let problem = format!("the certificate there is not that of {service}");
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, problem))
+            }
+            _ => Ok(TokioIo::new(stream)),
+        }
     }
 }
 

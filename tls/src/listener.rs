@@ -1,10 +1,12 @@
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
@@ -13,8 +15,11 @@ use crate::{Certificates, Stream};
 /// How long a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many handshakes are under way at once; who comes later waits to be accepted.
+/// How many handshakes are under way at once.
 const HANDSHAKES: usize = 256;
+
+/// How many wait after theirs until they are looked at; who comes later waits to be accepted.
+const WAITING: usize = 256;
 
 /// How many bytes may wait until a client takes them: whoever writes more waits as well, and sees that none are taken.
 const UNTAKEN_BYTES: usize = 16 * 1024;
@@ -48,30 +53,45 @@ impl Listener {
         self.inner.local_addr()
     }
 
-    /// Those who connect. A handshake holds up nobody else.
+    /// Those who connect, from now on, whether they are looked at already or not: some wait, each after its handshake. A handshake holds
+    /// up nobody else.
     #[must_use]
     pub fn incoming(self) -> Incoming {
-        stream::unfold((self, JoinSet::new()), |(listener, mut handshakes)| async move {
-            let stream = listener.next(&mut handshakes).await;
-            Some((Ok(stream), (listener, handshakes)))
-        })
-        .boxed()
+        let (let_in, waiting) = mpsc::channel(WAITING);
+        tokio::spawn(self.accept_all(let_in));
+        stream::unfold(waiting, |mut waiting| async move { waiting.recv().await.map(|stream| (Ok(stream), waiting)) })
+            .boxed()
     }
 
-    async fn next(&self, handshakes: &mut JoinSet<io::Result<Stream>>) -> Stream {
+    /// Ends when nobody takes them any more.
+    async fn accept_all(self, let_in: mpsc::Sender<Stream>) {
+        let mut handshakes = Handshakes::default();
+        loop {
+            let stream = tokio::select! {
+                () = let_in.closed() => return,
+                stream = self.next(&mut handshakes) => stream,
+            };
+            if let_in.send(stream).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn next(&self, handshakes: &mut Handshakes) -> Stream {
         loop {
             tokio::select! {
-                Some(ended) = handshakes.join_next() => match ended {
+                Some(ended) = handshakes.under_way.join_next() => match ended {
                     Ok(Ok(stream)) => return stream,
                     Ok(Err(error)) => tracing::debug!(%error, "a connection was not let in"),
+                    Err(error) if error.is_cancelled() => tracing::debug!("a handshake gave way to a newer one"),
                     Err(error) => tracing::error!(%error, "a handshake was broken off"),
                 },
-                accepted = self.inner.accept(), if handshakes.len() < HANDSHAKES => match accepted {
+                accepted = self.inner.accept() => match accepted {
                     Ok((stream, _)) => {
                         // An answer is one small packet; waiting to fill it would only delay it.
                         let _ = stream.set_nodelay(true);
                         let Some(certificates) = self.certificates.clone() else { return Stream::Plain(stream) };
-                        handshakes.spawn(async move { accept(&certificates, stream, PATIENCE).await });
+                        handshakes.begin(async move { accept(&certificates, stream, PATIENCE).await });
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection was not accepted");
@@ -80,6 +100,23 @@ impl Listener {
                 },
             }
         }
+    }
+}
+
+/// Those under way. Where there are too many, the one that has taken longest gives way: who knows the other side takes a moment.
+#[derive(Default)]
+struct Handshakes {
+    under_way: JoinSet<io::Result<Stream>>,
+    by_age: VecDeque<AbortHandle>,
+}
+
+impl Handshakes {
+    fn begin(&mut self, handshake: impl Future<Output = io::Result<Stream>> + Send + 'static) {
+        self.by_age.retain(|handshake| !handshake.is_finished());
+        while self.by_age.len() >= HANDSHAKES {
+            self.by_age.pop_front().iter().for_each(AbortHandle::abort);
+        }
+        self.by_age.push_back(self.under_way.spawn(handshake));
     }
 }
 

@@ -109,11 +109,34 @@ async fn each_side_lets_in_who_its_authorities_vouch_for() {
     assert!(meet(&connector(&foreign), &url, &mut incoming).await.is_none(), "the server does not know it");
     assert!(meet(&connector(&issue("gateway")), &url, &mut incoming).await.is_some(), "the others are still let in");
 
+    let certificates = || Some(Certificates::mutual(&issue("gateway")).unwrap());
+    assert!(meet(&Connector::to(certificates(), "server"), &url, &mut incoming).await.is_some(), "it is who is meant");
+    let meant = Connector::to(certificates(), "another");
+    assert!(meet(&meant, &url, &mut incoming).await.is_none(), "another service is at this host");
+
     let elsewhere = url.replace("127.0.0.1", "localhost");
     assert!(meet(&connector(&issue("gateway")), &elsewhere, &mut incoming).await.is_none(), "the host is another");
     assert!(meet(&Connector::default(), &url, &mut incoming).await.is_none(), "it has nothing to show");
     let plain = url.replace("https://", "http://");
     assert!(meet(&Connector::default(), &plain, &mut incoming).await.is_none(), "plain text");
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_keep_nobody_out() {
+    const SILENT: usize = 400;
+    let (folder, lifecycle) = (tempfile::tempdir().unwrap(), Lifecycle::new());
+    let authority = Authority::new();
+    let issue = |name: &str| authority.issue(folder.path(), name, &[name, "127.0.0.1"], 1);
+    let (url, mut incoming) = listening(&issue("server"), &lifecycle).await;
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(tokio::net::TcpStream::connect(url.trim_start_matches("https://")).await.unwrap());
+    }
+    assert!(meet(&connector(&issue("gateway")), &url, &mut incoming).await.is_some());
+    // Those that have said nothing for longest have given way; the others are still waited for.
+    let (first, last) = (silent.remove(0), silent.pop().unwrap());
+    assert_eq!(eventually("its end", LONG, async || first.try_read(&mut [0]).ok()).await, 0);
+    assert_eq!(last.try_read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]

@@ -102,6 +102,7 @@ impl SigningKeys {
         let current =
             Current { rows: Vec::new(), signing: Arc::clone(&file), told: told.clone(), asked_at: Duration::ZERO };
         ring.replace(told);
+        store.begin_signing_keys(&by_name(&file)).await?;
         let keys =
             Self(Arc::new(Shared { file, ring, store, clock, current: RwLock::new(current), looking: Mutex::new(()) }));
         keys.look().await?;
@@ -165,7 +166,9 @@ impl SigningKeys {
         let mut current = self.0.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         current.asked_at = asked_at;
         let signing = match rows.iter().rfind(|row| row.signs_from <= now) {
-            None => Arc::clone(&self.0.file),
+            None if rows.is_empty() => Arc::clone(&self.0.file),
+            // The database's clock was put back: the first that there is is known to all.
+            None => Arc::new(self.unsealed(&rows[0])?),
             Some(row) if row.key_id == current.signing.verifying_key().key_id() => Arc::clone(&current.signing),
             Some(row) => Arc::new(self.unsealed(row)?),
         };
@@ -201,6 +204,16 @@ impl SigningKeys {
 
 fn sealing(file: &SigningKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new((&*file.derive(SEALING)).into())
+}
+
+/// The key of the operator's file, as it is kept: without what is secret of it.
+fn by_name(file: &SigningKey) -> NewSigningKey {
+    let public = file.verifying_key();
+    NewSigningKey {
+        key_id: public.key_id().to_owned(),
+        public_key: STANDARD.encode(public.as_bytes()),
+        sealed: String::new(),
+    }
 }
 
 /// A new key, as it is kept.
@@ -261,13 +274,7 @@ pub async fn rotate_signing_key(config: &Config, lead: Duration) -> Result<Vec<S
         return Err(AdministerError::Refused(Box::new(SealedKeyError(row.key_id.clone()))));
     }
     let key = SigningKey::generate(&mut rand::rng());
-    let public = file.verifying_key();
-    let first = NewSigningKey {
-        key_id: public.key_id().to_owned(),
-        public_key: STANDARD.encode(public.as_bytes()),
-        sealed: String::new(),
-    };
-    let new = seal(&file, &key);
+    let (first, new) = (by_name(&file), seal(&file, &key));
     let remains = GOOD_FOR + config.grant_lifetime.unsigned_abs() + SKEW;
     let succession = Succession { lead: lead.max(SHORTEST_LEAD), remains };
     let entry = AuditEntry::on_authority("signing_key.rotate", format!("key {}", new.key_id), Clock::system().now());

@@ -16,6 +16,9 @@ const MOST_CONNECTIONS: usize = 900;
 /// How many calls a run has at most.
 const MOST_CALLS: usize = 1_000_000;
 
+/// For how long they come as a surprise.
+const FIRST: Duration = Duration::from_secs(1);
+
 /// How often calls are sent, as many as are due by then.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -31,6 +34,8 @@ pub(super) struct Request {
 pub(super) struct Run {
     /// How long each of those took that were done, from when it was due.
     pub(super) accepted: Vec<Duration>,
+    /// Those of them that were due in the first second.
+    pub(super) at_first: Vec<Duration>,
     pub(super) refused: usize,
     /// How long it took to be told so.
     pub(super) told_after: Vec<Duration>,
@@ -59,6 +64,18 @@ impl Run {
                 self.told_after.push(took);
             }
         }
+    }
+
+    fn take(&mut self, begun: Instant, (outcome, due, took): (Outcome, Instant, Duration)) {
+        if outcome == Outcome::Done && due.duration_since(begun) < FIRST {
+            self.at_first.push(took);
+        }
+        self.add(outcome, took);
+    }
+
+    /// How many there were to be.
+    pub(super) fn calls(&self) -> usize {
+        self.accepted.len() + self.refused + self.not_sent
     }
 
     #[expect(clippy::cast_precision_loss, reason = "there are fewer than a million")]
@@ -106,8 +123,7 @@ pub(super) async fn open(request: Request, per_second: f64, time: Duration) -> a
     while begun.elapsed() < time && sent < MOST_CALLS {
         ticks.tick().await;
         while let Some(call) = calls.try_join_next() {
-            let (outcome, took) = call??;
-            all.add(outcome, took);
+            all.take(begun, call??);
         }
         while due <= Instant::now() {
             let (at, request, free) = (due, request.clone(), Arc::clone(&free));
@@ -124,13 +140,12 @@ pub(super) async fn open(request: Request, per_second: f64, time: Duration) -> a
                 };
                 let outcome = connection.call(&request).await?;
                 free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-                anyhow::Ok((outcome, at.elapsed()))
+                anyhow::Ok((outcome, at, at.elapsed()))
             });
         }
     }
     while let Some(call) = calls.join_next().await {
-        let (outcome, took) = call??;
-        all.add(outcome, took);
+        all.take(begun, call??);
     }
     Ok(all)
 }

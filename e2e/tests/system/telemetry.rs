@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use e2e::{PASSWORD, Stack};
+use e2e::{CLIENT_NAME, PASSWORD, Stack};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
@@ -25,6 +25,7 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use crate::secrets::{forms, line_with};
+use crate::two_factor::second_factor;
 
 const LONG: Duration = Duration::from_secs(30);
 const STOP: &str = "/1.0/environment/control/rest/stopenv";
@@ -188,8 +189,10 @@ async fn a_call_is_one_trace_over_all_processes_and_no_secret_is_told() {
     let spans = receiver.trace(&id);
     assert_nested(&spans, &expected);
 
-    eventually("what was logged within it", LONG, async || receiver.logged(&id).contains("api-gateway").then_some(()))
-        .await;
+    for service in ["api-gateway", "token-service", "environment-service"] {
+        let told = async || receiver.logged(&id).contains(service).then_some(());
+        eventually(&format!("what {service} has logged within it"), LONG, told).await;
+    }
     let metrics = [
         ("api-gateway", "http.server.request.duration"),
         ("api-gateway", "portcullis.introspection.cache.lookups"),
@@ -206,13 +209,22 @@ async fn a_call_is_one_trace_over_all_processes_and_no_secret_is_told() {
     // A failure is in its trace too, by its reason.
     stack.client.get(&format!("{STOP}?envName=nowhere&session={token}")).await;
     stack.client.get(&format!("/{token}?x={token}")).await;
-    let log = stack.logs();
-    assert!(log.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "the lines of a call name its trace");
+    // Secrets of every other kind go through the system as well.
+    let (second_factor, codes) = second_factor(&stack, &session).await;
+    let client_key = stack.service_key(CLIENT_NAME);
+    let asked = stack.client.request(Method::POST, "/oauth2/introspect").basic_auth(CLIENT_NAME, Some(&client_key));
+    assert_eq!(stack.client.send(asked.form(&[("token", &token)])).await.json()["active"], true);
+    let keys = ["api-gateway", "environment-service"].map(|service| stack.service_key(service));
+
+    let mut log = String::new();
     for process in [stack.gateway.take(), stack.environment.take(), stack.token.take()].into_iter().flatten() {
-        process.terminate().await;
+        let (_, told) = process.terminate().await;
+        assert!(told.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "the lines of a call name its trace: {told}");
+        log.push_str(&told);
     }
     let bytes = receiver.bytes();
-    for secret in [token.as_str(), session.as_str(), PASSWORD] {
+    let secrets = [token, session, PASSWORD.to_owned(), second_factor, client_key];
+    for secret in secrets.iter().chain(&keys).chain(&codes) {
         assert_eq!(line_with(&log, secret), None);
         for form in forms(secret) {
             let found = bytes.windows(form.len()).any(|window| window == form.as_bytes());

@@ -122,6 +122,13 @@ async fn a_service_key_is_good_beside_its_own_certificate_only() {
             }
         }
     }
+    // A gateway passes on no key of a service: whoever has stolen one has not the certificate.
+    for service in ["api-gateway", "environment-service"] {
+        let stolen = stack.client.request(reqwest::Method::POST, "/oauth2/introspect");
+        let stolen = stolen.basic_auth(service, Some(stack.service_key(service)));
+        let answer = stack.client.send(stolen.form(&[("token", "pcl_pat_none")])).await;
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (401, Some("invalid_client")), "{answer:?}");
+    }
     // A client's key is passed on by a gateway, which shows its own certificate and its own key.
     let basic = stack.client.request(reqwest::Method::POST, "/oauth2/introspect");
     let basic = basic.basic_auth(e2e::CLIENT_NAME, Some(stack.service_key(e2e::CLIENT_NAME)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
-use storage::StorageError;
+use storage::{StorageError, Transaction};
 
 use super::{Store, audit, row};
 use crate::domain::AuditEntry;
@@ -68,6 +68,27 @@ impl Store {
         Ok((rows.iter().map(read).collect::<Result<_, _>>()?, now))
     }
 
+    /// Keeps the operator's key, by name, where there is none yet: from then on no other is taken for it.
+    pub(crate) async fn begin_signing_keys(&self, file: &NewSigningKey) -> Result<(), StorageError> {
+        let any = "select 1 as found from signing_key limit 1";
+        if sqlx::query(any).fetch_optional(self.database.reader()).await?.is_some() {
+            return Ok(());
+        }
+        let mut tx = self.database.begin("signing_key.begin").await?;
+        self.insert_first(&mut tx, file).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn insert_first(&self, tx: &mut Transaction, file: &NewSigningKey) -> Result<(), sqlx::Error> {
+        let clock = self.database.clock();
+        let insert = format!(
+            "insert into signing_key (key_id, public_key, sealed, created_at, signs_from, verifies_until) \
+             select $1, $2, $3, {clock}, 0, null where not exists (select 1 from signing_key) on conflict (key_id) do nothing"
+        );
+        let insert = sqlx::query(AssertSqlSafe(insert)).bind(&file.key_id).bind(&file.public_key).bind(&file.sealed);
+        insert.execute(&mut **tx).await.map(drop)
+    }
+
     /// Lets a key follow the newest one, which is the operator's if there is none yet. Answers what is kept then.
     pub(crate) async fn succeed_signing_key(
         &self,
@@ -79,15 +100,7 @@ impl Store {
         let (clock, Succession { lead, remains }) = (self.database.clock(), succession);
         let (lead, remains) = (micros(lead), micros(remains));
         let mut tx = self.database.begin("signing_key.succeed").await?;
-        sqlx::query(AssertSqlSafe(format!(
-            "insert into signing_key (key_id, public_key, sealed, created_at, signs_from, verifies_until) \
-             select $1, $2, $3, {clock}, 0, null where not exists (select 1 from signing_key) on conflict (key_id) do nothing"
-        )))
-        .bind(&file.key_id)
-        .bind(&file.public_key)
-        .bind(&file.sealed)
-        .execute(&mut *tx)
-        .await?;
+        self.insert_first(&mut tx, file).await?;
         // Whoever replaces the same key at the same time waits here, and finds it replaced.
         let replaced = sqlx::query(AssertSqlSafe(format!(
             "update signing_key set verifies_until = {clock} + $1 where verifies_until is null and signs_from <= {clock} \

@@ -101,10 +101,14 @@ async fn another_file_opens_nothing_and_begins_anew_where_that_is_said() {
     for mut stage in stages().await {
         let engine = stage.engine;
         let session = stage.session().await;
-        rotate_signing_key(&stage.config, SHORTEST_LEAD).await.unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         let other = SigningKey::generate(&mut rand::rng());
         std::fs::write(file.path(), other.to_pem().as_bytes()).unwrap();
+        let own = std::mem::replace(&mut stage.config.signing_key_file, file.path().to_owned());
+        let refused = rotate_signing_key(&stage.config, SHORTEST_LEAD).await.unwrap_err();
+        assert!(matches!(refused, AdministerError::Refused(_)), "{engine}: before the first rotation: {refused:?}");
+        stage.config.signing_key_file = own;
+        rotate_signing_key(&stage.config, SHORTEST_LEAD).await.unwrap();
         stage.config.signing_key_file = file.path().to_owned();
         let refused = rotate_signing_key(&stage.config, SHORTEST_LEAD).await.unwrap_err();
         assert!(matches!(refused, AdministerError::Refused(_)), "{engine}: {refused:?}");
