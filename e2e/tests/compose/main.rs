@@ -71,14 +71,31 @@ async fn a_stack_stops_a_project_and_goes_on_when_a_part_of_it_dies() {
     assert_eq!(project.left().await, Vec::<String>::new());
 }
 
-/// The commands of the book and of the README are those of the test above, but for those that need a registry, and for one that is as
-/// good as another.
+/// Renewing a certificate, backup, restoration. They have files of an operator's machine, or programs that the images of this test lack
+/// (`pg_dump`, `pg_restore`).
+const OF_OPERATORS: &[&str] = &[
+    "run --rm --entrypoint rm secrets -f /secrets/token-service/token-service.pem",
+    "run --rm secrets",
+    "run --rm -T --entrypoint tar secrets --create --directory /secrets token-service environment-service api-gateway postgres certificates >/secure/secrets.tar",
+    "run --rm -T --entrypoint tar secrets --extract --directory /secrets </secure/secrets.tar",
+    "exec -T postgres pg_dump --username postgres --format custom environment >/backups/environment.dump",
+    "exec -T postgres pg_dump --username postgres --format custom token >/backups/token.dump",
+    "stop environment-service token-service-1 token-service-2",
+    "exec -T postgres pg_restore --username postgres --clean --if-exists --create --exit-on-error --dbname postgres </backups/environment.dump",
+    "exec -T postgres pg_restore --username postgres --clean --if-exists --create --exit-on-error --dbname postgres </backups/token.dump",
+    "run --rm -T token-service-1 restored",
+    "up --detach postgres",
+];
+
+/// The commands of the book and of the README are those of the test above, but for those that need a registry, for one that is as good as
+/// another, and for those of operators, which no test runs.
 #[test]
 fn the_commands_of_the_book_are_these() {
     let run = [UP, CREATE_ACCOUNT, DOWN].map(|arguments| arguments.join(" "));
     let example = format!("--project-name example --file deploy/compose/example.yml {}", UP.join(" "));
     let not_run = ["build", "--profile telemetry up --detach", "down"];
-    let known: Vec<&str> = run.iter().map(String::as_str).chain([example.as_str()]).chain(not_run).collect();
+    let known = run.iter().map(String::as_str).chain([example.as_str()]).chain(not_run);
+    let known: Vec<&str> = known.chain(OF_OPERATORS.iter().copied()).collect();
     for text in ["docs/compose.md", "README.md"] {
         let text = std::fs::read_to_string(project::top().join(text)).unwrap();
         let lines = text.split("```sh\n").skip(1).flat_map(|rest| rest.split("```").next().unwrap_or_default().lines());

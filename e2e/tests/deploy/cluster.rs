@@ -77,26 +77,32 @@ fn commands(after: &str) -> String {
 async fn the_commands_of_the_book_make_the_secrets() {
     let server = KubernetesApi::start().await;
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(crate::path("deploy"), folder.path().join("deploy")).unwrap();
+    // A checkout of the sources, and beside it the overlay, in which the commands are run.
+    let (checkout, overlay) = (folder.path().join("portcullis"), folder.path().join("cluster"));
+    std::fs::create_dir(&checkout).unwrap();
+    std::fs::create_dir(&overlay).unwrap();
+    std::os::unix::fs::symlink(crate::path("deploy"), checkout.join("deploy")).unwrap();
     let programs = testkit::binary("portcullis");
     let search = format!("{}:{}", programs.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let run = |commands: String| {
         let mut shell = std::process::Command::new("/bin/bash");
-        shell.args(["-e", "-c", &commands]).current_dir(&folder).env_clear().env("PATH", &search);
+        shell.args(["-e", "-c", &commands]).current_dir(&overlay).env_clear().env("PATH", &search);
         let done = shell.env("HOME", folder.path()).env("KUBECONFIG", server.kubeconfig(server.admin_token())).output();
         let done = done.unwrap();
         assert!(done.status.success(), "{commands}\n{}", String::from_utf8_lossy(&done.stderr));
     };
-    run(commands("and the secrets:"));
+    run(commands("## First start"));
     let client = server.client(server.admin_token()).await;
     let secrets = Api::<Secret>::namespaced(client, "portcullis");
     for (part, key) in
         [("token-service", "signing-key.pem"), ("environment-service", "database-url"), ("api-gateway", "service.key")]
     {
         let kept = secrets.get(part).await.unwrap().data.unwrap_or_default();
-        let file = std::fs::read(folder.path().join("secrets").join(part).join(key)).unwrap();
+        let file = std::fs::read(overlay.join("secrets").join(part).join(key)).unwrap();
         assert_eq!(kept[key].0, file, "{part}");
     }
+    let address = std::fs::read_to_string(overlay.join("secrets/token-service/database-url")).unwrap();
+    assert!(address.ends_with("@db.example.org/token?sslmode=verify-full\n"), "another address");
     // What is not there need not be deleted.
     let upgrade = commands("## Upgrades");
     run(upgrade.lines().next().unwrap().to_owned());

@@ -16,10 +16,15 @@ const PLACE: &str = "/run/secrets/portcullis";
 
 /// Makes the secrets that are not there.
 fn make(folder: &Path) {
+    make_with(folder, &[]);
+}
+
+fn make_with(folder: &Path, variables: &[(&str, &str)]) {
     let programs = binary("portcullis");
     let search = format!("{}:/usr/bin:/bin", programs.parent().unwrap().display());
     let mut script = Command::new(path("deploy/secrets"));
-    let made = script.arg(folder).arg("db.example.org:5433").env_clear().env("PATH", search).output().unwrap();
+    script.arg(folder).arg("db.example.org:5433").env_clear().env("PATH", search).envs(variables.iter().copied());
+    let made = script.output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
@@ -97,6 +102,32 @@ fn secrets_are_made_once_and_each_for_its_service() {
             .contains(name)
     });
     assert_eq!(others.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_addresses_of_databases_have_the_parameters_that_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let parameters = "sslmode=verify-full&sslrootcert=/run/secrets/portcullis/database-ca.pem";
+    make_with(folder.path(), &[("PORTCULLIS_DATABASE_PARAMETERS", parameters)]);
+    let made = secrets(folder.path());
+    for (service, role) in [("token-service", "token"), ("environment-service", "environment")] {
+        let password = &made[&format!("postgres/{role}.password")];
+        let url = format!("postgres://{role}:{password}@db.example.org:5433/{role}?{parameters}\n");
+        assert_eq!(made[&format!("{service}/database-url")], url);
+    }
+}
+
+/// What is left out of the image's build is named by no crate that is in it.
+#[test]
+fn the_image_is_built_from_every_crate() {
+    let (manifest, ignored) = (read("Cargo.toml"), read(".dockerignore"));
+    let (_, rest) = manifest.split_once("members = [\n").unwrap();
+    let (members, _) = rest.split_once(']').unwrap();
+    let members: Vec<&str> = members.lines().map(|line| line.trim().trim_matches(['"', ','])).collect();
+    assert!(members.contains(&"token-service"), "{members:?}");
+    for member in members {
+        assert!(ignored.lines().any(|line| line.strip_prefix('!') == Some(member)), "{member} is not in .dockerignore");
+    }
 }
 
 #[test]

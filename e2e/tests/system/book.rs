@@ -78,6 +78,7 @@ chapters! {
     start "docs/start.md"
     tls "docs/tls.md"
     tokens "docs/tokens.md"
+    upgrade "docs/upgrade.md"
 }
 
 /// What is read by operators and users.
@@ -103,6 +104,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("README.md", "echo \"DOCKER_GID="),
     ("docs/kubernetes.md", "kubectl "),
     ("docs/kubernetes.md", "mkdir secrets "),
+    ("docs/kubernetes.md", "PORTCULLIS_DATABASE_PARAMETERS="),
     ("docs/kubernetes.md", "for part in "),
     ("docs/kubernetes.md", "    "),
     ("docs/kubernetes.md", "done"),
@@ -110,6 +112,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("docs/dashboard.md", "cd dashboard && npm run lint && npm run test:unit"),
     ("docs/model.md", "cargo test "),
     ("docs/model.md", "PORTCULLIS_MODEL=large cargo test "),
+    // Of operators, on machines of theirs: no test runs these.
+    ("docs/kubernetes.md", "mkdir renewed "),
+    ("docs/kubernetes.md", "portcullis certs issue "),
+    ("docs/services.md", "cargo build --release "),
+    ("docs/services.md", "for name in "),
+    ("docs/services.md", "sudo "),
     ("", "cargo xtask "),
     ("", "cargo build --bin portcullis"),
 ];
