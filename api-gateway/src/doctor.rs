@@ -27,7 +27,7 @@ enum Flaw {
 pub async fn doctor(config: &Config) -> Vec<Finding> {
     let mut findings = vec![Finding::of("files", config.check_files().map(|()| "the key can be read".to_owned()))];
     findings.push(Finding::of("open files", open_files(config.max_connections)));
-    let all = config.upstream_certificates().and_then(|certificates| services(config, certificates));
+    let all = config.upstream_certificates().and_then(|certificates| services(config, certificates.as_ref()));
     let (key, all) = match (config.service_key(), all) {
         (Ok(key), Ok(all)) => (key, all),
         (Err(error), _) | (_, Err(error)) => {

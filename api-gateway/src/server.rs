@@ -101,7 +101,7 @@ impl Gateway {
         config.validate()?;
         let service_key = config.service_key()?;
         let (certificates, upstream_certificates) = (config.certificates()?, config.upstream_certificates()?);
-        let (services, streams) = upstream::services(&config, upstream_certificates.clone())?;
+        let (services, streams) = upstream::services(&config, upstream_certificates.as_ref())?;
         let missing = || ConfigError::MissingUpstream(AUTHORITY.to_owned());
         let replicas = services.get(AUTHORITY).cloned().ok_or_else(missing)?;
         let authority = Authority::new(replicas.clone(), &service_key, config.introspection_timeout.unsigned_abs());

@@ -161,11 +161,11 @@ impl Answers {
 /// The services that execute methods, for calls and for streams, and the certificates by which they know this gateway.
 pub(crate) fn services(
     config: &Config,
-    certificates: Option<Certificates>,
+    certificates: Option<&Certificates>,
 ) -> Result<(Services, Services), ConfigError> {
     let (endpoints, patience) = (config.endpoints()?, config.restart_patience.unsigned_abs());
     let replicas = |name: &'static str, all: Vec<Endpoint>| {
-        Replicas::patient(all, Connector::to(certificates.clone(), name), patience)
+        Replicas::patient(all, Connector::to(certificates.cloned(), name), patience)
     };
     let streams = endpoints.iter().map(|(name, all)| (*name, all.iter().cloned().map(for_streams).collect()));
     let streams = streams.map(|(name, all)| (name, replicas(name, all))).collect();

@@ -172,7 +172,8 @@ async fn insert_tokens(
     rng: &mut StdRng,
 ) -> anyhow::Result<()> {
     let now = Timestamp::now().as_microsecond();
-    let methods = [Method::GetEnvs.name(), Method::GetEnvInfo.name(), "environment.control.SetEnvDisplayName"].join(" ");
+    let methods =
+        [Method::GetEnvs.name(), Method::GetEnvInfo.name(), "environment.control.SetEnvDisplayName"].join(" ");
     let numbers: Vec<usize> = (1..=count).collect();
     for numbers in numbers.chunks(ROWS) {
         let rows = rows(numbers.len(), |p| {

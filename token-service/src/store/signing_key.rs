@@ -76,7 +76,7 @@ impl Store {
         }
         let mut tx = self.database.begin("signing_key.begin").await?;
         self.insert_first(&mut tx, file).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     async fn insert_first(&self, tx: &mut Transaction, file: &NewSigningKey) -> Result<(), sqlx::Error> {
