@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Histogram, Meter};
+use opentelemetry::metrics::Meter;
 use proto::Method;
+use telemetry::Durations;
 
 /// In seconds, as the semantic conventions for HTTP advise.
 const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -13,21 +14,16 @@ const BOUNDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75
 /// The instruments of calls.
 #[derive(Clone, Debug)]
 pub(crate) struct CallMetrics {
-    duration: Histogram<f64>,
+    duration: Durations,
 }
 
 impl CallMetrics {
     pub(crate) fn new(meter: &Meter) -> Self {
-        let duration = meter
-            .f64_histogram("http.server.request.duration")
-            .with_description("How long calls take until they are answered")
-            .with_unit("s")
-            .with_boundaries(BOUNDS.to_vec())
-            .build();
-        Self { duration }
+        let (name, description) = ("http.server.request.duration", "How long calls take until they are answered");
+        Self { duration: Durations::new(meter, name, description, &BOUNDS) }
     }
 
-    /// A call is answered; `reason` says why it failed, if it did.
+    /// A call is answered, within its span; `reason` says why it failed, if it did.
     pub(crate) fn answered(
         &self,
         method: Option<&'static Method>,
@@ -42,6 +38,6 @@ impl CallMetrics {
             KeyValue::new("error.type", reason.unwrap_or("")),
         ];
         let attributes = if reason.is_some() { &attributes[..] } else { &attributes[..2] };
-        self.duration.record(after.as_secs_f64(), attributes);
+        self.duration.record(after, attributes);
     }
 }

@@ -1,11 +1,15 @@
 //! Logs, traces and metrics of a process. It knows no service; what may be told is decided where it is.
 
 mod config;
+mod durations;
+mod exemplars;
+mod metric_exporter;
 mod metrics;
 mod otlp;
 mod trace;
 
 pub use config::{LogFormat, OtlpConfig, TelemetryConfig};
+pub use durations::Durations;
 pub use metrics::{Metrics, meter, read_metrics};
 pub use trace::{ServerSpans, SpanResult, client_span, in_client_span, server_span};
 

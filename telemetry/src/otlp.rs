@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
-use opentelemetry_otlp::{ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{ExporterBuildError, LogExporter, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::PeriodicReader;
@@ -15,6 +15,7 @@ use tracing_subscriber::filter::{FilterExt, ParseError, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::metric_exporter::WithExemplars;
 use crate::metrics::{Metrics, read_metrics};
 use crate::{InitError, OtlpConfig, trace};
 
@@ -92,8 +93,8 @@ impl Exporters {
     }
 }
 
-fn metrics(endpoint: &str, config: &OtlpConfig) -> Result<PeriodicReader<MetricExporter>, ExporterBuildError> {
-    let exporter = MetricExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
+fn metrics(endpoint: &str, config: &OtlpConfig) -> Result<PeriodicReader<WithExemplars>, ExporterBuildError> {
+    let exporter = WithExemplars::new(endpoint)?;
     Ok(PeriodicReader::builder(exporter).with_interval(config.metrics_interval.unsigned_abs()).build())
 }
 

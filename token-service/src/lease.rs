@@ -18,7 +18,8 @@ use std::time::Duration;
 use access::lease::LeaseHandle;
 use jiff::SignedDuration;
 use lifecycle::{Clock, Lifecycle};
-use opentelemetry::metrics::{Histogram, Meter};
+use opentelemetry::metrics::Meter;
+use telemetry::Durations;
 use tokio::sync::watch as watched;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +51,7 @@ pub(crate) struct Shared {
     /// How many changes wait to be confirmed.
     waiting: watched::Sender<usize>,
     /// How long confirmations took.
-    confirmations: Histogram<f64>,
+    confirmations: Durations,
     lifecycle: Lifecycle,
     /// Cancelled when the service has answered everything.
     ended: CancellationToken,

@@ -14,6 +14,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{ExportMetricsServiceReq
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::metrics::v1::Exemplar;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
@@ -29,6 +31,7 @@ use crate::two_factor::second_factor;
 
 const LONG: Duration = Duration::from_secs(30);
 const STOP: &str = "/1.0/environment/control/rest/stopenv";
+const CALLS: &str = "http.server.request.duration";
 
 /// Keeps all that it is told.
 #[derive(Clone, Default)]
@@ -121,6 +124,19 @@ impl Receiver {
         named.collect()
     }
 
+    /// The exemplars that a service's histogram has of a trace, of all that was told.
+    fn exemplars(&self, of: &str, histogram: &str, trace: &[u8]) -> Vec<Exemplar> {
+        let told = self.0.lock().unwrap();
+        let all = told.metrics.iter().flat_map(|request| &request.resource_metrics);
+        let scopes = all.filter(|all| service(all.resource.as_ref()) == of).flat_map(|all| &all.scope_metrics);
+        let named = scopes.flat_map(|scope| &scope.metrics).filter(|metric| metric.name == histogram);
+        let points = named.flat_map(|metric| match &metric.data {
+            Some(Data::Histogram(histogram)) => histogram.data_points.as_slice(),
+            _ => &[],
+        });
+        points.flat_map(|point| &point.exemplars).filter(|exemplar| exemplar.trace_id == trace).cloned().collect()
+    }
+
     /// All that was told, byte for byte.
     fn bytes(&self) -> Vec<u8> {
         let told = self.0.lock().unwrap();
@@ -170,6 +186,21 @@ fn assert_kept<'a>(receiver: &Receiver, log: &str, secrets: impl Iterator<Item =
     }
 }
 
+/// How long the call took, and what a driver did for it, are told with the spans that it was.
+async fn assert_exemplars(receiver: &Receiver, id: &[u8]) {
+    for (service, histogram, name) in [
+        ("api-gateway", CALLS, "GET /1.0/environment/control/rest/stopenv"),
+        ("environment-service", "portcullis.driver.operation.duration", "process end"),
+    ] {
+        let told = async || receiver.exemplars(service, histogram, id).pop();
+        let exemplar = eventually(&format!("an exemplar of {histogram}"), LONG, told).await;
+        assert!(exemplar.filtered_attributes.is_empty(), "{exemplar:?}");
+        let told = async || receiver.trace(id).into_iter().find(|(_, span)| span.span_id == exemplar.span_id);
+        let (of, span) = eventually(&format!("the span of {exemplar:?}"), LONG, told).await;
+        assert_eq!((of.as_str(), span.name.as_str()), (service, name));
+    }
+}
+
 #[tokio::test]
 async fn a_call_is_one_trace_over_all_processes_and_no_secret_is_told() {
     let (receiver, url) = Receiver::start().await;
@@ -206,7 +237,7 @@ async fn a_call_is_one_trace_over_all_processes_and_no_secret_is_told() {
         eventually(&format!("what {service} has logged within it"), LONG, told).await;
     }
     let metrics = [
-        ("api-gateway", "http.server.request.duration"),
+        ("api-gateway", CALLS),
         ("api-gateway", "portcullis.introspection.cache.lookups"),
         ("token-service", "portcullis.lease.holders"),
         ("token-service", "portcullis.signin.attempts"),
@@ -217,6 +248,8 @@ async fn a_call_is_one_trace_over_all_processes_and_no_secret_is_told() {
         metrics.iter().all(|(service, name)| told.contains(&((*service).to_owned(), (*name).to_owned()))).then_some(())
     })
     .await;
+
+    assert_exemplars(&receiver, &id).await;
 
     // A failure is in its trace too, by its reason.
     stack.client.get(&format!("{STOP}?envName=nowhere&session={token}")).await;
@@ -234,6 +267,7 @@ async fn a_call_is_one_trace_over_all_processes_and_no_secret_is_told() {
         assert!(told.contains("4bf92f3577b34da6a3ce929d0e0e4736"), "the lines of a call name its trace: {told}");
         log.push_str(&told);
     }
+    assert_eq!(receiver.exemplars("api-gateway", CALLS, &id).len(), 1, "it is told once");
     let secrets = [token, session, PASSWORD.to_owned(), second_factor, client_key];
     assert_kept(&receiver, &log, secrets.iter().chain(&keys).chain(&codes));
 }

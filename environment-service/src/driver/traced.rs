@@ -3,7 +3,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::Histogram;
+use telemetry::Durations;
 use tracing::{Instrument, field};
 
 use crate::domain::DriverKind;
@@ -11,13 +11,10 @@ use crate::domain::DriverKind;
 /// How long what drivers do may take, in seconds: from a process's launch to a rollout.
 const BOUNDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
 
-static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
-    telemetry::meter(crate::grpc::AUDIENCE)
-        .f64_histogram("portcullis.driver.operation.duration")
-        .with_description("How long drivers take for what they are told to do")
-        .with_unit("s")
-        .with_boundaries(BOUNDS.to_vec())
-        .build()
+static DURATION: LazyLock<Durations> = LazyLock::new(|| {
+    let meter = telemetry::meter(crate::grpc::AUDIENCE);
+    let description = "How long drivers take for what they are told to do";
+    Durations::new(&meter, "portcullis.driver.operation.duration", description, &BOUNDS)
 });
 
 /// Something that a driver does, in a span of its own, and measured.
@@ -43,6 +40,6 @@ pub(crate) async fn traced<T, E: Display>(
     }
     let attributes =
         [KeyValue::new("driver", driver), KeyValue::new("operation", operation), KeyValue::new("outcome", outcome)];
-    DURATION.record(begun.elapsed().as_secs_f64(), &attributes);
+    span.in_scope(|| DURATION.record(begun.elapsed(), &attributes));
     result
 }

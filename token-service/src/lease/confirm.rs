@@ -58,7 +58,7 @@ impl Leases {
 
     fn confirmed(&self, begun: Duration) -> Confirmed {
         let after = self.clock.monotonic().saturating_sub(begun);
-        self.confirmations.record(after.as_secs_f64(), &[]);
+        self.confirmations.record(after, &[]);
         Confirmed { after }
     }
 

@@ -4,7 +4,8 @@ use std::sync::{Arc, Weak};
 
 use access::Revision;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Histogram, Meter};
+use opentelemetry::metrics::Meter;
+use telemetry::Durations;
 
 use super::{Leases, Shared};
 
@@ -12,15 +13,10 @@ use super::{Leases, Shared};
 const BOUNDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// How long confirmations took.
-pub(super) fn confirmations(meter: &Meter) -> Histogram<f64> {
-    meter
-        .f64_histogram("portcullis.confirmation.duration")
-        .with_unit("s")
-        .with_description(
-            "How long it took from a change's commit until no call was executed any more under what it took away",
-        )
-        .with_boundaries(BOUNDS.to_vec())
-        .build()
+pub(super) fn confirmations(meter: &Meter) -> Durations {
+    let description =
+        "How long it took from a change's commit until no call was executed any more under what it took away";
+    Durations::new(meter, "portcullis.confirmation.duration", description, &BOUNDS)
 }
 
 impl Leases {
