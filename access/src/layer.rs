@@ -162,12 +162,8 @@ impl AccessLayer {
         })?;
         // What somebody has shown to a gateway is a client's key, or none: those of services are shown by themselves.
         let passed_on = request.headers().contains_key(GATEWAY_KEY_HEADER);
-        let fits = if passed_on {
-            service.role == ServiceRole::Client && self.is_passed_on(request)
-        } else {
-            may_be(request, service)
-        };
-        if fits {
+        let may_be_shown = !passed_on || service.role == ServiceRole::Client;
+        if may_be_shown && (may_be(request, service) || self.is_passed_on(request)) {
             return Ok(service);
         }
         tracing::warn!(
