@@ -80,6 +80,9 @@ const TLS: Step = Step {
     name: "tests of TLS",
     run: |tools| {
         run(&mut tools.cargo(&["test", "-p", "tls"]))?;
+        run(&mut tools.cargo(&["test", "-p", "storage", "--test", "engines", "tls::"]))?;
+        run(&mut tools.cargo(&["test", "-p", "api-gateway", "--test", "gateway", "tls::"]))?;
+        run(&mut tools.cargo(&["test", "-p", "cli", "--test", "terminal", "--", "certs::", "keys::"]))?;
         run(&mut tools.cargo(&["test", "-p", "e2e", "--test", "system", "--", "tls::", "signing_keys::"]))
     },
 };

@@ -10,6 +10,7 @@ mod client;
 mod connections;
 mod floods;
 mod leases;
+mod load;
 mod logs;
 mod metrics;
 mod outages;
