@@ -195,6 +195,22 @@ fn assert_kept<'a>(receiver: &Receiver, log: &str, secrets: impl Iterator<Item =
     }
 }
 
+/// Each service tells metrics of its own.
+async fn assert_metrics(receiver: &Receiver) {
+    let metrics = [
+        ("api-gateway", CALLS),
+        ("api-gateway", "portcullis.introspection.cache.lookups"),
+        ("token-service", "portcullis.lease.holders"),
+        ("token-service", "portcullis.signin.attempts"),
+        ("environment-service", "portcullis.driver.operation.duration"),
+    ];
+    eventually("the metrics", LONG, async || {
+        let told = receiver.metrics();
+        metrics.iter().all(|(service, name)| told.contains(&((*service).to_owned(), (*name).to_owned()))).then_some(())
+    })
+    .await;
+}
+
 /// How long the call took, and what a driver did for it, are told with the spans that it was.
 async fn assert_exemplars(receiver: &Receiver, id: &[u8]) {
     for (service, histogram, name) in [
@@ -248,19 +264,7 @@ async fn a_call_is_one_trace_over_all_processes_and_no_secret_is_told() {
         let told = async || receiver.logged(id).contains(service).then_some(());
         eventually(&format!("what {service} has logged within it"), LONG, told).await;
     }
-    let metrics = [
-        ("api-gateway", CALLS),
-        ("api-gateway", "portcullis.introspection.cache.lookups"),
-        ("token-service", "portcullis.lease.holders"),
-        ("token-service", "portcullis.signin.attempts"),
-        ("environment-service", "portcullis.driver.operation.duration"),
-    ];
-    eventually("the metrics", LONG, async || {
-        let told = receiver.metrics();
-        metrics.iter().all(|(service, name)| told.contains(&((*service).to_owned(), (*name).to_owned()))).then_some(())
-    })
-    .await;
-
+    assert_metrics(&receiver).await;
     assert_exemplars(&receiver, &id).await;
 
     // A failure is in its trace too, by its reason.
