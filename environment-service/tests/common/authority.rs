@@ -127,8 +127,9 @@ impl Authority {
     }
 
     /// Gives it another key to sign with from its next start on.
-    pub(crate) fn replace_signing_key(&mut self) {
+    pub(crate) async fn replace_signing_key(&mut self) {
         self.signing_key = write_signing_key(&self.config.signing_key_file, 2);
+        token_service::reset_signing_keys(&self.config).await.unwrap();
     }
 
     /// What the authority says of an account's session.

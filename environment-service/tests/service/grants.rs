@@ -159,7 +159,7 @@ async fn a_new_key_of_the_authority_is_learnt_when_a_grant_names_it() {
         (stage.authority.signing_key.sign(&stage.authority.session(ALICE)), stage.authority.session(ALICE));
     assert_eq!(stage.alice().list().await, []);
     stage.authority.stop().await;
-    stage.authority.replace_signing_key();
+    stage.authority.replace_signing_key().await;
     stage.authority.start().await;
     let grant = stage.authority.signing_key.sign(&claims);
     stage.client().get_envs(with_grant(&grant, GetEnvsRequest::default())).await.unwrap();
