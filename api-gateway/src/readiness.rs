@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::answer::Answer;
 use crate::authority::Authority;
@@ -12,14 +12,14 @@ use crate::upstream::Upstreams;
 /// How long each service may take to say that it serves.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// For how long one answer of the services is everybody's: who asks for readiness has shown no credential.
-const FRESH: Duration = Duration::from_millis(100);
+/// How long it takes at least from one question to the services to the next: who asks for readiness has shown no credential.
+const GAP: Duration = Duration::from_millis(100);
 
 /// Whether calls can be served. The services are asked by one at a time, however many want to know.
 pub(crate) struct Readiness {
     authority: Authority,
     upstreams: Upstreams,
-    /// When they had answered last, and what was missing.
+    /// When they were asked last, and what was missing.
     last: Mutex<Option<(Instant, Vec<String>)>>,
 }
 
@@ -37,13 +37,18 @@ impl Readiness {
     }
 
     async fn missing(&self) -> Vec<String> {
-        // Who comes while they are asked waits here, and takes what is found.
+        let came = Instant::now();
         let mut last = self.last.lock().await;
-        if let Some((_, missing)) = last.as_ref().filter(|(told, _)| told.elapsed() < FRESH) {
-            return missing.clone();
+        if let Some((asked, missing)) = last.as_ref() {
+            // All who have waited here share the next answer. One from before they came may be true no more.
+            if *asked >= came {
+                return missing.clone();
+            }
+            sleep_until(*asked + GAP).await;
         }
+        let asked = Instant::now();
         let missing = self.ask().await;
-        *last = Some((Instant::now(), missing.clone()));
+        *last = Some((asked, missing.clone()));
         missing
     }
 
