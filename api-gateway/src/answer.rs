@@ -4,6 +4,8 @@ mod event;
 mod json;
 mod problem;
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
@@ -26,7 +28,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) result: i32,
     content_type: &'static str,
-    body: String,
+    body: Cow<'static, str>,
     headers: HeaderMap,
 }
 
@@ -83,8 +85,9 @@ impl Answer {
     }
 
     /// JSON that is no answer of a method.
-    pub(crate) fn json(status: StatusCode, result: i32, body: String) -> Self {
-        Self { status, result, content_type: "application/json; charset=utf-8", body, headers: HeaderMap::new() }
+    pub(crate) fn json(status: StatusCode, result: i32, body: impl Into<Cow<'static, str>>) -> Self {
+        let (content_type, body) = ("application/json; charset=utf-8", body.into());
+        Self { status, result, content_type, body, headers: HeaderMap::new() }
     }
 
     /// Says by which verbs the method is called, as RFC 9110 wants it of a 405.

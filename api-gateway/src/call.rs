@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Confinement, Credential, Origin, decide};
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::FutureExt;
 use http::header::{SET_COOKIE, USER_AGENT};
+use http::request::Parts;
 use http::{HeaderValue, Method as Verb};
 use prost_reflect::DynamicMessage;
 use prost_reflect::prost::Message;
@@ -25,6 +27,7 @@ use tracing::{Instrument, Span};
 use zeroize::Zeroizing;
 
 use crate::answer::{Answer, Form, NoCredential};
+use crate::bodies::Bodies;
 use crate::call_metrics::CallMetrics;
 use crate::client_address::TrustedProxies;
 use crate::credential_use::Uses;
@@ -50,6 +53,7 @@ pub(crate) struct Calls {
     pub(crate) proxies: TrustedProxies,
     pub(crate) limits: Limits,
     pub(crate) page: Page,
+    pub(crate) bodies: Bodies,
     pub(crate) room: Arc<Semaphore>,
     pub(crate) load: Load,
     pub(crate) rates: Arc<Rates>,
@@ -141,7 +145,28 @@ impl Calls {
     /// Room for one more call, as long as it takes.
     pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Failure> {
         let room = self.room.try_acquire();
-        room.map_err(|_| Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again").because(Limit::Calls))
+        room.map_err(|_| full())
+    }
+
+    /// Reads a request to its end. Nobody knows yet who sends it: until then it takes no place among the calls.
+    pub(crate) async fn read(
+        &self,
+        method: &'static Method,
+        request: Request,
+        origin: &Origin,
+    ) -> Result<(Parts, Parameters), Failure> {
+        let (parts, body) = request.into_parts();
+        if body.is_end_stream() {
+            let parameters = http_request::parameters(method, &parts, body, self.limits).await?;
+            return Ok((parts, parameters));
+        }
+        // What is to be refused anyway is not waited for.
+        self.enter().map(drop)?;
+        let _coming = self.bodies.enter(origin.address).await?;
+        match http_request::parameters(method, &parts, body, self.limits).await {
+            Ok(parameters) => Ok((parts, parameters)),
+            Err(failure) => self.rates.count_address(origin.address).and(Err(failure)),
+        }
     }
 
     async fn call(
@@ -153,11 +178,12 @@ impl Calls {
         let method = method.ok_or_else(|| unknown(request.uri().path()))?;
         http_request::allow_fields(request.headers())?;
         allow_verb(method, request.method())?;
-        let _room = self.enter()?;
         self.load.look(method)?;
 
         let plain = method.is_plain_under(request.uri().path());
-        let asked = self.asked(method, request, origin).await?;
+        let (parts, parameters) = self.read(method, request, origin).await?;
+        let _room = self.enter()?;
+        let asked = self.asked(method, parts, parameters, origin).await?;
         let Asked { credential, cookie, mut known, environments, message, told } = asked;
         // Not before its client has sent all of it: how long that takes says nothing of the service.
         let load = self.load.enter(method)?;
@@ -203,16 +229,15 @@ impl Calls {
         Failure::new(ErrorKind::Unavailable, text)
     }
 
-    /// Reads what a request asks for, and looks whether it may.
+    /// Decodes what a request asks for, and looks whether it may.
     pub(crate) async fn asked(
         &self,
         method: &'static Method,
-        request: Request,
+        parts: Parts,
+        mut parameters: Parameters,
         origin: &Origin,
     ) -> Result<Asked, Failure> {
-        let (parts, body) = request.into_parts();
         let headers = &parts.headers;
-        let mut parameters = http_request::parameters(method, &parts, body, self.limits).await?;
         let wanted = method.session().is_some() && self.page.wants_cookie(&parts);
         let (mut shown, mut cookie) = (None, CookieUse { shown: false, wanted });
         if method.access() != Some(&Access::Public) || method.parameter("session").is_some() {
@@ -311,6 +336,11 @@ fn not_authenticated() -> Failure {
 }
 
 /// The path is told, since it is most often mistyped; but not one that may hold a credential, escaped or not.
+fn full() -> Failure {
+    let full = Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again");
+    full.with("retryAfter", "1").because(Limit::Calls)
+}
+
 fn unknown(path: &str) -> Failure {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
     let shown = path.len() <= 200 && path.chars().all(plain) && !Credential::may_be_in(path);

@@ -62,7 +62,8 @@ impl Introspections {
             Recalled::Refused => unknown().map(|()| None),
             Recalled::Nothing => {
                 unknown()?;
-                self.memory.ask(&key, self.ask(credential, method.audience())).await
+                // Apart, so that no other call carries what a question needs.
+                Box::pin(self.memory.ask(&key, self.ask(credential, method.audience()))).await
             }
         }
     }
@@ -75,7 +76,8 @@ impl Introspections {
     /// The same, after the service has refused a grant as stale: what is remembered does not count.
     pub(crate) async fn anew(&self, credential: &Credential, method: &Method) -> Result<Option<Arc<Known>>, Failure> {
         self.memory.forget(&(credential.hash(), method.audience_place()));
-        Ok(self.ask_for(credential, method.audience(), Freshness::Now).await?.map(Arc::new))
+        let asked = Box::pin(self.ask_for(credential, method.audience(), Freshness::Now));
+        Ok(asked.await?.map(Arc::new))
     }
 
     async fn ask(&self, credential: &Credential, audience: &str) -> Result<Option<Known>, Failure> {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod authority;
+mod bodies;
 mod call;
 mod call_metrics;
 mod client_address;

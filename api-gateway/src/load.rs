@@ -9,23 +9,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use lifecycle::Lifecycle;
+use lifecycle::{Clock, Lifecycle};
 use proto::{Catalog, ErrorKind, Failure, Method};
 use tokio::time::Instant;
 
 use crate::refusals::Limit;
 
-/// While there are no more calls than this, how long one takes is how long it takes without load.
+/// Where there are no more calls than this from its beginning to its end, how long one takes is how long it takes without load.
 const CALM: usize = 8;
 
 /// Each answer that has waited moves the bound by one part in so many towards what the service can take.
 const PRESSED: f64 = 8.0;
 
-/// Each other answer moves it by one part in so many towards as many as there may be at all.
-const AT_EASE: f64 = 256.0;
+/// Each other answer raises it by one part in so many of those that may wait: slowly, since there are some such in the middle of the
+/// worst load, whenever few calls happen to be there.
+const AT_EASE: f64 = 32.0;
 
 /// Each answer without load moves what is known of its method by one part in so many.
 const BASELINE_INERTIA: u64 = 32;
+
+/// Where calls are refused and none has been without load for so long, ...
+const DOUBTFUL: Duration = Duration::from_secs(10);
+/// ... no more than a few are let in until so many were, ...
+const PROBES: usize = 16;
+/// ... or so long: it may be that the service has become slower, or that it was never seen without load.
+const PROBING: Duration = Duration::from_secs(2);
+/// What is learned meanwhile is learned fast.
+const PROBE_INERTIA: u64 = 4;
 
 /// How often it is looked whether this process itself is behind, and how late it is then.
 const LOOK: Duration = Duration::from_millis(100);
@@ -46,8 +56,8 @@ struct Inside {
 
 impl Load {
     /// With so many calls that wait at each service, and so many in all.
-    pub(crate) fn new(catalog: &'static Catalog, waiting: usize, most: usize) -> Self {
-        let services = catalog.audiences().iter().map(|_| Pressure::new(waiting, most)).collect();
+    pub(crate) fn new(catalog: &'static Catalog, waiting: usize, most: usize, clock: &Clock) -> Self {
+        let services = catalog.audiences().iter().map(|_| Pressure::new(waiting, most, clock.clone())).collect();
         let methods = catalog.methods().iter().filter(|method| counts(method));
         let baselines = methods.map(|method| (method.name(), Baseline::default())).collect();
         Self(Arc::new(Inside { services, baselines, behind: AtomicBool::new(false) }))
@@ -77,8 +87,8 @@ impl Load {
     pub(crate) fn enter(&self, method: &Method) -> Result<Option<Call<'_>>, Failure> {
         let Some(baseline) = self.0.baselines.get(method.name()) else { return Ok(None) };
         let Some(service) = self.service(method) else { return Ok(None) };
-        let calls = service.enter().ok_or_else(|| busy(method))?;
-        Ok(Some(Call { service, baseline, calls, behind: &self.0.behind }))
+        let among = service.enter().ok_or_else(|| busy(method))?;
+        Ok(Some(Call { service, baseline, among, behind: &self.0.behind, began: Instant::now(), is_over: false }))
     }
 
     fn service(&self, method: &Method) -> Option<&Pressure> {
@@ -99,20 +109,35 @@ fn busy(method: &Method) -> Failure {
 pub(crate) struct Call<'a> {
     service: &'a Pressure,
     baseline: &'a Baseline,
-    /// How many there were with it.
-    calls: usize,
+    among: Among,
     behind: &'a AtomicBool,
+    began: Instant,
+    is_over: bool,
 }
 
 impl Call<'_> {
     /// It succeeded: how long its service took is worth knowing.
-    pub(crate) fn succeeded(self, took: Duration) {
-        self.service.learn(self.calls, took, self.baseline, self.behind.load(Relaxed));
+    pub(crate) fn succeeded(mut self, took: Duration) {
+        self.is_over = true;
+        self.service.learn(self.among, took, self.baseline, self.behind.load(Relaxed));
     }
+}
+
+/// Those that a call found when it began.
+#[derive(Clone, Copy)]
+struct Among {
+    /// How many there were with it.
+    calls: usize,
+    /// How often there had been more than a few by then.
+    crowds: usize,
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
+        // It has failed, or nobody waits for it any more: how long that took says nothing of the method, but that others wait as long.
+        if !self.is_over {
+            self.service.press(self.among, self.began.elapsed(), self.baseline);
+        }
         self.service.calls.fetch_sub(1, Relaxed);
     }
 }
@@ -122,13 +147,17 @@ impl Drop for Call<'_> {
 struct Baseline(AtomicU64);
 
 impl Baseline {
-    fn learn(&self, took: u64, behind: bool) {
+    fn is_unknown(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+
+    fn learn(&self, took: u64, behind: bool, inertia: u64) {
         let known = self.0.load(Relaxed);
         // What was waited for here is none of the service's time.
         if behind && known != 0 && took > known {
             return;
         }
-        let next = if known == 0 { took } else { known - known / BASELINE_INERTIA + took / BASELINE_INERTIA };
+        let next = if known == 0 { took } else { known - known / inertia + took / inertia };
         self.0.store(next.max(1), Relaxed);
     }
 }
@@ -136,16 +165,51 @@ impl Baseline {
 /// The calls of one service, and how many there may be.
 struct Pressure {
     calls: AtomicUsize,
+    /// How often there were more than a few when a call began.
+    crowds: AtomicUsize,
     /// The bits of an `f64`. Of two who set it at the same time the later one wins: each sets it to nearly the same.
     bound: AtomicU64,
     waiting: usize,
     most: usize,
+    clock: Clock,
+    /// When a call was without load last, in milliseconds.
+    calm_at: AtomicU64,
+    /// How many such calls are wanted before more than a few are let in, and until when.
+    probes: AtomicUsize,
+    probed_by: AtomicU64,
 }
 
 impl Pressure {
-    fn new(waiting: usize, most: usize) -> Self {
+    fn new(waiting: usize, most: usize, clock: Clock) -> Self {
         let bound = AtomicU64::new(number(most).to_bits());
-        Self { calls: AtomicUsize::new(0), bound, waiting, most }
+        let (calls, crowds, probes) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (calm_at, probed_by) = (AtomicU64::new(milliseconds(clock.monotonic())), AtomicU64::new(0));
+        Self { calls, crowds, bound, waiting, most, clock, calm_at, probes, probed_by }
+    }
+
+    fn now(&self) -> u64 {
+        milliseconds(self.clock.monotonic())
+    }
+
+    fn is_probed(&self) -> bool {
+        self.probes.load(Relaxed) > 0 && self.now() < self.probed_by.load(Relaxed)
+    }
+
+    /// Whether there may be so many.
+    fn allows(&self, calls: usize) -> bool {
+        number(calls) <= self.bound() && (calls <= CALM || !self.is_probed())
+    }
+
+    /// A call is refused. Whether that is right is looked at from time to time.
+    fn refused(&self) {
+        let now = self.now();
+        let doubtful = self.calm_at.load(Relaxed) + milliseconds(DOUBTFUL);
+        // Of two who come to it at the same time both set the same.
+        if now >= doubtful {
+            self.calm_at.store(now, Relaxed);
+            self.probed_by.store(now + milliseconds(PROBING), Relaxed);
+            self.probes.store(PROBES, Relaxed);
+        }
     }
 
     fn bound(&self) -> f64 {
@@ -153,40 +217,70 @@ impl Pressure {
     }
 
     fn is_full(&self) -> bool {
-        number(self.calls.load(Relaxed)) >= self.bound()
+        let is_full = !self.allows(self.calls.load(Relaxed) + 1);
+        if is_full {
+            self.refused();
+        }
+        is_full
     }
 
-    /// How many there are with one more, if there may be.
-    fn enter(&self) -> Option<usize> {
+    /// One more, if there may be.
+    fn enter(&self) -> Option<Among> {
         let calls = self.calls.fetch_add(1, Relaxed) + 1;
-        if number(calls) > self.bound() {
+        if !self.allows(calls) {
             self.calls.fetch_sub(1, Relaxed);
+            self.refused();
             return None;
         }
-        Some(calls)
+        if calls > CALM {
+            self.crowds.fetch_add(1, Relaxed);
+        }
+        Some(Among { calls, crowds: self.crowds.load(Relaxed) })
     }
 
     /// A call that was one of so many took so long.
-    fn learn(&self, calls: usize, took: Duration, baseline: &Baseline, behind: bool) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1);
-        if calls <= CALM {
-            baseline.learn(took, behind);
+    fn learn(&self, Among { calls, crowds }: Among, took: Duration, baseline: &Baseline, behind: bool) {
+        let nanos = whole_nanoseconds(took);
+        // Those that came after it have had their share of the service too.
+        let is_calm = calls <= CALM && crowds == self.crowds.load(Relaxed);
+        if is_calm {
+            let was_probe = self.probes.fetch_update(Relaxed, Relaxed, |wanted| wanted.checked_sub(1)).is_ok();
+            baseline.learn(nanos, behind, if was_probe { PROBE_INERTIA } else { BASELINE_INERTIA });
+            self.calm_at.store(self.now(), Relaxed);
+        } else if calls <= CALM && baseline.is_unknown() {
+            baseline.learn(nanos, behind, BASELINE_INERTIA);
         }
-        let alone = baseline.0.load(Relaxed);
-        if alone == 0 {
-            return;
+        if !self.press(Among { calls, crowds }, took, baseline) {
+            self.set_bound(self.bound() + number(self.waiting).max(1.0) / AT_EASE);
         }
-        // After Little's law: of all that were there, so many were worked on, and the others waited.
-        let worked_on = number(calls) * (nanoseconds(alone) / nanoseconds(took)).min(1.0);
-        let (bound, waiting) = (self.bound(), number(self.waiting));
-        let next = if (number(calls) - worked_on) * 2.0 > waiting {
-            bound + (worked_on + waiting - bound) / PRESSED
-        } else {
-            bound + (number(self.most) - bound) / AT_EASE
-        };
-        let least = waiting.min(number(self.most));
-        self.bound.store(next.clamp(least, number(self.most)).to_bits(), Relaxed);
     }
+
+    /// Moves the bound towards what the service can take, if more than a few have waited with this call.
+    fn press(&self, Among { calls, .. }: Among, took: Duration, baseline: &Baseline) -> bool {
+        let alone = baseline.0.load(Relaxed);
+        // After Little's law: of all that were there, so many were worked on, and the others waited.
+        let share = nanoseconds(alone) / nanoseconds(whole_nanoseconds(took));
+        let (worked_on, waiting) = (number(calls) * share.min(1.0), number(self.waiting));
+        let has_waited = alone != 0 && (number(calls) - worked_on) * 2.0 > waiting;
+        if has_waited {
+            let bound = self.bound();
+            self.set_bound(bound + (worked_on + waiting - bound) / PRESSED);
+        }
+        has_waited
+    }
+
+    fn set_bound(&self, bound: f64) {
+        let (least, most) = (number(self.waiting.min(self.most)), number(self.most));
+        self.bound.store(bound.clamp(least, most).to_bits(), Relaxed);
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn whole_nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are never so many calls that it matters")]
@@ -203,6 +297,8 @@ fn nanoseconds(time: u64) -> f64 {
 mod tests {
     use std::collections::VecDeque;
 
+    use lifecycle::ManualClock;
+
     use super::*;
 
     const WAITING: usize = 64;
@@ -211,21 +307,28 @@ mod tests {
     /// A service that works on some calls at once, each for `work` microseconds, and the others wait for their turn.
     struct Simulation {
         pressure: Pressure,
+        clock: ManualClock,
         baseline: Baseline,
         work: u64,
         now: u64,
         /// When each of those that work is free again.
         free: VecDeque<u64>,
         /// When each call ends, how many there were when it began, and when that was.
-        under_way: VecDeque<(u64, usize, u64)>,
+        under_way: VecDeque<(u64, Among, u64)>,
         took: Vec<u64>,
         refused: usize,
     }
 
     impl Simulation {
         fn new(workers: usize, work: u64) -> Self {
+            Self::with(workers, work, MOST)
+        }
+
+        fn with(workers: usize, work: u64, most: usize) -> Self {
+            let (time, clock) = Clock::manual("2026-11-29T12:00:00Z".parse().unwrap());
             Self {
-                pressure: Pressure::new(WAITING, MOST),
+                pressure: Pressure::new(WAITING, most, time),
+                clock,
                 baseline: Baseline::default(),
                 work,
                 now: 0,
@@ -241,6 +344,7 @@ mod tests {
             (self.took, self.refused) = (Vec::new(), 0);
             for _ in 0..calls {
                 self.now += every;
+                self.clock.advance(Duration::from_micros(every));
                 self.end_those_before(self.now);
                 let Some(among) = self.pressure.enter() else {
                     self.refused += 1;
@@ -315,19 +419,97 @@ mod tests {
     fn what_was_waited_for_in_this_process_is_not_the_services() {
         let baseline = Baseline::default();
         let known = || baseline.0.load(Relaxed);
-        baseline.learn(1000, true);
+        let learn = |took, behind| baseline.learn(took, behind, BASELINE_INERTIA);
+        learn(1000, true);
         assert_eq!(known(), 1000, "it is better than nothing");
-        (0..1000).for_each(|_| baseline.learn(20_000, true));
+        (0..1000).for_each(|_| learn(20_000, true));
         assert_eq!(known(), 1000);
-        (0..1000).for_each(|_| baseline.learn(500, true));
+        (0..1000).for_each(|_| learn(500, true));
         assert!((500..520).contains(&known()), "{}", known());
-        (0..1000).for_each(|_| baseline.learn(2000, false));
+        (0..1000).for_each(|_| learn(2000, false));
         assert!((1900..=2000).contains(&known()), "{}", known());
+    }
+
+    #[test]
+    fn those_that_come_after_a_call_slow_it_down_too() {
+        let (pressure, baseline) = (Simulation::new(1, 1).pressure, Baseline::default());
+        let known = || baseline.0.load(Relaxed);
+        // A call, and so many others that come after it and are gone before it.
+        let call = |took: u64, others: usize| {
+            let among = pressure.enter().unwrap();
+            (0..others).for_each(|_| assert!(pressure.enter().is_some()));
+            pressure.calls.fetch_sub(others, Relaxed);
+            pressure.learn(among, Duration::from_nanos(took), &baseline, false);
+            pressure.calls.fetch_sub(1, Relaxed);
+        };
+        call(3000, CALM);
+        assert_eq!(known(), 3000, "it is better than nothing");
+        (0..1000).for_each(|_| call(1000, CALM - 1));
+        assert!((1000..1100).contains(&known()), "{}", known());
+        (0..1000).for_each(|_| call(20_000, CALM));
+        assert!((1000..1100).contains(&known()), "{}", known());
+    }
+
+    #[test]
+    fn a_lull_is_not_the_end_of_the_load() {
+        for most in [MOST, 1_000_000] {
+            let mut service = Simulation::with(1, 1000, most);
+            service.offer(1000, 2000).offer(10_000, 500);
+            let (bound, alone) = (service.pressure.bound(), Duration::from_micros(service.work));
+            for _ in 0..WAITING {
+                let among = Among { calls: 1, crowds: 0 };
+                service.pressure.learn(among, alone, &service.baseline, false);
+            }
+            assert!(service.pressure.bound() < bound * 4.0, "{bound} {}", service.pressure.bound());
+        }
+    }
+
+    /// It has never been calm, or is not what it was when it last was.
+    #[test]
+    fn what_is_believed_of_a_service_is_doubted_where_it_costs_calls() {
+        // Its first answer takes long: there are connections to be made.
+        let mut service = Simulation::new(1, 200_000);
+        service.offer(1, 1000);
+        service.work = 1000;
+        service.offer(60_000, 500).offer(20_000, 500);
+        let p99 = service.p99();
+        assert!(p99 <= 1000 * WAITING as u64 * 2, "{p99} us");
+
+        // All that come are worked on at once, and it takes as long as ten calls' time between them to answer each.
+        let mut service = Simulation::new(MOST, 1000);
+        service.offer(1000, 10_000);
+        service.work = 50_000;
+        service.offer(60_000, 250).offer(10_000, 250);
+        assert_eq!(service.refused, 0);
+    }
+
+    #[test]
+    fn calls_that_nobody_waits_for_any_more_tell_of_the_load_too() {
+        let load = Load::new(proto::catalog(), 1, MOST, &Clock::system());
+        let method = proto::catalog().by_name("environment.control.GetEnvs").unwrap();
+        load.enter(method).unwrap().unwrap().succeeded(Duration::from_nanos(1));
+        let call = || load.enter(method).unwrap().unwrap();
+        let calls: Vec<_> = (0..MOST).map(|_| call()).collect();
+        drop(calls);
+        let service = load.service(method).unwrap();
+        assert!(service.bound() < 2.0 && service.calls.load(Relaxed) == 0, "{}", service.bound());
+    }
+
+    #[test]
+    fn who_is_refused_is_refused_before_anything_is_done() {
+        let pressure = Simulation::new(1, 1).pressure;
+        for bound in [65.0, 65.5] {
+            pressure.bound.store(f64::to_bits(bound), Relaxed);
+            while !pressure.is_full() {
+                assert!(pressure.enter().is_some());
+            }
+            assert_eq!((pressure.calls.load(Relaxed), pressure.enter().is_none()), (65, true));
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_process_that_comes_late_is_behind() {
-        let (load, lifecycle) = (Load::new(proto::catalog(), 1, 1), Lifecycle::new());
+        let (load, lifecycle) = (Load::new(proto::catalog(), 1, 1, &Clock::system()), Lifecycle::new());
         let behind = || load.0.behind.load(Relaxed);
         let watching = tokio::spawn(load.clone().watch(lifecycle.clone()));
         tokio::time::sleep(LOOK * 3).await;
@@ -343,7 +525,7 @@ mod tests {
 
     #[test]
     fn only_reading_counts() {
-        let load = Load::new(proto::catalog(), 0, 1);
+        let load = Load::new(proto::catalog(), 0, 1, &Clock::system());
         let method = |name: &str| proto::catalog().by_name(name).unwrap();
         let (read, change) = (method("environment.control.GetEnvs"), method("environment.control.StopEnv"));
         let first = load.enter(read).unwrap();

@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::authority::Authority;
+use crate::bodies::Bodies;
 use crate::call::Calls;
 use crate::call_metrics::CallMetrics;
 use crate::client_address::TrustedProxies;
@@ -193,6 +194,7 @@ impl Gateway {
     }
 }
 
+/// All that a call is answered by, as the configuration says.
 fn calls(
     config: &Config,
     introspections: Introspections,
@@ -208,8 +210,9 @@ fn calls(
         proxies: TrustedProxies::new(config.trusted_proxies.clone()),
         limits: limits(config),
         page: Page::new(config.public_url.as_ref().and_then(|url| url.parse().ok())),
+        bodies: Bodies::new(config.max_calls, config.body_timeout.unsigned_abs()),
         room: Arc::new(Semaphore::new(config.max_calls)),
-        load: Load::new(catalog(), config.max_waiting_calls, config.max_calls),
+        load: Load::new(catalog(), config.max_waiting_calls, config.max_calls, &Clock::system()),
         rates: Arc::new(Rates::new(&config.rate_limits, &Clock::system())),
         refusals: Refusals::new(Clock::system()),
         patience: config.call_timeout.unsigned_abs(),

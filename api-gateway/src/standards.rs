@@ -89,10 +89,13 @@ impl Standards {
         if request.method() != Verb::POST {
             return Err(Failure::new(ErrorKind::PostOnly, "the endpoint is called by POST only"));
         }
-        let _room = self.calls.enter()?;
         self.calls.rates.count_address(origin.address)?;
         let headers = request.headers().clone();
-        let form = Form::read(request, self.calls.limits).await?;
+        let form = {
+            let _coming = self.calls.bodies.enter(origin.address).await?;
+            Form::read(request, self.calls.limits).await?
+        };
+        let _room = self.calls.enter()?;
         let client = Client::shown(&headers, &form)?;
         let value = form.value("token")?.ok_or_else(|| Failure::invalid("token", "is missing"))?;
         // What is none by its form is none, but who asks still has to be known.

@@ -66,13 +66,15 @@ impl Calls {
     async fn open(&self, method: &'static Method, request: Request, origin: &Origin) -> Result<Open, Failure> {
         http_request::allow_fields(request.headers())?;
         allow_verb(method, request.method())?;
+        let (parts, parameters) = self.read(method, request, origin).await?;
         // As a call it counts only until it has begun.
         let _call = self.enter()?;
-        let asked = self.asked(method, request, origin).await?;
+        let asked = self.asked(method, parts, parameters, origin).await?;
         // Not before it is known to be one: whoever shows no credential takes nobody's place.
         let room = Arc::clone(&self.streaming.room).try_acquire_owned();
         let room = room.map_err(|_| {
-            Failure::new(ErrorKind::Unavailable, "the gateway has too many streams, try again").because(Limit::Streams)
+            let full = Failure::new(ErrorKind::Unavailable, "the gateway has too many streams, try again");
+            full.with("retryAfter", "1").because(Limit::Streams)
         })?;
         let (answers, first, asked) = self.begin(method, asked, origin).await?;
         let now = Instant::now();

@@ -66,8 +66,9 @@ impl Upstreams {
             let (path, codec) = way(method);
             let span = telemetry::client_span(path.as_str(), request.metadata_mut());
             telemetry::in_client_span(span, async move {
+                let mut client = client(channel).await?;
                 let began = Instant::now();
-                let answer = client(channel).await?.unary(request, path, codec).await?;
+                let answer = client.unary(request, path, codec).await?;
                 Ok((answer.into_inner(), began.elapsed()))
             })
         };

@@ -15,7 +15,7 @@ pub use trace::{ServerSpans, SpanResult, client_span, in_client_span, server_spa
 
 use std::io::{IsTerminal, Write};
 
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -70,6 +70,8 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Result<Guard, In
     let traced = exporters.is_some();
     // A call's span is in its log lines where there is a trace to find by it, and costs nothing elsewhere.
     let shown = filter_fn(move |about| traced || about.target() != trace::TARGET);
+    // It has no say about levels: without this word nobody would know that none below the filter's are asked for.
+    let shown = shown.with_max_level_hint(LevelFilter::TRACE);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(colour)
@@ -82,7 +84,10 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Result<Guard, In
     let lines = lines.with_filter(EnvFilter::try_new(&config.filter)?.and(shown));
     let told = exporters.as_ref().map(|exporters| exporters.layer(EnvFilter::try_new(&config.filter)));
     let told = told.transpose()?;
-    tracing_subscriber::registry().with(lines).with(told).try_init()?;
+    // Not `with(told)`: a layer that is not there counts as one that wants everything, each span of every library.
+    let mut layers = vec![lines.boxed()];
+    layers.extend(told);
+    tracing_subscriber::registry().with(layers).try_init()?;
     tracing::debug!(service.name = service, "logging has begun");
     Ok(Guard(exporters))
 }

@@ -68,6 +68,24 @@ fn nobody_fails_because_nobody_reads_the_log() {
 }
 
 #[test]
+fn what_nobody_is_told_of_costs_nothing() {
+    if !is_process() {
+        return drop(written(process("what_nobody_is_told_of_costs_nothing")));
+    }
+    use tracing::{Level, span};
+    let _guard = telemetry::init("test", &TelemetryConfig::default()).expect("the process does not log yet");
+    assert_eq!(tracing::level_filters::LevelFilter::current(), Level::INFO);
+    assert!(!span!(target: "api_gateway", Level::INFO, "logged").is_disabled());
+    for span in [
+        span!(target: "trace", Level::INFO, "of a call"),
+        span!(target: "h2", Level::DEBUG, "of a library"),
+        span!(target: "h2", Level::TRACE, "of a library"),
+    ] {
+        assert!(span.is_disabled(), "{span:?}");
+    }
+}
+
+#[test]
 fn a_filter_that_cannot_be_read_is_refused() {
     let config = TelemetryConfig { filter: "info,sqlx=loud".to_owned(), ..TelemetryConfig::default() };
     assert!(matches!(telemetry::init("test", &config), Err(InitError::Filter(_))));

@@ -1,6 +1,7 @@
-//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `kill-environment-service`, `chaos`, `rolling-restart`, `bench`, `fuzz`, `security`. It must build fast, so it knows no crate of the workspace.
+//! The commands of the project: `cargo xtask up`, `check`, `test`, `durability`, `kill-environment-service`, `chaos`, `rolling-restart`, `bench`, `fuzz`, `security`, `book`. It must build fast, so it knows no crate of the workspace.
 
 mod bench;
+mod book;
 mod chaos;
 mod dashboard;
 mod durability;
@@ -51,6 +52,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Looks at the dependencies: licences, sources, versions, and what was reported of them.
     Security,
+    /// Renders the book, and looks whether its links lead somewhere.
+    Book,
 }
 
 const CHECK: &[Step] = &[packages::STEP, source::FORMAT, source::LINTS, source::UNIT_TESTS];
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => packages::for_benchmarks(&tools).and_then(|()| bench::run(&tools, &arguments)),
         Command::Fuzz(arguments) => fuzz::run(&tools, &arguments),
         Command::Security => steps::run(&[security::STEP], &tools),
+        Command::Book => steps::run(&[book::STEP], &tools),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -123,7 +127,7 @@ mod tests {
             Command::Test(arguments) => test::steps(&arguments).len(),
             _ => panic!("another command"),
         };
-        assert_eq!(parse(&["xtask", "test"]), 11);
+        assert_eq!(parse(&["xtask", "test"]), 12);
         assert_eq!(parse(&["xtask", "test", "--browser"]), 4);
         assert_eq!(parse(&["xtask", "test", "--docker"]), 3);
         assert_eq!(parse(&["xtask", "test", "--compose"]), 3);
@@ -160,7 +164,7 @@ mod tests {
         assert!(parse(&["xtask", "fuzz", "--again", "target/fuzz/artifacts/parameters/crash-1"]).is_ok());
         assert!(parse(&["xtask", "fuzz", "--seconds", "0"]).is_err());
         assert!(parse(&["xtask", "fuzz", "--seconds", "60", "--again", "file"]).is_err());
-        assert!(parse(&["xtask", "security"]).is_ok());
+        assert!(parse(&["xtask", "security"]).is_ok() && parse(&["xtask", "book"]).is_ok());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 mod browser;
 mod cache;
-mod deny;
 mod docker;
 mod kubernetes;
+mod programs;
 mod python;
 mod sources;
 
@@ -73,7 +73,12 @@ pub(crate) fn for_fuzzing(tools: &Tools) -> anyhow::Result<()> {
 
 /// Where cargo-deny is, which is built where it is not there.
 pub(crate) fn cargo_deny(tools: &Tools) -> anyhow::Result<PathBuf> {
-    deny::program(tools)
+    programs::CARGO_DENY.path(tools)
+}
+
+/// Where mdBook is, likewise.
+pub(crate) fn mdbook(tools: &Tools) -> anyhow::Result<PathBuf> {
+    programs::MDBOOK.path(tools)
 }
 
 /// Sees to what the benchmarks need besides. What cannot be had costs them some numbers, and no more.

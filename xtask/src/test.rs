@@ -1,3 +1,4 @@
+use crate::book;
 use crate::dashboard;
 use crate::fuzz;
 use crate::packages;
@@ -36,6 +37,7 @@ const EVERYTHING: &[Step] = &[
     packages::ALL,
     source::FORMAT,
     security::STEP,
+    book::STEP,
     // The gateway takes it in.
     dashboard::BUILD,
     source::LINTS,
@@ -121,7 +123,7 @@ mod tests {
     fn a_part_needs_its_packages_and_no_others() {
         let everything = names(&Arguments::default());
         let of_dashboard = ["lints of the dashboard", "tests of the dashboard", "tests in a browser"];
-        let first = ["packages", "format", "security", "dashboard", "lints", "binaries"];
+        let first = ["packages", "format", "security", "book", "dashboard", "lints", "binaries"];
         assert_eq!(everything, [&first[..], &of_dashboard, &["tests", "fuzz"]].concat());
         let telemetry = Arguments { telemetry: true, ..Arguments::default() };
         assert_eq!(names(&telemetry), ["packages", "binaries", "tests of the telemetry"]);

@@ -1,14 +1,19 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use axum::body::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::Notify;
 
 /// How many calls more than are answered a client of HTTP/2 may abandon (`RST_STREAM`) on one connection.
 const MOST_ABANDONED: usize = 100;
+
+/// How many bytes of an answer are handed over at once. What is handed over is out of sight, and can be kept as long as a client of
+/// HTTP/2 likes that has asked for one byte of it.
+const SLICE: usize = 16 * 1024;
 
 /// What a connection knows of its calls: its service and its socket share it. Of a connection of HTTP/1, both run in the same task.
 #[derive(Default)]
@@ -35,7 +40,7 @@ pub(super) struct Answering(Option<Arc<Exchange>>);
 
 impl Answering {
     /// Its response is to be written.
-    pub(super) fn response<B: Body + Unpin>(mut self, response: Response<B>) -> Response<Watched<B>> {
+    pub(super) fn response<B: Body<Data = Bytes> + Unpin>(mut self, response: Response<B>) -> Response<Watched<B>> {
         let exchange = self.0.take().expect("it is answered once");
         let abandoned = exchange.abandoned.load(Relaxed);
         if let Some(fewer) = abandoned.checked_sub(1) {
@@ -63,7 +68,7 @@ impl Drop for Answering {
 
 impl Exchange {
     /// A request has come.
-    pub(super) fn request<B: Body + Unpin>(self: &Arc<Self>, request: Request<B>) -> Request<Watched<B>> {
+    pub(super) fn request<B: Body<Data = Bytes> + Unpin>(self: &Arc<Self>, request: Request<B>) -> Request<Watched<B>> {
         self.spoken();
         self.has_body.store(!request.body().is_end_stream(), Relaxed);
         self.answered.store(false, Relaxed);
@@ -153,8 +158,8 @@ impl Exchange {
         self.spoken.notified().await;
     }
 
-    fn watch<B: Body>(self: &Arc<Self>, body: B, side: Side) -> Watched<B> {
-        Watched { body, ended: false, side, exchange: Arc::clone(self) }
+    fn watch<B: Body<Data = Bytes>>(self: &Arc<Self>, body: B, side: Side) -> Watched<B> {
+        Watched { body, rest: Bytes::new(), ended: false, side, exchange: Arc::clone(self) }
     }
 }
 
@@ -171,6 +176,8 @@ enum Side {
 /// A body that tells when nobody holds it any more, and whether it was read to its end; of an answer, whether it is waited for.
 pub(super) struct Watched<B: Body> {
     body: B,
+    /// What was not handed over yet of its last frame.
+    rest: Bytes,
     ended: bool,
     side: Side,
     exchange: Arc<Exchange>,
@@ -193,15 +200,28 @@ impl<B: Body> Watched<B> {
     }
 }
 
-impl<B: Body + Unpin> Body for Watched<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes> + Unpin> Watched<B> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) if self.side != Side::Request => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                other => return Poll::Ready(other),
+            }
+        }
+        let slice = self.rest.split_to(self.rest.len().min(SLICE));
+        Poll::Ready(Some(Ok(Frame::data(slice))))
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = self.poll_next(context);
         self.ended |= matches!(frame, Poll::Ready(None));
         if self.side != Side::Request {
             self.exchange.taken.fetch_add(1, Relaxed);
@@ -211,11 +231,16 @@ impl<B: Body + Unpin> Body for Watched<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (mut hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use jiff::SignedDuration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -67,6 +68,32 @@ async fn a_body_that_comes_byte_by_byte_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn bodies_that_never_come_take_no_calls_place() {
+    let stage = Stage::configured(|config| config.max_calls = 64).await;
+    let token = stage.stopper();
+    let head = format!("POST {STOP} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n");
+    let mut waiting = Vec::new();
+    for _ in 0..64 {
+        let mut slow = TcpStream::connect(stage.address).await.unwrap();
+        slow.write_all(head.as_bytes()).await.unwrap();
+        let mut heard = [0; 25];
+        slow.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"HTTP/1.1 100 Continue\r\n\r\n");
+        waiting.push(slow);
+    }
+    stage.client.get(&format!("{STOP}?session={token}&envName=a")).await.assert_done();
+    // A body of the same address has to wait until there is a place.
+    let form = [("envName", "a"), ("session", token.as_str())];
+    let posted = stage.client.post(STOP, &form);
+    tokio::pin!(posted);
+    assert!(posted.as_mut().now_or_never().is_none());
+    stage.client.get(&format!("{STOP}?session={token}&envName=a")).await.assert_done();
+    assert!(posted.as_mut().now_or_never().is_none());
+    drop(waiting);
+    posted.await.assert_done();
+}
+
+#[tokio::test]
 async fn who_does_not_read_an_answer_is_cut() {
     let stage = Stage::configured(|config| config.answer_timeout = short()).await;
     let session = stage.authority.session();
@@ -92,18 +119,22 @@ async fn who_does_not_read_an_answer_is_cut() {
 #[tokio::test]
 async fn who_opens_no_window_for_an_answer_is_cut() {
     let stage = Stage::configured(|config| config.answer_timeout = short()).await;
-    let socket = TcpStream::connect(stage.address).await.unwrap();
-    let (client, connection) =
-        h2::client::Builder::new().initial_window_size(0).handshake::<_, bytes::Bytes>(socket).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let path = format!("http://x{LIST}?session={}", stage.authority.session());
-    let request = http::Request::get(path).body(()).unwrap();
-    let (response, _) = client.ready().await.unwrap().send_request(request, true).unwrap();
-    let response = response.await.unwrap();
-    assert_eq!(response.status(), 200);
-    ended(&stage, "slow", 1.0).await;
-    let _ = tokio::time::timeout(LONG, connection).await.expect("an end");
-    drop(response);
+    // None at all, the least that lets an answer begin, and what clients have by default. Of none of them is it opened again.
+    for (window, cut) in [(0, 1.0), (1, 2.0), (65_535, 3.0)] {
+        let socket = TcpStream::connect(stage.address).await.unwrap();
+        let mut client = h2::client::Builder::new();
+        let (client, connection) =
+            client.initial_window_size(window).handshake::<_, bytes::Bytes>(socket).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let path = format!("http://x{LIST}?session={}", stage.authority.session());
+        let request = http::Request::get(path).body(()).unwrap();
+        let (response, _) = client.ready().await.unwrap().send_request(request, true).unwrap();
+        let response = response.await.unwrap();
+        assert_eq!(response.status(), 200);
+        ended(&stage, "slow", cut).await;
+        let _ = tokio::time::timeout(LONG, connection).await.expect("an end");
+        drop(response);
+    }
 }
 
 #[tokio::test]
