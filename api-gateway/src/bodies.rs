@@ -1,57 +1,49 @@
 //! Bodies that are still to come: who sends one has not shown yet who it is, and takes no place among the calls.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use proto::{ErrorKind, Failure};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 
+use crate::addresses::{Addresses, Place};
 use crate::rates::Network;
 use crate::refusals::Limit;
 
-/// How many are read of one address at once; others of its wait. Most come right after their heads.
-const MOST_OF_ADDRESS: usize = 64;
+/// How many may be on their way from one address, where there is room for many: most come right after their heads.
+const MOST_OF_ADDRESS: usize = 512;
 
-/// Places for them. It knows no more addresses than there are places and those who wait for one.
+/// Places for them. Nobody waits for one: what has come of a body that is not read would hold up all others of its connection.
 #[derive(Clone)]
 pub(crate) struct Bodies {
     all: Arc<Semaphore>,
-    addresses: Arc<Mutex<HashMap<Network, Arc<Semaphore>>>>,
-    /// How long one waits for its place.
-    patience: Duration,
+    addresses: Addresses,
+}
+
+/// A body that is waited for, as long as it is held.
+pub(crate) struct Coming {
+    _of_all: OwnedSemaphorePermit,
+    _of_address: Option<Place>,
 }
 
 impl Bodies {
-    /// So many at once.
-    pub(crate) fn new(all: usize, patience: Duration) -> Self {
-        Self { all: Arc::new(Semaphore::new(all)), addresses: Arc::default(), patience }
+    /// So many at once, of which one address has a half at most.
+    pub(crate) fn new(all: usize) -> Self {
+        let of_address = all.div_ceil(2).min(MOST_OF_ADDRESS);
+        Self { all: Arc::new(Semaphore::new(all)), addresses: Addresses::new(of_address) }
     }
 
     /// A place for one more, from an address if that is known.
-    pub(crate) async fn enter(&self, address: Option<IpAddr>) -> Result<Coming, Failure> {
-        let mut coming = Coming { bodies: self.clone(), network: address.map(Network::of), places: Vec::new() };
-        if let Some(network) = coming.network {
-            let places =
-                Arc::clone(self.lock().entry(network).or_insert_with(|| Arc::new(Semaphore::new(MOST_OF_ADDRESS))));
-            let place = timeout(self.patience, places.acquire_owned()).await.ok().and_then(Result::ok);
-            coming.places.push(place.ok_or_else(too_many)?);
-        }
-        let place = Arc::clone(&self.all).try_acquire_owned();
-        coming.places.push(place.map_err(|_| full())?);
-        Ok(coming)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Network, Arc<Semaphore>>> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn enter(&self, address: Option<IpAddr>) -> Result<Coming, Failure> {
+        let of_address = address.map(|address| self.addresses.enter(Network::of(address)).ok_or_else(too_many));
+        let of_address = of_address.transpose()?;
+        let of_all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| full())?;
+        Ok(Coming { _of_all: of_all, _of_address: of_address })
     }
 }
 
 fn too_many() -> Failure {
-    let text =
-        format!("{MOST_OF_ADDRESS} requests from this address have bodies that were not sent to their ends: try again");
+    let text = "too many requests from this address have bodies that were not sent to their ends, try again";
     Failure::new(ErrorKind::Throttled, text).with("retryAfter", "1").because(Limit::Address)
 }
 
@@ -60,50 +52,20 @@ fn full() -> Failure {
     full.with("retryAfter", "1").because(Limit::Calls)
 }
 
-/// A body that is waited for, as long as it is held.
-pub(crate) struct Coming {
-    bodies: Bodies,
-    network: Option<Network>,
-    places: Vec<OwnedSemaphorePermit>,
-}
-
-impl Drop for Coming {
-    fn drop(&mut self) {
-        self.places.clear();
-        let Some(network) = self.network else { return };
-        let mut addresses = self.bodies.lock();
-        // Whoever has a place or waits for one holds it as well.
-        if addresses.get(&network).is_some_and(|places| Arc::strong_count(places) == 1) {
-            addresses.remove(&network);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn no_address_takes_the_places_of_all() {
-        let bodies = Bodies::new(MOST_OF_ADDRESS + 1, Duration::from_secs(1));
-        let address = |text: &str| Some(text.parse().unwrap());
-        let [one, other] = [address("192.0.2.1"), address("192.0.2.2")];
-        let mut held = Vec::new();
-        for _ in 0..MOST_OF_ADDRESS {
-            held.push(bodies.enter(one).await.unwrap());
-        }
-        let refused = bodies.enter(one).await.err().unwrap();
+    #[test]
+    fn no_address_takes_the_places_of_all() {
+        let bodies = Bodies::new(3);
+        let enter = |address: &str| bodies.enter(Some(address.parse().unwrap()));
+        let held = [enter("192.0.2.1").unwrap(), enter("192.0.2.1").unwrap()];
+        let refused = enter("192.0.2.1").err().unwrap();
         assert_eq!((refused.kind(), refused.detail("retryAfter")), (ErrorKind::Throttled, Some("1")));
-        held.push(bodies.enter(other).await.unwrap());
-        assert_eq!(bodies.enter(other).await.err().unwrap().kind(), ErrorKind::Unavailable);
-        let waiting = bodies.enter(one);
-        tokio::pin!(waiting);
-        assert!(waiting.as_mut().now_or_never().is_none());
-        held.remove(0);
-        held.push(waiting.await.unwrap());
-        held.clear();
-        assert!(bodies.lock().is_empty());
+        let other = enter("192.0.2.2").unwrap();
+        assert_eq!(enter("192.0.2.2").err().unwrap().kind(), ErrorKind::Unavailable);
+        drop((held, other));
+        enter("192.0.2.1").unwrap();
     }
 }

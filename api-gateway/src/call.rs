@@ -156,17 +156,15 @@ impl Calls {
         origin: &Origin,
     ) -> Result<(Parts, Parameters), Failure> {
         let (parts, body) = request.into_parts();
-        if body.is_end_stream() {
-            let parameters = http_request::parameters(method, &parts, body, self.limits).await?;
-            return Ok((parts, parameters));
-        }
-        // What is to be refused anyway is not waited for.
-        self.enter().map(drop)?;
-        let _coming = self.bodies.enter(origin.address).await?;
-        match http_request::parameters(method, &parts, body, self.limits).await {
-            Ok(parameters) => Ok((parts, parameters)),
-            Err(failure) => self.rates.count_address(origin.address).and(Err(failure)),
-        }
+        let _coming = if parts.method == Verb::POST && !body.is_end_stream() {
+            // What is to be refused anyway is not waited for.
+            self.enter().map(drop)?;
+            Some(self.bodies.enter(origin.address)?)
+        } else {
+            None
+        };
+        let parameters = http_request::parameters(method, &parts, body, self.limits).await?;
+        Ok((parts, parameters))
     }
 
     async fn call(
@@ -216,7 +214,12 @@ impl Calls {
                     confinement(&known).allow_address(origin.address)?;
                     confinement(&known).allow_environments(environments.iter().map(String::as_str))?;
                 }
-                (Err(failure), _) => return Err(failure),
+                (Err(failure), _) => {
+                    if let Some(load) = load {
+                        load.failed(&failure);
+                    }
+                    return Err(failure);
+                }
             }
         }
         Err(Failure::unavailable("the token authority", "each new grant was stale at once"))
@@ -335,12 +338,12 @@ fn not_authenticated() -> Failure {
     Failure::new(ErrorKind::NotAuthenticated, "not authenticated")
 }
 
-/// The path is told, since it is most often mistyped; but not one that may hold a credential, escaped or not.
 fn full() -> Failure {
     let full = Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again");
     full.with("retryAfter", "1").because(Limit::Calls)
 }
 
+/// The path is told, since it is most often mistyped; but not one that may hold a credential, escaped or not.
 fn unknown(path: &str) -> Failure {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
     let shown = path.len() <= 200 && path.chars().all(plain) && !Credential::may_be_in(path);

@@ -1,6 +1,7 @@
 //! REST in, gRPC out. Routes, decoding and answers follow from the API catalog: the gateway knows no method by name, and no
 //! account but through the authority's answers.
 
+mod addresses;
 mod answer;
 mod authority;
 mod bodies;

@@ -32,8 +32,9 @@ const BASELINE_INERTIA: u64 = 32;
 const DOUBTFUL: Duration = Duration::from_secs(10);
 /// ... no more than a few are let in until so many were, ...
 const PROBES: usize = 16;
-/// ... or so long: it may be that the service has become slower, or that it was never seen without load.
-const PROBING: Duration = Duration::from_secs(2);
+/// ... or so long, and less often where nothing is learned by it: it may be that the service has become slower, or that it was never seen without load.
+const PROBING: Duration = Duration::from_millis(500);
+const SELDOM: Duration = Duration::from_mins(10);
 /// What is learned meanwhile is learned fast.
 const PROBE_INERTIA: u64 = 4;
 
@@ -121,6 +122,11 @@ impl Call<'_> {
         self.is_over = true;
         self.service.learn(self.among, took, self.baseline, self.behind.load(Relaxed));
     }
+
+    /// It has failed. A service that was not there has told nothing of its load.
+    pub(crate) fn failed(mut self, failure: &Failure) {
+        self.is_over = failure.kind() == ErrorKind::Unavailable;
+    }
 }
 
 /// Those that a call found when it began.
@@ -151,14 +157,16 @@ impl Baseline {
         self.0.load(Relaxed) == 0
     }
 
-    fn learn(&self, took: u64, behind: bool, inertia: u64) {
+    /// Whether it says anything of the method.
+    fn learn(&self, took: u64, behind: bool, inertia: u64) -> bool {
         let known = self.0.load(Relaxed);
         // What was waited for here is none of the service's time.
         if behind && known != 0 && took > known {
-            return;
+            return false;
         }
         let next = if known == 0 { took } else { known - known / inertia + took / inertia };
         self.0.store(next.max(1), Relaxed);
+        true
     }
 }
 
@@ -177,6 +185,8 @@ struct Pressure {
     /// How many such calls are wanted before more than a few are let in, and until when.
     probes: AtomicUsize,
     probed_by: AtomicU64,
+    /// After how many milliseconds what is known is doubted.
+    doubtful: AtomicU64,
 }
 
 impl Pressure {
@@ -184,7 +194,8 @@ impl Pressure {
         let bound = AtomicU64::new(number(most).to_bits());
         let (calls, crowds, probes) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         let (calm_at, probed_by) = (AtomicU64::new(milliseconds(clock.monotonic())), AtomicU64::new(0));
-        Self { calls, crowds, bound, waiting, most, clock, calm_at, probes, probed_by }
+        let doubtful = AtomicU64::new(milliseconds(DOUBTFUL));
+        Self { calls, crowds, bound, waiting, most, clock, calm_at, probes, probed_by, doubtful }
     }
 
     fn now(&self) -> u64 {
@@ -202,14 +213,18 @@ impl Pressure {
 
     /// A call is refused. Whether that is right is looked at from time to time.
     fn refused(&self) {
-        let now = self.now();
-        let doubtful = self.calm_at.load(Relaxed) + milliseconds(DOUBTFUL);
+        let (now, patience) = (self.now(), self.doubtful.load(Relaxed));
         // Of two who come to it at the same time both set the same.
-        if now >= doubtful {
-            self.calm_at.store(now, Relaxed);
-            self.probed_by.store(now + milliseconds(PROBING), Relaxed);
-            self.probes.store(PROBES, Relaxed);
+        if now < self.calm_at.load(Relaxed) + patience {
+            return;
         }
+        // All that were wanted before are wanted still: no call was without load in that time, nor would one be in the next.
+        let in_vain = self.probes.load(Relaxed) == PROBES;
+        let next = if in_vain { (patience * 2).min(milliseconds(SELDOM)) } else { milliseconds(DOUBTFUL) };
+        self.doubtful.store(next, Relaxed);
+        self.calm_at.store(now, Relaxed);
+        self.probed_by.store(now + milliseconds(PROBING), Relaxed);
+        self.probes.store(PROBES, Relaxed);
     }
 
     fn bound(&self) -> f64 {
@@ -244,10 +259,13 @@ impl Pressure {
         // Those that came after it have had their share of the service too.
         let is_calm = calls <= CALM && crowds == self.crowds.load(Relaxed);
         if is_calm {
-            let was_probe = self.probes.fetch_update(Relaxed, Relaxed, |wanted| wanted.checked_sub(1)).is_ok();
-            baseline.learn(nanos, behind, if was_probe { PROBE_INERTIA } else { BASELINE_INERTIA });
-            self.calm_at.store(self.now(), Relaxed);
-        } else if calls <= CALM && baseline.is_unknown() {
+            let is_probe = self.is_probed();
+            if baseline.learn(nanos, behind, if is_probe { PROBE_INERTIA } else { BASELINE_INERTIA }) {
+                let _ = self.probes.fetch_update(Relaxed, Relaxed, |wanted| wanted.checked_sub(1));
+                self.calm_at.store(self.now(), Relaxed);
+            }
+        } else if baseline.is_unknown() {
+            // Better than nothing, until it is doubted.
             baseline.learn(nanos, behind, BASELINE_INERTIA);
         }
         if !self.press(Among { calls, crowds }, took, baseline) {
@@ -419,7 +437,9 @@ mod tests {
     fn what_was_waited_for_in_this_process_is_not_the_services() {
         let baseline = Baseline::default();
         let known = || baseline.0.load(Relaxed);
-        let learn = |took, behind| baseline.learn(took, behind, BASELINE_INERTIA);
+        let learn = |took, behind| {
+            let _ = baseline.learn(took, behind, BASELINE_INERTIA);
+        };
         learn(1000, true);
         assert_eq!(known(), 1000, "it is better than nothing");
         (0..1000).for_each(|_| learn(20_000, true));

@@ -1,4 +1,3 @@
-mod addresses;
 mod connections;
 mod ending;
 mod exchange;
@@ -210,7 +209,7 @@ fn calls(
         proxies: TrustedProxies::new(config.trusted_proxies.clone()),
         limits: limits(config),
         page: Page::new(config.public_url.as_ref().and_then(|url| url.parse().ok())),
-        bodies: Bodies::new(config.max_calls, config.body_timeout.unsigned_abs()),
+        bodies: Bodies::new(config.max_calls),
         room: Arc::new(Semaphore::new(config.max_calls)),
         load: Load::new(catalog(), config.max_waiting_calls, config.max_calls, &Clock::system()),
         rates: Arc::new(Rates::new(&config.rate_limits, &Clock::system())),

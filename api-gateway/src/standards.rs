@@ -11,6 +11,7 @@ mod refusal;
 use std::sync::Arc;
 
 use access::{Credential, Origin};
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{Method as Verb, StatusCode};
@@ -92,7 +93,8 @@ impl Standards {
         self.calls.rates.count_address(origin.address)?;
         let headers = request.headers().clone();
         let form = {
-            let _coming = self.calls.bodies.enter(origin.address).await?;
+            let is_coming = !request.body().is_end_stream();
+            let _coming = is_coming.then(|| self.calls.bodies.enter(origin.address)).transpose()?;
             Form::read(request, self.calls.limits).await?
         };
         let _room = self.calls.enter()?;

@@ -21,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::Shared;
-use super::addresses::{Addresses, Place};
 use super::exchange::Exchange;
 use super::head::MAX_HEAD_BYTES;
 use super::keeping::{Cut, Cuts, Patience, keep};
 use super::socket::Socket;
 use super::timely::Timely;
 use crate::Config;
+use crate::addresses::{Addresses, Place};
 use crate::call::Peer;
 use crate::http_request::MAX_FIELDS;
 use crate::rates::Network;

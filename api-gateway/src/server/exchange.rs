@@ -159,7 +159,7 @@ impl Exchange {
     }
 
     fn watch<B: Body<Data = Bytes>>(self: &Arc<Self>, body: B, side: Side) -> Watched<B> {
-        Watched { body, rest: Bytes::new(), ended: false, side, exchange: Arc::clone(self) }
+        Watched { body, rest: Bytes::new(), is_sliced: false, ended: false, side, exchange: Arc::clone(self) }
     }
 }
 
@@ -178,6 +178,7 @@ pub(super) struct Watched<B: Body> {
     body: B,
     /// What was not handed over yet of its last frame.
     rest: Bytes,
+    is_sliced: bool,
     ended: bool,
     side: Side,
     exchange: Arc<Exchange>,
@@ -211,8 +212,14 @@ impl<B: Body<Data = Bytes> + Unpin> Watched<B> {
                 other => return Poll::Ready(other),
             }
         }
-        let slice = self.rest.split_to(self.rest.len().min(SLICE));
-        Poll::Ready(Some(Ok(Frame::data(slice))))
+        if self.rest.len() > SLICE {
+            self.is_sliced = true;
+            return Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(SLICE)))));
+        }
+        let last = std::mem::take(&mut self.rest);
+        // It would keep all that came before it.
+        let last = if std::mem::take(&mut self.is_sliced) { Bytes::copy_from_slice(&last) } else { last };
+        Poll::Ready(Some(Ok(Frame::data(last))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! How many connections each address has.
+//! How many each address has of what there is a bounded number of: connections, bodies that are still to come.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -6,27 +6,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::rates::Network;
 
-/// Counts no more addresses than there are connections.
+/// Counts no more addresses than there are places.
 #[derive(Clone)]
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     open: Arc<Mutex<HashMap<Network, usize>>>,
     most: usize,
 }
 
 impl Addresses {
     /// Each may have so many.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { open: Arc::default(), most }
     }
 
     /// Room for one more from an address, as long as it is held; nothing where it has as many as it may.
-    pub(super) fn enter(&self, address: Network) -> Option<Place> {
+    pub(crate) fn enter(&self, address: Network) -> Option<Place> {
         let mut open = self.lock();
-        let connections = open.entry(address).or_default();
-        if *connections >= self.most {
+        let places = open.entry(address).or_default();
+        if *places >= self.most {
             return None;
         }
-        *connections += 1;
+        *places += 1;
         Some(Place { addresses: self.clone(), address })
     }
 
@@ -35,8 +35,8 @@ impl Addresses {
     }
 }
 
-/// A connection of an address.
-pub(super) struct Place {
+/// One of an address.
+pub(crate) struct Place {
     addresses: Addresses,
     address: Network,
 }
@@ -44,10 +44,10 @@ pub(super) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.addresses.lock();
-        if let Entry::Occupied(mut connections) = open.entry(self.address) {
-            *connections.get_mut() -= 1;
-            if *connections.get() == 0 {
-                connections.remove();
+        if let Entry::Occupied(mut places) = open.entry(self.address) {
+            *places.get_mut() -= 1;
+            if *places.get() == 0 {
+                places.remove();
             }
         }
     }
