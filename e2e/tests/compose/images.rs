@@ -9,7 +9,7 @@ use testkit::binary;
 use crate::project::{Project, top};
 
 const PROGRAMS: [&str; 4] = ["token-service", "environment-service", "api-gateway", "portcullis"];
-const POSTGRES_PROGRAMS: [&str; 5] = ["initdb", "pg_ctl", "pg_isready", "postgres", "psql"];
+const POSTGRES_PROGRAMS: [&str; 7] = ["initdb", "pg_ctl", "pg_dump", "pg_isready", "pg_restore", "postgres", "psql"];
 
 /// What PostgreSQL's image does when it starts, as far as the file uses it: the database folder is made on an empty volume, with the
 /// password from a file, and what is in the folder for that is run, while the server listens on its socket alone.

@@ -77,6 +77,7 @@ impl Project {
         command.args(arguments).current_dir(top()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
         // The runtime stage is made by the builder that is in every engine.
         command.env("HOME", self.folder()).env("DOCKER_HOST", self.engine.host()).env("DOCKER_BUILDKIT", "0");
+        command.env("VARIABLES", self.variables());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
         let mut stdin = child.stdin.take().unwrap();
