@@ -72,8 +72,8 @@ fn genuine(credential: &Credential, text: &str) {
 }
 
 /// Whether a text shows any part of a credential's secret.
-fn shows(text: &str, credential: &str) -> bool {
-    credential.as_bytes()[PREFIX..].windows(PIECE).any(|piece| split(text.as_bytes(), piece).is_some())
+fn shows(text: impl AsRef<[u8]>, credential: &str) -> bool {
+    credential.as_bytes()[PREFIX..].windows(PIECE).any(|piece| split(text.as_ref(), piece).is_some())
 }
 
 fn prefix(kind: CredentialKind) -> &'static str {
@@ -156,6 +156,11 @@ static NAMED: LazyLock<[(&str, Credential); 3]> = LazyLock::new(|| {
 });
 
 fn call(input: &[u8]) -> Outcome {
+    // The fuzzer sees what its inputs are compared with, and comes to know a piece of a secret by itself. Alone, behind no prefix, nothing
+    // tells that it is one.
+    if NAMED.iter().any(|(_, credential)| shows(input, credential.expose())) {
+        return Outcome::Nothing;
+    }
     let input = with_credentials(input);
     let Some(request) = calls::request(&input) else { return Outcome::Nothing };
     let method = calls::method(request.uri().path());
