@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::addresses::{Addresses, Place};
 use crate::rates::Network;
-use crate::refusals::Limit;
+use crate::refusals::{self, Limit};
 
 /// How many may be on their way from one address, where there is room for many: most come right after their heads.
 const MOST_OF_ADDRESS: usize = 512;
@@ -37,7 +37,8 @@ impl Bodies {
     pub(crate) fn enter(&self, address: Option<IpAddr>) -> Result<Coming, Failure> {
         let of_address = address.map(|address| self.addresses.enter(Network::of(address)).ok_or_else(too_many));
         let of_address = of_address.transpose()?;
-        let of_all = Arc::clone(&self.all).try_acquire_owned().map_err(|_| full())?;
+        let of_all = Arc::clone(&self.all).try_acquire_owned();
+        let of_all = of_all.map_err(|_| refusals::busy("the gateway waits for too many bodies", Limit::Calls))?;
         Ok(Coming { _of_all: of_all, _of_address: of_address })
     }
 }
@@ -45,11 +46,6 @@ impl Bodies {
 fn too_many() -> Failure {
     let text = "too many requests from this address have bodies that were not sent to their ends, try again";
     Failure::new(ErrorKind::Throttled, text).with("retryAfter", "1").because(Limit::Address)
-}
-
-fn full() -> Failure {
-    let full = Failure::new(ErrorKind::Unavailable, "the gateway waits for too many bodies, try again");
-    full.with("retryAfter", "1").because(Limit::Calls)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ use crate::load::Load;
 use crate::page::{self, CookieUse, Page};
 use crate::parameters::{self, Parameters};
 use crate::rates::Rates;
-use crate::refusals::{Limit, Refusals};
+use crate::refusals::{self, Limit, Refusals};
 use crate::request_log::RequestLog;
 use crate::stream::Streaming;
 use crate::upstream::Upstreams;
@@ -145,7 +145,7 @@ impl Calls {
     /// Room for one more call, as long as it takes.
     pub(crate) fn enter(&self) -> Result<SemaphorePermit<'_>, Failure> {
         let room = self.room.try_acquire();
-        room.map_err(|_| full())
+        room.map_err(|_| refusals::busy("the gateway is busy", Limit::Calls))
     }
 
     /// Reads a request to its end. Nobody knows yet who sends it: until then it takes no place among the calls.
@@ -336,11 +336,6 @@ fn nobody(method: &Method) -> Failure {
 
 fn not_authenticated() -> Failure {
     Failure::new(ErrorKind::NotAuthenticated, "not authenticated")
-}
-
-fn full() -> Failure {
-    let full = Failure::new(ErrorKind::Unavailable, "the gateway is busy, try again");
-    full.with("retryAfter", "1").because(Limit::Calls)
 }
 
 /// The path is told, since it is most often mistyped; but not one that may hold a credential, escaped or not.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lifecycle::Clock;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
-use proto::Failure;
+use proto::{ErrorKind, Failure};
 
 /// How often the log tells of a limit at most.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -27,6 +27,11 @@ pub(crate) enum Limit {
     Streams,
     #[error("what its service can take")]
     Load,
+}
+
+/// There is no room at this moment; `what` says where.
+pub(crate) fn busy(what: &str, limit: Limit) -> Failure {
+    Failure::new(ErrorKind::Unavailable, format!("{what}, try again")).with("retryAfter", "1").because(limit)
 }
 
 impl Limit {

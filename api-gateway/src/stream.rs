@@ -21,7 +21,7 @@ use crate::answer::{self, Answer, Form};
 use crate::call::{ATTEMPTS, Asked, Calls, allow_verb, allowed, caught, confinement};
 use crate::http_request;
 use crate::known::Known;
-use crate::refusals::Limit;
+use crate::refusals::{self, Limit};
 use crate::request_log::RequestLog;
 use crate::upstream::Answers;
 
@@ -72,10 +72,7 @@ impl Calls {
         let asked = self.asked(method, parts, parameters, origin).await?;
         // Not before it is known to be one: whoever shows no credential takes nobody's place.
         let room = Arc::clone(&self.streaming.room).try_acquire_owned();
-        let room = room.map_err(|_| {
-            let full = Failure::new(ErrorKind::Unavailable, "the gateway has too many streams, try again");
-            full.with("retryAfter", "1").because(Limit::Streams)
-        })?;
+        let room = room.map_err(|_| refusals::busy("the gateway has too many streams", Limit::Streams))?;
         let (answers, first, asked) = self.begin(method, asked, origin).await?;
         let now = Instant::now();
         let told = Told { begun: false, first: Some(first), answered: now, written: now };
